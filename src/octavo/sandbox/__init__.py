@@ -1,0 +1,182 @@
+"""Commands and file changes, confined.
+
+`open_sandbox(policy)` gives a `Sandbox`: the only way out of the process for anything a model
+asked for. Each mechanism is one file and is accepted only after a self-test that tries to escape;
+when none works, `ready` raises and nothing ever runs unconfined. Only `Mode.DANGER_FULL_ACCESS`,
+which a person chooses, is not confined.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from octavo.protocol.errors import SandboxError
+
+
+class Mode(enum.StrEnum):
+    """How far commands may reach; the words are Codex's."""
+
+    READ_ONLY = "read-only"
+    WORKSPACE_WRITE = "workspace-write"
+    DANGER_FULL_ACCESS = "danger-full-access"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What a thread's commands may touch. Paths are absolute; missing writable roots are ignored."""
+
+    mode: Mode
+    cwd: Path
+    writable_roots: tuple[Path, ...] = ()
+    """Writable besides `cwd`; only with `WORKSPACE_WRITE`."""
+    network: bool = False
+    write_tmp: bool = True
+    """`/tmp` is writable."""
+    write_tmpdir: bool = True
+    """`$TMPDIR` is writable."""
+    deny_read: tuple[Path, ...] = ()
+    """Masked besides the built-in list of secrets."""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One program to start. `env` is the whole environment."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    tty: tuple[int, int] | None = None
+    """Rows and columns of a terminal; None gives pipes, with stdin at its end."""
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How a process ended: by itself with `code`, or by `signal`. Shells' 128+n is not used."""
+
+    code: int | None = None
+    signal: int | None = None
+
+
+class Process(Protocol):
+    """A started command. Its whole tree is gone once `wait` returned or `kill` was called."""
+
+    async def read(self) -> bytes:
+        """Return the next output, stdout and stderr merged, at most 256 KiB; b"" at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """Type into the terminal. Raises SandboxError if there is none."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the terminal its size."""
+
+    def interrupt(self) -> None:
+        """Deliver SIGINT to the command, as Ctrl-C does."""
+
+    async def wait(self) -> Exit:
+        """Wait for the command itself to end; what it left running is then killed."""
+
+    async def kill(self) -> Exit:
+        """Kill the whole tree and wait until it is gone."""
+
+
+class FileState(msgspec.Struct, frozen=True):
+    """What is at a path, as the policy shows it."""
+
+    kind: Literal["file", "directory", "missing", "other", "unreadable"]
+    data: bytes = b""
+    """The content, when `kind` is "file"."""
+    mode: int = 0
+    """Permission bits."""
+    real_path: Path = Path()
+    """Where symbolic links lead."""
+    reason: str = ""
+    """Why, when `kind` is "unreadable": one plain sentence."""
+
+
+class Write(msgspec.Struct, frozen=True, tag="write"):
+    """Create `path`, or replace the content of the file it leads to; parents are made."""
+
+    path: Path
+    data: bytes
+    mode: int | None = None
+    """Permission bits; None keeps what is there, or 0o644 less the umask for a new file."""
+    before: bytes | None = None
+    """Content the file must still have; None: it must not exist, unless `overwrite`."""
+    overwrite: bool = False
+
+
+class Delete(msgspec.Struct, frozen=True, tag="delete"):
+    """Remove the file (or the symbolic link itself) at `path`."""
+
+    path: Path
+    before: bytes | None = None
+    """Content the file must still have; None skips the check."""
+
+
+FileChange = Write | Delete
+
+
+class FileChangeRefused(SandboxError):
+    """A batch could not be applied; every byte is as it was.
+
+    Attributes:
+        path: the path that was refused.
+        reason: one of "outside" (not writable under the policy), "changed" (not what it was
+            when it was read), "exists", "missing", "directory", "io".
+    """
+
+    code = "sandbox.files"
+
+    def __init__(self, message: str, *, path: Path, reason: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.reason = reason
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What confines this sandbox, for the person and the model."""
+
+    tier: Literal["namespaces", "landlock", "none"]
+    gaps: tuple[str, ...] = ()
+    """What this tier cannot stop, one sentence each; empty for the full tier."""
+
+
+class Sandbox(Protocol):
+    """The cage of one thread. Starting is in the background: only the first use waits for it."""
+
+    async def ready(self) -> Report:
+        """Wait until the mechanism has proved itself.
+
+        Raises:
+            SandboxError: no mechanism works here; says the exact cause and the ways out.
+        """
+
+    async def spawn(self, command: Command) -> Process:
+        """Start `command`, confined.
+
+        Raises:
+            SandboxError: it could not be confined, or `cwd` or the program does not exist.
+        """
+
+    async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:
+        """Read files as a command under the policy would see them; larger ones are "unreadable"."""
+
+    async def change(self, changes: Sequence[FileChange]) -> None:
+        """Apply all changes or none, through symbolic links, within the writable roots.
+
+        Raises:
+            FileChangeRefused: nothing was changed.
+        """
+
+
+@asynccontextmanager
+async def open_sandbox(policy: Policy) -> AsyncIterator[Sandbox]:
+    """Start the cage for `policy`; everything in it is gone when the context ends.
+
+    Returns at once; what starts beside it costs the caller nothing until the first use.
+    """
+    raise SandboxError("")
+    yield

@@ -1,0 +1,125 @@
+"""What the model can do.
+
+A `Tool` is its parameters, a function and a record. The function's only way out is `Hands`: the
+outside world as this thread's policy allows it. It returns an `Outcome`, or raises `ToolFailed`
+with a text for the model to read; it never raises anything else on purpose.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from octavo.protocol.events import CallFacts, Intent
+from octavo.protocol.questions import Answer, Question
+from octavo.sandbox import Command, FileChange, FileState, Process
+
+
+class ToolFailed(Exception):
+    """The call did not do what it should. The text says what is wrong and what to do instead."""
+
+
+class Effect(enum.Enum):
+    """The worst a tool can do; decides what has to be asked and what may run side by side."""
+
+    NONE = "none"
+    READ = "read"
+    EDIT = "edit"
+    RUN = "run"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a call gave. `content` is for the model; `facts` for the log and the faces."""
+
+    content: str | Sequence[Mapping[str, str]]
+    """Text, or content parts of the Responses API such as `{"type": "input_image", …}`."""
+    ok: bool = True
+    facts: CallFacts | None = None
+
+
+class Hands(Protocol):
+    """The outside world for one call, as the thread's policy allows it."""
+
+    call_id: str
+    cwd: Path
+    env: Mapping[str, str]
+    """The environment commands get, keys and tokens already taken out."""
+    writable_roots: Sequence[Path]
+    """Where files may be changed without asking, for error texts; empty when none may."""
+    asks: bool
+    """True when somebody may be asked; False when every question is answered with no."""
+    alone: bool
+    """True when no person is there at all (`octavo exec`)."""
+    sessions: Sessions
+    """The thread's running commands."""
+    output_limit_tokens: int
+    """How much output the model is shown when it names no limit itself."""
+
+    async def begin(self, intent: Intent) -> None:
+        """Record what the call is about to do. Needed once before `spawn` or `change`."""
+
+    def progress(self, text: str) -> None:
+        """Show output while it is being produced; for eyes only."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask a person; answers "decline" at once when nobody may be asked."""
+
+    async def login_env(self) -> Mapping[str, str]:
+        """The environment of the user's login shell, captured once; `env` is laid over it."""
+
+    async def spawn(self, command: Command, *, outside: bool = False) -> Process:
+        """Start a command in the cage; `outside` only after a person accepted it."""
+
+    async def look(self, paths: Sequence[Path]) -> list[FileState]:
+        """Read files as the policy shows them."""
+
+    async def change(self, changes: Sequence[FileChange], *, granted: Sequence[Path] = ()) -> None:
+        """Change files, all or none; `granted` are further writable paths a person accepted."""
+
+    async def keep_output(self) -> OutputFile:
+        """Open a file in the thread's folder for the full output of one command."""
+
+    def ended(self, facts: CallFacts) -> None:
+        """Report that a command that outlived its call has ended. May come after the call."""
+
+
+class OutputFile(Protocol):
+    """A file that keeps a command's whole output, up to a limit."""
+
+    path: Path
+
+    def write(self, data: bytes) -> None:
+        """Append; what is over the limit is counted and dropped. Raises OSError on a full disk."""
+
+    def close(self) -> None:
+        """Close it; an empty one is removed."""
+
+
+class Sessions(Protocol):
+    """The thread's running commands; all are killed at the end of the thread."""
+
+    # Concrete class: `tools.sessions.CommandSessions`.
+
+
+Run = Callable[[Any, Hands], Awaitable[Outcome]]
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool as the model and the toolbox see it."""
+
+    name: str
+    description: str
+    run: Run
+    effect: Effect
+    params: type[msgspec.Struct] | None = None
+    """Parameters of a function tool; None for a freeform one, whose `run` gets the text."""
+    grammar: str | None = None
+    """Lark grammar of a freeform tool's input."""
+    alone: bool = False
+    """True when no other call of the response may run beside it."""
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema to declare instead of the one `params` gives."""
