@@ -1,0 +1,294 @@
+"""What events mean: the state of a thread, and which orders are legal.
+
+`Thread.apply` is the whole state machine. A thread is idle or in a turn; a turn is
+`TurnStarted (… )* TurnEnded`, ended exactly once; within it the model takes steps, each
+`(ItemAdded)* StepEnded`, whose calls get exactly one output each. Outputs may arrive in any order,
+also while the step is still being written; the history puts them after the step's items, in the
+order of the calls. Resume is this fold over the file; the loop cannot emit what it refuses.
+
+The state is a builder: `apply` changes it in place at O(1) an event, and is otherwise pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, assert_never
+
+import msgspec
+
+from octavo.protocol.events import (
+    CallEnded,
+    CallStarted,
+    ContextAdded,
+    Delta,
+    Event,
+    ItemAdded,
+    ItemBegan,
+    Noticed,
+    ProcessEnded,
+    Progress,
+    QuestionAnswered,
+    QuestionAsked,
+    Retrying,
+    StepEnded,
+    ThreadStarted,
+    TurnEnded,
+    TurnStarted,
+    UserSpoke,
+)
+from octavo.protocol.usage import Usage
+
+Missing = Literal["interrupted", "failed", "step_limit", "crashed", "completed"]
+
+
+class OutOfOrder(Exception):
+    """An event came where it makes no sense: a bug in whoever emitted it, or a foreign log."""
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """An entry of the history that has its bytes: a model item as encoded JSON."""
+
+    raw: bytes
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """A call that never got its output; whoever assembles a prompt derives one.
+
+    Attributes:
+        began: its effect may have begun.
+        why: how its turn ended.
+    """
+
+    call_id: str
+    freeform: bool
+    began: bool
+    why: Missing
+
+
+class TurnNote(msgspec.Struct, frozen=True):
+    """The place in the history where a turn ended in another way than by being done."""
+
+    why: Missing
+
+
+Entry = Spoken | Unanswered | TurnNote
+
+
+class OpenCall:
+    """A call of the running step."""
+
+    __slots__ = ("began", "call_id", "freeform", "raw")
+
+    def __init__(self, call_id: str, *, freeform: bool) -> None:
+        self.call_id = call_id
+        self.freeform = freeform
+        self.began = False
+        self.raw: bytes | None = None
+
+
+class Turn:
+    """What is known of one turn."""
+
+    __slots__ = ("ended", "items", "started", "usage")
+
+    def __init__(self, started: TurnStarted) -> None:
+        self.started = started
+        self.ended: TurnEnded | None = None
+        self.usage = Usage()
+        self.items = 0
+
+
+class Thread:
+    """A thread's state after its events so far.
+
+    Attributes:
+        started: the first event, or None before it.
+        turns: oldest first.
+        history: what a prompt is built from, oldest first; only ever appended to.
+        context: digest of the latest context item of each key.
+        usage: tokens of the whole thread; `last_usage` of the last response.
+        running: ids of calls whose command outlived them.
+    """
+
+    def __init__(self) -> None:
+        self.started: ThreadStarted | None = None
+        self.turns: list[Turn] = []
+        self.history: list[Entry] = []
+        self.context: dict[str, str] = {}
+        self.usage = Usage()
+        self.last_usage: Usage | None = None
+        self.running: dict[str, None] = {}
+        self.questions: dict[str, QuestionAsked] = {}
+        self.first_text: bytes | None = None
+        self._turn: Turn | None = None
+        self._calls: dict[str, OpenCall] = {}
+        self._step_open = False
+        self._known_calls: set[str] = set()
+
+    @property
+    def turn(self) -> Turn | None:
+        """The running turn, if any."""
+        return self._turn
+
+    @property
+    def open_calls(self) -> bool:
+        """Whether calls of the last step still wait for their outputs."""
+        return bool(self._calls)
+
+    def apply(self, event: Event) -> None:
+        """Take `event` in.
+
+        Raises:
+            OutOfOrder: the event is not legal here; the state is unchanged.
+        """
+        match event:
+            case ItemBegan() | Delta():
+                self._running(event.turn_id)
+            case Progress():
+                self._running(event.turn_id)
+                self._call(event.call_id)
+            case ItemAdded():
+                self._item_added(event)
+            case CallStarted():
+                self._running(event.turn_id)
+                call = self._call(event.call_id)
+                if call.began or call.raw is not None:
+                    raise OutOfOrder(f"call {event.call_id} began twice")
+                call.began = True
+            case CallEnded():
+                self._call_ended(event)
+            case StepEnded():
+                self._step_ended(event)
+            case ProcessEnded():
+                if self.running.pop(event.call_id, self) is self:
+                    raise OutOfOrder(f"no command of call {event.call_id} is running")
+            case UserSpoke():
+                self._running(event.turn_id)
+                self._between_steps(event)
+                self.history.append(Spoken(bytes(event.raw)))
+                if self.first_text is None:
+                    self.first_text = bytes(event.raw)
+            case ContextAdded():
+                self._running(event.turn_id)
+                self._between_steps(event)
+                self.history.append(Spoken(bytes(event.raw)))
+                self.context[event.key] = event.digest
+            case Retrying():
+                self._running(event.turn_id)
+                if self._calls:
+                    raise OutOfOrder(
+                        "an attempt is not repeated once it has made calls"
+                    )
+            case QuestionAsked():
+                self._running(event.turn_id)
+                self._call(event.call_id)
+                if event.question_id in self.questions:
+                    raise OutOfOrder(f"question {event.question_id} asked twice")
+                self.questions[event.question_id] = event
+            case QuestionAnswered():
+                self._running(event.turn_id)
+                if self.questions.pop(event.question_id, None) is None:
+                    raise OutOfOrder(f"question {event.question_id} is not open")
+            case Noticed():
+                pass
+            case TurnStarted():
+                if self.started is None:
+                    raise OutOfOrder("a turn before its thread")
+                if self._turn is not None:
+                    raise OutOfOrder(
+                        f"{event.turn_id} started inside {self._turn.started.turn_id}"
+                    )
+                self._turn = Turn(event)
+                self.turns.append(self._turn)
+            case TurnEnded():
+                self._turn_ended(event)
+            case ThreadStarted():
+                if self.started is not None:
+                    raise OutOfOrder("the thread started twice")
+                self.started = event
+            case _:
+                assert_never(event)
+
+    def _running(self, turn_id: str) -> Turn:
+        if self._turn is None or self._turn.started.turn_id != turn_id:
+            raise OutOfOrder(f"turn {turn_id} is not running")
+        return self._turn
+
+    def _call(self, call_id: str) -> OpenCall:
+        call = self._calls.get(call_id)
+        if call is None:
+            raise OutOfOrder(f"call {call_id} is not open")
+        return call
+
+    def _between_steps(self, event: Event) -> None:
+        if self._step_open or self._calls:
+            raise OutOfOrder(f"{type(event).__name__} inside a step")
+
+    def _item_added(self, event: ItemAdded) -> None:
+        turn = self._running(event.turn_id)
+        if self._calls and not self._step_open:
+            raise OutOfOrder(
+                "a new step before the calls of the last one were answered"
+            )
+        if event.call_id is not None:
+            if event.call_id in self._known_calls:
+                raise OutOfOrder(f"call {event.call_id} made twice")
+            self._known_calls.add(event.call_id)
+            freeform = event.kind == "custom_tool_call"
+            self._calls[event.call_id] = OpenCall(event.call_id, freeform=freeform)
+        self._step_open = True
+        turn.items += 1
+        self.history.append(Spoken(bytes(event.raw)))
+
+    def _call_ended(self, event: CallEnded) -> None:
+        self._running(event.turn_id)
+        call = self._call(event.call_id)
+        if call.raw is not None:
+            raise OutOfOrder(f"call {event.call_id} answered twice")
+        call.raw = bytes(event.raw)
+        if event.facts is not None and event.facts.running:
+            self.running[event.call_id] = None
+        self._flush()
+
+    def _step_ended(self, event: StepEnded) -> None:
+        turn = self._running(event.turn_id)
+        self._step_open = False
+        if event.usage is not None:
+            self.last_usage = event.usage
+            self.usage = self.usage.plus(event.usage)
+            turn.usage = turn.usage.plus(event.usage)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Append the outputs once the step is over and every call has one."""
+        if self._step_open or any(call.raw is None for call in self._calls.values()):
+            return
+        for call in self._calls.values():
+            assert call.raw is not None
+            self.history.append(Spoken(call.raw))
+        self._calls.clear()
+
+    def _turn_ended(self, event: TurnEnded) -> None:
+        turn = self._running(event.turn_id)
+        self._step_open = False
+        for call in self._calls.values():
+            if call.raw is not None:
+                self.history.append(Spoken(call.raw))
+            else:
+                self.history.append(
+                    Unanswered(call.call_id, call.freeform, call.began, event.outcome)
+                )
+        self._calls.clear()
+        self.questions.clear()
+        if event.outcome in ("interrupted", "crashed"):
+            self.history.append(TurnNote(event.outcome))
+        turn.ended = event
+        self._turn = None
+
+
+def fold(events: Iterable[Event]) -> Thread:
+    """Return the thread that `events` make. Raises OutOfOrder."""
+    thread = Thread()
+    for event in events:
+        thread.apply(event)
+    return thread
