@@ -92,9 +92,7 @@ class ItemAdded(_Event, frozen=True, tag="item_added"):
     name: str | None = None
 
 
-class RunIntent(
-    msgspec.Struct, frozen=True, tag_field="kind", tag="run", omit_defaults=True
-):
+class RunIntent(msgspec.Struct, frozen=True, tag_field="kind", tag="run", omit_defaults=True):
     """A command is about to start."""
 
     command: str
@@ -112,9 +110,7 @@ class FileEdit(msgspec.Struct, frozen=True, omit_defaults=True):
     move_path: str | None = None
 
 
-class EditIntent(
-    msgspec.Struct, frozen=True, tag_field="kind", tag="edit", omit_defaults=True
-):
+class EditIntent(msgspec.Struct, frozen=True, tag_field="kind", tag="edit", omit_defaults=True):
     """Files are about to change."""
 
     changes: tuple[FileEdit, ...]

@@ -176,9 +176,7 @@ class Thread:
             case Retrying():
                 self._running(event.turn_id)
                 if self._calls:
-                    raise OutOfOrder(
-                        "an attempt is not repeated once it has made calls"
-                    )
+                    raise OutOfOrder("an attempt is not repeated once it has made calls")
             case QuestionAsked():
                 self._running(event.turn_id)
                 self._call(event.call_id)
@@ -195,9 +193,7 @@ class Thread:
                 if self.started is None:
                     raise OutOfOrder("a turn before its thread")
                 if self._turn is not None:
-                    raise OutOfOrder(
-                        f"{event.turn_id} started inside {self._turn.started.turn_id}"
-                    )
+                    raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
                 self._turn = Turn(event)
                 self.turns.append(self._turn)
             case TurnEnded():
@@ -227,9 +223,7 @@ class Thread:
     def _item_added(self, event: ItemAdded) -> None:
         turn = self._running(event.turn_id)
         if self._calls and not self._step_open:
-            raise OutOfOrder(
-                "a new step before the calls of the last one were answered"
-            )
+            raise OutOfOrder("a new step before the calls of the last one were answered")
         if event.call_id is not None:
             if event.call_id in self._known_calls:
                 raise OutOfOrder(f"call {event.call_id} made twice")

@@ -1,0 +1,168 @@
+"""What a client may ask the server: parameters and result of each method.
+
+Names and shapes are the app-server's v2 (Codex 0.169); parameters octavo does not use are
+accepted and ignored, as unknown fields are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from octavo.protocol.inputs import UserInput
+from octavo.protocol.items import Thread, Turn
+
+P = TypeVar("P", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Method(msgspec.Struct, Generic[P, R], frozen=True):
+    """A method: its name and the types of its parameters and result."""
+
+    name: str
+    params: type[P]
+    result: type[R]
+
+
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class Nothing(_Wire, frozen=True):
+    """An empty object."""
+
+
+class ClientInfo(_Wire, frozen=True):
+    """Who connects."""
+
+    name: str
+    version: str = ""
+    title: str | None = None
+
+
+class Capabilities(_Wire, frozen=True):
+    """What the client wants."""
+
+    opt_out_notification_methods: tuple[str, ...] | None = None
+    experimental_api: bool = False
+
+
+class InitializeParams(_Wire, frozen=True):
+    client_info: ClientInfo
+    capabilities: Capabilities | None = None
+
+
+class InitializeResult(_Wire, frozen=True):
+    user_agent: str
+    codex_home: str
+    platform_family: str
+    platform_os: str
+
+
+SandboxWord = Literal["read-only", "workspace-write", "danger-full-access"]
+ApprovalWord = Literal["on-request", "never", "untrusted", "on-failure"]
+
+
+class SandboxPolicy(_Wire, frozen=True):
+    """The sandbox of a turn, as the wire says it."""
+
+    type_: Literal["dangerFullAccess", "readOnly", "workspaceWrite"] = msgspec.field(name="type")
+    writable_roots: tuple[str, ...] = ()
+    network_access: bool = False
+    exclude_tmpdir_env_var: bool = False
+    exclude_slash_tmp: bool = False
+
+
+class ThreadStartParams(_Wire, frozen=True):
+    model: str | None = None
+    model_provider: str | None = None
+    cwd: str | None = None
+    approval_policy: ApprovalWord | None = None
+    sandbox: SandboxWord | None = None
+    config: dict[str, Any] | None = None
+    base_instructions: str | None = None
+    developer_instructions: str | None = None
+    ephemeral: bool | None = None
+
+
+class ThreadResumeParams(_Wire, frozen=True):
+    thread_id: str
+    model: str | None = None
+    model_provider: str | None = None
+    cwd: str | None = None
+    approval_policy: ApprovalWord | None = None
+    sandbox: SandboxWord | None = None
+    config: dict[str, Any] | None = None
+    base_instructions: str | None = None
+    developer_instructions: str | None = None
+    exclude_turns: bool = False
+
+
+class ThreadResult(_Wire, frozen=True, kw_only=True):
+    """A thread that is loaded and the settings in force."""
+
+    thread: Thread
+    model: str
+    model_provider: str
+    cwd: str
+    instruction_sources: tuple[str, ...]
+    approval_policy: ApprovalWord
+    sandbox: SandboxPolicy
+    reasoning_effort: str | None = None
+    approvals_reviewer: str = "user"
+    service_tier: str | None = None
+    disabled_plugin_ids: tuple[str, ...] = ()
+    collaboration_mode: None = None
+    turns_backwards_cursor: str | None = None
+    items_backwards_cursor: str | None = None
+
+
+class TurnStartParams(_Wire, frozen=True):
+    thread_id: str
+    input: tuple[UserInput, ...]
+    client_user_message_id: str | None = None
+    cwd: str | None = None
+    approval_policy: ApprovalWord | None = None
+    sandbox_policy: SandboxPolicy | None = None
+    model: str | None = None
+    effort: str | None = None
+    summary: str | None = None
+    output_schema: dict[str, Any] | None = None
+
+
+class TurnStartResult(_Wire, frozen=True):
+    turn: Turn
+
+
+class TurnSteerParams(_Wire, frozen=True):
+    thread_id: str
+    input: tuple[UserInput, ...]
+    expected_turn_id: str
+    client_user_message_id: str | None = None
+
+
+class TurnSteerResult(_Wire, frozen=True):
+    turn_id: str
+
+
+class TurnInterruptParams(_Wire, frozen=True):
+    thread_id: str
+    turn_id: str
+
+
+class ThreadIdParams(_Wire, frozen=True):
+    thread_id: str
+
+
+INITIALIZE = Method("initialize", InitializeParams, InitializeResult)
+THREAD_START = Method("thread/start", ThreadStartParams, ThreadResult)
+THREAD_RESUME = Method("thread/resume", ThreadResumeParams, ThreadResult)
+TURN_START = Method("turn/start", TurnStartParams, TurnStartResult)
+TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
+TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)
+CLEAN_TERMINALS = Method("thread/backgroundTerminals/clean", ThreadIdParams, Nothing)
+"""Kills the commands of a thread that outlived their calls; answered when they are gone."""
+
+INITIALIZED = "initialized"
+"""The client's notification that it has read the answer to `initialize`."""

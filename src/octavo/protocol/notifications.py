@@ -1,0 +1,231 @@
+"""What the server tells clients without being asked, in the app-server's vocabulary.
+
+Each class is the parameters of one notification; `method` is its name on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from octavo.protocol.items import Thread, ThreadItem, ThreadStatus, Turn, TurnError
+from octavo.protocol.usage import Usage
+
+
+class _Notification(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class ThreadStarted(_Notification, frozen=True):
+    """A thread exists and may be talked to."""
+
+    method: ClassVar[str] = "thread/started"
+    thread: Thread
+
+
+class ThreadStatusChanged(_Notification, frozen=True):
+    """A thread became active or idle."""
+
+    method: ClassVar[str] = "thread/status/changed"
+    thread_id: str
+    status: ThreadStatus
+
+
+class ThreadClosed(_Notification, frozen=True):
+    """A thread is no longer loaded; nothing more comes from it."""
+
+    method: ClassVar[str] = "thread/closed"
+    thread_id: str
+
+
+class TokenUsage(msgspec.Struct, frozen=True, rename="camel"):
+    """Tokens of the thread so far and of the last response; `octavo_turn` of this turn so far."""
+
+    total: Usage
+    last: Usage
+    model_context_window: int | None = None
+    octavo_turn: Usage | None = None
+
+
+class TokenUsageUpdated(_Notification, frozen=True):
+    """A response was paid for."""
+
+    method: ClassVar[str] = "thread/tokenUsage/updated"
+    thread_id: str
+    turn_id: str
+    token_usage: TokenUsage
+
+
+class TurnStarted(_Notification, frozen=True):
+    """A turn began."""
+
+    method: ClassVar[str] = "turn/started"
+    thread_id: str
+    turn: Turn
+
+
+class TurnCompleted(_Notification, frozen=True):
+    """A turn ended, however it did; last of its turn."""
+
+    method: ClassVar[str] = "turn/completed"
+    thread_id: str
+    turn: Turn
+
+
+class ItemStarted(_Notification, frozen=True):
+    """Something began to be written or to run."""
+
+    method: ClassVar[str] = "item/started"
+    thread_id: str
+    turn_id: str
+    item: ThreadItem
+    started_at_ms: int
+
+
+class ItemCompleted(_Notification, frozen=True):
+    """Something is done; `item` is its final form."""
+
+    method: ClassVar[str] = "item/completed"
+    thread_id: str
+    turn_id: str
+    item: ThreadItem
+    completed_at_ms: int
+
+
+class AgentMessageDelta(_Notification, frozen=True):
+    """A piece of a message."""
+
+    method: ClassVar[str] = "item/agentMessage/delta"
+    thread_id: str
+    turn_id: str
+    item_id: str
+    delta: str
+
+
+class ReasoningSummaryTextDelta(_Notification, frozen=True):
+    """A piece of a reasoning summary."""
+
+    method: ClassVar[str] = "item/reasoning/summaryTextDelta"
+    thread_id: str
+    turn_id: str
+    item_id: str
+    delta: str
+    summary_index: int = 0
+
+
+class ReasoningTextDelta(_Notification, frozen=True):
+    """A piece of raw reasoning."""
+
+    method: ClassVar[str] = "item/reasoning/textDelta"
+    thread_id: str
+    turn_id: str
+    item_id: str
+    delta: str
+    content_index: int = 0
+
+
+class CommandOutputDelta(_Notification, frozen=True):
+    """Output of a running command."""
+
+    method: ClassVar[str] = "item/commandExecution/outputDelta"
+    thread_id: str
+    turn_id: str
+    item_id: str
+    delta: str
+
+
+class PlanStep(msgspec.Struct, frozen=True):
+    """One step of a plan."""
+
+    step: str
+    status: Literal["pending", "inProgress", "completed"]
+
+
+class PlanUpdated(_Notification, frozen=True):
+    """The model's plan, whole."""
+
+    method: ClassVar[str] = "turn/plan/updated"
+    thread_id: str
+    turn_id: str
+    explanation: str | None
+    plan: tuple[PlanStep, ...]
+
+
+class DiffUpdated(_Notification, frozen=True):
+    """The turn's file changes so far, as one unified diff."""
+
+    method: ClassVar[str] = "turn/diff/updated"
+    thread_id: str
+    turn_id: str
+    diff: str
+
+
+class ErrorHappened(_Notification, frozen=True):
+    """A request failed; `will_retry` says whether it is repeated or the turn ends."""
+
+    method: ClassVar[str] = "error"
+    error: TurnError
+    will_retry: bool
+    thread_id: str
+    turn_id: str
+
+
+class Warned(_Notification, frozen=True):
+    """Something a person should know that ends nothing."""
+
+    method: ClassVar[str] = "warning"
+    message: str
+    thread_id: str | None = None
+
+
+class ServerRequestResolved(_Notification, frozen=True):
+    """A question was answered, by whichever client, or is void."""
+
+    method: ClassVar[str] = "serverRequest/resolved"
+    thread_id: str
+    request_id: str | int
+
+
+Notification = (
+    ThreadStarted
+    | ThreadStatusChanged
+    | ThreadClosed
+    | TokenUsageUpdated
+    | TurnStarted
+    | TurnCompleted
+    | ItemStarted
+    | ItemCompleted
+    | AgentMessageDelta
+    | ReasoningSummaryTextDelta
+    | ReasoningTextDelta
+    | CommandOutputDelta
+    | PlanUpdated
+    | DiffUpdated
+    | ErrorHappened
+    | Warned
+    | ServerRequestResolved
+)
+
+BY_METHOD: dict[str, type[Notification]] = {
+    kind.method: kind
+    for kind in (
+        ThreadStarted,
+        ThreadStatusChanged,
+        ThreadClosed,
+        TokenUsageUpdated,
+        TurnStarted,
+        TurnCompleted,
+        ItemStarted,
+        ItemCompleted,
+        AgentMessageDelta,
+        ReasoningSummaryTextDelta,
+        ReasoningTextDelta,
+        CommandOutputDelta,
+        PlanUpdated,
+        DiffUpdated,
+        ErrorHappened,
+        Warned,
+        ServerRequestResolved,
+    )
+}

@@ -1,0 +1,428 @@
+"""Events as the wire tells them: what happened, turned into notifications and items.
+
+`Projection` follows one thread. It is deterministic, does no input or output, and keeps only what
+is still open, so that following a year-long thread costs no more memory than a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, assert_never
+
+import msgspec
+
+from octavo.protocol import events as ev
+from octavo.protocol import items as it
+from octavo.protocol import notifications as note
+from octavo.protocol.inputs import ImageUrl, LocalImage, Text, UserInput
+from octavo.protocol.usage import Usage
+
+OUTPUT_MARK = "\nOutput:\n"
+"""What precedes a command's output in what the model is told; see `tools.builtin.exec_command`."""
+
+
+class _Part(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+    image_url: str = ""
+    path: str = ""
+
+
+class _Item(msgspec.Struct):
+    """The fields of a model item that a face shows."""
+
+    content: list[_Part] | None = None
+    summary: list[_Part] | None = None
+    phase: str | None = None
+    arguments: str = ""
+    input: str = ""
+    output: str | list[_Part] = ""
+    action: dict[str, Any] | None = None
+
+
+_decode_item = msgspec.json.Decoder(_Item).decode
+
+
+def _text(parts: list[_Part] | None) -> str:
+    return "".join(part.text for part in parts or ())
+
+
+def user_inputs(raw: bytes) -> tuple[UserInput, ...]:
+    """What the user put in, read back from the model item it became."""
+    parts = _decode_item(raw).content or []
+    inputs: list[UserInput] = []
+    path: str | None = None
+    for part in parts:
+        if part.type == "input_image":
+            inputs.append(LocalImage(path) if path is not None else ImageUrl(part.image_url))
+            path = None
+        elif part.text.startswith("<image name=") and ' path="' in part.text:
+            path = part.text.split(' path="', 1)[1].rsplit('"', 1)[0]
+        elif part.text != "</image>":
+            inputs.append(Text(part.text))
+    return tuple(inputs)
+
+
+class _Call:
+    """A call whose item is not complete yet."""
+
+    __slots__ = ("arguments", "item", "name", "turn_id")
+
+    def __init__(self, turn_id: str, name: str, arguments: str) -> None:
+        self.turn_id = turn_id
+        self.name = name
+        self.arguments = arguments
+        self.item: it.CommandExecution | it.FileChange | None = None
+
+
+class Projection:
+    """Turns the events of one thread into notifications, in order."""
+
+    def __init__(self, thread_id: str, *, context_window_tokens: int | None = None) -> None:
+        self._thread_id = thread_id
+        self._window = context_window_tokens
+        self._began: dict[str, int] = {}
+        self._calls: dict[str, _Call] = {}
+        self._turn_started_ms = 0
+        self._total = Usage()
+        self._turn_usage = Usage()
+        self._diff: list[str] = []
+
+    def __call__(self, event: ev.Event) -> Iterator[note.Notification]:
+        """Give the notifications `event` makes, which may be none."""
+        match event:
+            case ev.Delta():
+                yield self._delta(event)
+            case ev.Progress():
+                yield note.CommandOutputDelta(
+                    self._thread_id, event.turn_id, event.call_id, event.text
+                )
+            case ev.ItemBegan():
+                yield from self._item_began(event)
+            case ev.ItemAdded():
+                yield from self._item_added(event)
+            case ev.UserSpoke():
+                item = it.UserMessage(
+                    id=event.item_id,
+                    content=user_inputs(bytes(event.raw)),
+                    client_id=event.client_id,
+                )
+                yield from self._whole(event.turn_id, item, event.at_ms)
+            case ev.CallStarted():
+                yield from self._call_started(event)
+            case ev.CallEnded():
+                yield from self._call_ended(event)
+            case ev.ProcessEnded():
+                yield from self._process_ended(event)
+            case ev.StepEnded():
+                yield from self._step_ended(event)
+            case ev.TurnStarted():
+                yield from self._turn_started(event)
+            case ev.TurnEnded():
+                yield from self._turn_ended(event)
+            case ev.Retrying():
+                self._began.clear()
+                error = it.TurnError(event.message, _error_info(event.info, event.status))
+                yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
+            case ev.Noticed():
+                yield note.Warned(event.message, self._thread_id)
+            case ev.QuestionAsked():
+                flag = (
+                    "waitingOnUserInput"
+                    if event.question.__class__.__name__ == "InputQuestion"
+                    else "waitingOnApproval"
+                )
+                yield self._status("active", (flag,))
+            case ev.QuestionAnswered():
+                yield self._status("active", ())
+            case ev.ThreadStarted() | ev.ContextAdded():
+                pass
+            case _:
+                assert_never(event)
+
+    def _status(self, word: Any, flags: tuple[str, ...] | None = None) -> note.Notification:
+        status = it.ThreadStatus(word, msgspec.UNSET if flags is None else flags)
+        return note.ThreadStatusChanged(self._thread_id, status)
+
+    def _started(self, turn_id: str, item: it.ThreadItem, at_ms: int) -> note.ItemStarted:
+        return note.ItemStarted(self._thread_id, turn_id, item, at_ms)
+
+    def _completed(self, turn_id: str, item: it.ThreadItem, at_ms: int) -> note.ItemCompleted:
+        return note.ItemCompleted(self._thread_id, turn_id, item, at_ms)
+
+    def _whole(self, turn_id: str, item: it.ThreadItem, at_ms: int) -> Iterator[note.Notification]:
+        item = msgspec.structs.replace(item, started_at_ms=at_ms)
+        yield self._started(turn_id, item, at_ms)
+        yield self._completed(turn_id, msgspec.structs.replace(item, completed_at_ms=at_ms), at_ms)
+
+    def _delta(self, event: ev.Delta) -> note.Notification:
+        where = (self._thread_id, event.turn_id, event.item_id, event.text)
+        match event.channel:
+            case "text":
+                return note.AgentMessageDelta(*where)
+            case "summary":
+                return note.ReasoningSummaryTextDelta(*where, event.part)
+            case "reasoning":
+                return note.ReasoningTextDelta(*where, event.part)
+
+    def _item_began(self, event: ev.ItemBegan) -> Iterator[note.Notification]:
+        self._began[event.item_id] = event.at_ms
+        item: it.ThreadItem
+        if event.kind == "message":
+            item = it.AgentMessage(id=event.item_id, text="", started_at_ms=event.at_ms)
+        elif event.kind == "reasoning":
+            item = it.Reasoning(id=event.item_id, started_at_ms=event.at_ms)
+        else:
+            return
+        yield self._started(event.turn_id, item, event.at_ms)
+
+    def _item_added(self, event: ev.ItemAdded) -> Iterator[note.Notification]:
+        raw = _decode_item(event.raw)
+        if event.call_id is not None:
+            self._calls[event.call_id] = _Call(
+                event.turn_id, event.name or "", raw.arguments or raw.input
+            )
+            return
+        item: it.ThreadItem
+        match event.kind:
+            case "message":
+                item = it.AgentMessage(id=event.item_id, text=_text(raw.content), phase=raw.phase)
+            case "reasoning":
+                item = it.Reasoning(
+                    id=event.item_id,
+                    summary=tuple(part.text for part in raw.summary or ()),
+                    content=tuple(part.text for part in raw.content or ()),
+                )
+            case "web_search_call":
+                action = raw.action or {}
+                query = action.get("query") or action.get("url") or ""
+                item = it.WebSearch(id=event.item_id, query=str(query), action=_search(action))
+            case _:
+                return
+        began_ms = self._began.pop(event.item_id, None)
+        if began_ms is None:
+            yield from self._whole(event.turn_id, item, event.at_ms)
+            return
+        item = msgspec.structs.replace(item, started_at_ms=began_ms, completed_at_ms=event.at_ms)
+        yield self._completed(event.turn_id, item, event.at_ms)
+
+    def _call_started(self, event: ev.CallStarted) -> Iterator[note.Notification]:
+        call = self._calls.get(event.call_id)
+        if call is None:
+            return
+        match event.intent:
+            case ev.RunIntent():
+                call.item = it.CommandExecution(
+                    id=event.call_id,
+                    command=event.intent.command,
+                    cwd=event.intent.cwd,
+                    status="inProgress",
+                    started_at_ms=event.at_ms,
+                )
+            case ev.EditIntent():
+                call.item = it.FileChange(
+                    id=event.call_id,
+                    changes=tuple(_change(edit) for edit in event.intent.changes),
+                    status="inProgress",
+                    started_at_ms=event.at_ms,
+                )
+        yield self._started(event.turn_id, call.item, event.at_ms)
+
+    def _call_ended(self, event: ev.CallEnded) -> Iterator[note.Notification]:
+        call = self._calls.get(event.call_id)
+        if call is None:
+            return
+        output = _decode_item(event.raw).output
+        text = output if isinstance(output, str) else _text(output)
+        if isinstance(call.item, it.CommandExecution) and event.facts is not None:
+            if event.facts.running:
+                call.item = msgspec.structs.replace(
+                    call.item,
+                    process_id=str(event.facts.session_id),
+                    aggregated_output=_shown(text),
+                )
+                return
+            del self._calls[event.call_id]
+            yield self._command_done(call, event.at_ms, event.facts, _shown(text))
+            return
+        del self._calls[event.call_id]
+        declined = event.facts is not None and event.facts.declined
+        status: it.Status = "completed" if event.ok else "declined" if declined else "failed"
+        match call.item:
+            case it.CommandExecution():
+                failed = msgspec.structs.replace(
+                    call.item, status=status, aggregated_output=text, completed_at_ms=event.at_ms
+                )
+                yield self._completed(event.turn_id, failed, event.at_ms)
+            case it.FileChange():
+                done = msgspec.structs.replace(
+                    call.item, status=status, completed_at_ms=event.at_ms
+                )
+                yield self._completed(event.turn_id, done, event.at_ms)
+                if event.ok:
+                    self._diff.extend(_file_diff(change) for change in done.changes)
+                    yield note.DiffUpdated(self._thread_id, event.turn_id, "".join(self._diff))
+            case None:
+                yield from self._plain_call(call, event, text)
+
+    def _plain_call(
+        self, call: _Call, event: ev.CallEnded, text: str
+    ) -> Iterator[note.Notification]:
+        """A call without an item of its own: a plan, an image, a mistake."""
+        try:
+            arguments = msgspec.json.decode(call.arguments or "{}")
+        except msgspec.DecodeError:
+            arguments = call.arguments
+        if event.ok and call.name == "update_plan":
+            steps = arguments.get("plan", [])
+            yield note.PlanUpdated(
+                self._thread_id,
+                event.turn_id,
+                arguments.get("explanation"),
+                tuple(note.PlanStep(step["step"], _plan_word(step["status"])) for step in steps),
+            )
+            return
+        if event.ok and call.name == "view_image":
+            item = it.ImageView(id=event.call_id, path=str(arguments.get("path")))
+            yield from self._whole(event.turn_id, item, event.at_ms)
+            return
+        if event.ok and call.name == "write_stdin":
+            return
+        yield from self._whole(
+            event.turn_id,
+            it.DynamicToolCall(
+                id=event.call_id,
+                tool=call.name,
+                arguments=arguments,
+                status="completed" if event.ok else "failed",
+                content_items=({"type": "inputText", "text": text},),
+                success=event.ok,
+            ),
+            event.at_ms,
+        )
+
+    def _process_ended(self, event: ev.ProcessEnded) -> Iterator[note.Notification]:
+        call = self._calls.pop(event.call_id, None)
+        if call is None or not isinstance(call.item, it.CommandExecution):
+            return
+        yield self._command_done(call, event.at_ms, event.facts, call.item.aggregated_output)
+
+    def _command_done(
+        self, call: _Call, at_ms: int, facts: ev.CallFacts, output: str | None
+    ) -> note.Notification:
+        assert isinstance(call.item, it.CommandExecution)
+        status: it.Status = (
+            "declined" if facts.declined else "completed" if facts.exit_code == 0 else "failed"
+        )
+        return self._completed(
+            call.turn_id,
+            msgspec.structs.replace(
+                call.item,
+                status=status,
+                exit_code=facts.exit_code,
+                duration_ms=facts.duration_ms,
+                aggregated_output=output,
+                completed_at_ms=at_ms,
+            ),
+            at_ms,
+        )
+
+    def _step_ended(self, event: ev.StepEnded) -> Iterator[note.Notification]:
+        if event.usage is None:
+            return
+        self._total = self._total.plus(event.usage)
+        self._turn_usage = self._turn_usage.plus(event.usage)
+        usage = note.TokenUsage(self._total, event.usage, self._window, self._turn_usage)
+        yield note.TokenUsageUpdated(self._thread_id, event.turn_id, usage)
+
+    def _turn_started(self, event: ev.TurnStarted) -> Iterator[note.Notification]:
+        self._turn_started_ms = event.at_ms
+        self._turn_usage = Usage()
+        self._diff.clear()
+        yield self._status("active", ())
+        turn = it.Turn(event.turn_id, started_at=event.at_ms // 1000, root_turn_id=event.turn_id)
+        yield note.TurnStarted(self._thread_id, turn)
+
+    def _turn_ended(self, event: ev.TurnEnded) -> Iterator[note.Notification]:
+        self._began.clear()
+        for call_id, call in list(self._calls.items()):
+            if isinstance(call.item, it.CommandExecution) and call.item.process_id is not None:
+                continue
+            del self._calls[call_id]
+            if call.item is not None:
+                item = msgspec.structs.replace(
+                    call.item, status="failed", completed_at_ms=event.at_ms
+                )
+                yield self._completed(call.turn_id, item, event.at_ms)
+        status: Any = {"completed": "completed", "interrupted": "interrupted"}.get(
+            event.outcome, "interrupted" if event.outcome == "crashed" else "failed"
+        )
+        error = None
+        if status == "failed":
+            error = it.TurnError(event.error or event.outcome, _error_info(event.info, None))
+            yield note.ErrorHappened(error, False, self._thread_id, event.turn_id)
+        yield self._status("idle")
+        turn = it.Turn(
+            event.turn_id,
+            status=status,
+            error=error,
+            started_at=self._turn_started_ms // 1000,
+            completed_at=event.at_ms // 1000,
+            duration_ms=event.at_ms - self._turn_started_ms,
+            root_turn_id=event.turn_id,
+        )
+        yield note.TurnCompleted(self._thread_id, turn)
+
+
+def _shown(text: str) -> str:
+    """A command's output out of what the model was told about it."""
+    _, mark, output = text.partition(OUTPUT_MARK)
+    return output if mark else text
+
+
+def _change(edit: ev.FileEdit) -> it.FileUpdateChange:
+    move: str | None | msgspec.UnsetType = msgspec.UNSET
+    if edit.kind == "update":
+        move = edit.move_path
+    return it.FileUpdateChange(edit.path, it.Kind(edit.kind, move), edit.diff)
+
+
+def _file_diff(change: it.FileUpdateChange) -> str:
+    old = "/dev/null" if change.kind.type_ == "add" else f"a{change.path}"
+    new = "/dev/null" if change.kind.type_ == "delete" else f"b{change.path}"
+    if change.kind.move_path:
+        new = f"b{change.kind.move_path}"
+    end = "" if change.diff.endswith("\n") or not change.diff else "\n"
+    return f"--- {old}\n+++ {new}\n{change.diff}{end}"
+
+
+def _search(action: dict[str, Any]) -> dict[str, Any]:
+    match action.get("type"):
+        case "search":
+            return {"type": "search", "query": action.get("query"), "queries": None}
+        case "open_page":
+            return {"type": "openPage", "url": action.get("url")}
+        case "find_in_page" | "find":
+            url, pattern = action.get("url"), action.get("pattern")
+            return {"type": "findInPage", "url": url, "pattern": pattern}
+        case _:
+            return {"type": "other"}
+
+
+def _plan_word(status: str) -> Any:
+    return "inProgress" if status == "in_progress" else status
+
+
+_WITH_STATUS = (
+    "httpConnectionFailed",
+    "responseStreamConnectionFailed",
+    "responseStreamDisconnected",
+    "responseTooManyFailedAttempts",
+)
+
+
+def _error_info(info: str | None, status: int | None) -> Any:
+    """`codexErrorInfo`: a word, or for connection failures an object with the HTTP status."""
+    if info in _WITH_STATUS:
+        return {info: {"httpStatusCode": status}}
+    return info
