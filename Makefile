@@ -1,0 +1,103 @@
+# octavo: every command of the repository. `make` alone prints this list.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PEER ?=
+ARGS ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock node clean
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+help:  ## Print this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-13s %s\n' "$$name" "$$text"; done
+
+try: $(VENV)/.core  ## Install octavo into .venv and watch it mend a bug (no key, no network)
+	@$(BIN)/octavo demo
+
+test: $(VENV)/.dev node  ## Run all tests (ARGS="-k name" for some)
+	@$(PY) -m pytest $(PYTEST_WORKERS) $(ARGS)
+
+check: format-check lint types walls docs sizes test  ## Format, lint, types, import walls, docs, tests
+
+format: $(VENV)/.dev  ## Rewrite the code in its one format
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix-only --select I .
+
+format-check: $(VENV)/.dev
+	@$(BIN)/ruff format --check -q . && echo "format: good" || { echo "format: run \`make format\`" >&2; exit 1; }
+
+lint: $(VENV)/.dev  ## Lint
+	@$(BIN)/ruff check -q . && echo "lint: good"
+
+types: $(VENV)/.dev  ## Check types, strictly
+	@$(BIN)/mypy
+
+walls: $(VENV)/.dev  ## Check who may import whom
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache
+
+docs: $(VENV)/.dev  ## Check that links, commands and names in the documents hold
+	@$(PY) tools/check_docs.py
+
+sizes: $(VENV)/.dev  ## Print the longest files, and how many checks are waived
+	@$(PY) tools/sizes.py
+
+prove: $(VENV)/.dev node  ## Run all tests with their full counts: every kill, every fuzz case (long)
+	@OCTAVO_PROVE=1 $(PY) -m pytest $(PYTEST_WORKERS) $(ARGS)
+
+bench: $(VENV)/.dev  ## Print the benchmarks (PEER=path/to/codex compares)
+	@$(PY) bench/run.py $(if $(PEER),--peer $(PEER)) $(ARGS)
+
+deps: $(VENV)/.core  ## Print what a core install pulls in, and what each part costs
+	@$(PY) tools/deps.py
+
+sbom: $(VENV)/.core  ## Write a CycloneDX bill of materials to dist/sbom.cdx.json
+	@$(PY) tools/sbom.py
+
+lock:  ## Choose the newest allowed versions again and write requirements/*.lock
+	@$(MAKE) $(VENV)/.lock
+	@$(PY) tools/lock.py
+
+node:  ## Fetch the official TypeScript SDK into .node (skipped without npm)
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .node/.done; \
+	else echo "node: no Node.js here; tests that need it are skipped"; fi
+
+clean:  ## Remove what was installed and built
+	rm -rf $(VENV) .node dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# ---- Installing. Versions and hashes come from the locks; pip refuses anything else. ----
+
+PIP := $(PY) -m pip --disable-pip-version-check -q install
+PYTEST_WORKERS ?= -n 2
+
+$(PY):
+	@sh tools/make_venv.sh $(VENV)
+
+# The build backend and pip itself, then the core, then octavo as a plain path (no import hooks).
+$(VENV)/.core: requirements/build.lock requirements/core.lock pyproject.toml | $(PY)
+	@echo "installing octavo into $(VENV)"
+	@$(PIP) --require-hashes -r requirements/build.lock
+	@$(PIP) --require-hashes -r requirements/core.lock
+	@$(PIP) --no-build-isolation --no-deps --no-index -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.core
+	@echo "installing what the tests need"
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.lock: requirements/lock.lock | $(PY)
+	@$(PIP) --require-hashes -r requirements/lock.lock
+	@touch $@
+
+.node/.done: tests/conformance/package.json tests/conformance/package-lock.json
+	@echo "fetching the official TypeScript SDK into .node"
+	@mkdir -p .node && cp $^ .node/
+	@npm ci --prefix .node --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error \
+		&& touch $@ \
+		|| echo "node: the SDK could not be fetched; tests that need it are skipped" >&2
