@@ -1,0 +1,93 @@
+"""One writer a thread.
+
+A lock is a small file beside the thread's log, held with flock(2): it is free the moment its
+holder is gone, however it went, so there is no such thing as a stale lock. What the file says
+(process and command) is for the sentence a second writer is shown, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from octavo.protocol.errors import ThreadBusy
+
+
+class _Holder(msgspec.Struct, frozen=True):
+    pid: int
+    command: str
+
+
+class Lock:
+    """The right to write to one thread; ends with `release` or with the process."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+
+    @classmethod
+    def take(cls, path: Path) -> Lock:
+        """Take the lock at `path` without waiting.
+
+        Raises:
+            ThreadBusy: somebody has it.
+            OSError: the file cannot be made, or its file system knows no locks.
+        """
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(path, fd):
+                    _sign(fd)
+                    return cls(path, fd)
+            except BlockingIOError:
+                busy = _busy(fd)
+                os.close(fd)
+                raise busy from None
+            except OSError:
+                os.close(fd)
+                raise
+            os.close(fd)  # its last holder removed it between our two calls; make a new one
+
+    def release(self) -> None:
+        """Give the lock back and remove its file. A second call does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            self.path.unlink(missing_ok=True)  # while it is held, so nobody else's is removed
+        except OSError:
+            pass  # a file that stays is free all the same
+        finally:
+            os.close(fd)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(fd))
+
+
+def _sign(fd: int) -> None:
+    words = [os.path.basename(sys.argv[0]) or "python", *sys.argv[1:2]]
+    command = " ".join(words).encode(errors="replace").decode()
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, msgspec.json.encode(_Holder(os.getpid(), command[:200])), 0)
+
+
+def _busy(fd: int) -> ThreadBusy:
+    try:
+        holder = msgspec.json.decode(os.pread(fd, 4096, 0), type=_Holder)
+        who = f"process {holder.pid} ({holder.command})"
+    except (OSError, msgspec.DecodeError):
+        who = "another process"  # it has not signed yet
+    return ThreadBusy(
+        f"The thread is in use by {who}, and only one process may write to a thread.",
+        hint="Wait until it ends, or end it, and try again.",
+    )
