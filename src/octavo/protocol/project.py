@@ -15,6 +15,7 @@ from octavo.protocol import events as ev
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
 from octavo.protocol.inputs import ImageUrl, LocalImage, Text, UserInput
+from octavo.protocol.questions import InputQuestion
 from octavo.protocol.usage import Usage
 
 OUTPUT_MARK = "\nOutput:\n"
@@ -129,7 +130,7 @@ class Projection:
             case ev.QuestionAsked():
                 flag = (
                     "waitingOnUserInput"
-                    if event.question.__class__.__name__ == "InputQuestion"
+                    if isinstance(event.question, InputQuestion)
                     else "waitingOnApproval"
                 )
                 yield self._status("active", (flag,))
