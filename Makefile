@@ -84,6 +84,7 @@ $(VENV)/.core: requirements/build.lock requirements/core.lock pyproject.toml | $
 	@$(PIP) --require-hashes -r requirements/build.lock
 	@$(PIP) --require-hashes -r requirements/core.lock
 	@$(PIP) --no-build-isolation --no-deps --no-index -e .
+	@$(PY) -m pip uninstall -q -y setuptools  # its .pth would be read at every start
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.core
