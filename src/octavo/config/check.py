@@ -1,0 +1,177 @@
+"""What one layer may say: known keys, fitting values, and for a project few of them.
+
+A layer comes out of here as a table that can be laid over others, or not at all. What was left out
+is told in `warnings`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from octavo.config.keys import (
+    CODEX_ONLY_INSIDE,
+    NAMED_TABLES,
+    PATH_KEYS,
+    PROJECT_KEYS,
+    TABLES,
+    Key,
+    dotted,
+)
+from octavo.config.layers import Layer, LayerName, Source
+from octavo.config.overrides import as_table
+from octavo.config.paths import expand
+from octavo.config.settings import Settings
+from octavo.config.tables import Table, Tables
+from octavo.protocol.errors import ConfigError
+
+
+class Check:
+    """Turns what a layer says into what it may say, and collects what to warn about."""
+
+    def __init__(self, cwd: Path, env: Mapping[str, str], *, strict: bool) -> None:
+        self.warnings: list[str] = []
+        self._cwd = cwd
+        self._env = env
+        self._strict = strict
+
+    def file(self, tables: Tables, name: LayerName, path: Path) -> Layer | None:
+        """Return the layer of one file; None if there is no such file."""
+        table = tables.read(path)
+        if table is None:
+            return None
+        return self._checked(table, Source(name, path))
+
+    def given(self, name: LayerName, settings: Iterable[tuple[Key, object]]) -> Layer | None:
+        """Return the layer of what stands on the command line; None if nothing does."""
+        table = as_table(settings)
+        return self._checked(table, Source(name)) if table else None
+
+    def distrusted(self, file: Path) -> bool:
+        """Warn that a project's file does not count."""
+        self.warnings.append(
+            f"{file} is ignored because its directory is not trusted. "
+            f"Run `octavo trust {file.parent.parent}` if you trust it."
+        )
+        return False
+
+    def _checked(self, table: Table, source: Source) -> Layer:
+        useless: list[Key] = []
+        known = self._known(table, Settings, (), source, useless)
+        if useless:
+            names = ", ".join(map(dotted, useless))
+            self.warnings.append(f"{place(source)}: octavo does not use {names}.")
+        if source.layer == "project":
+            known = self._allowed(known, (), source)
+        self._approval_policy(known, source)
+        try:
+            msgspec.convert(known, Settings)
+        except msgspec.ValidationError:
+            from octavo.config.explain import wrong_value
+
+            key, why = wrong_value(known)
+            raise ConfigError(f"{place(source, key)}: {dotted(key)}: {why}.") from None
+        return Layer(source, self._absolute(known, source))
+
+    def _known(
+        self,
+        table: Mapping[str, object],
+        struct: type[msgspec.Struct],
+        at: Key,
+        source: Source,
+        useless: list[Key],
+    ) -> Table:
+        """Return `table` without the keys that are not settings."""
+        known: Table = {}
+        inner = TABLES.get(struct, {})
+        for name, value in table.items():
+            key = (*at, name)
+            if name not in struct.__struct_fields__:
+                if not self._strict and name in CODEX_ONLY_INSIDE.get(struct, ()):
+                    useless.append(key)
+                else:
+                    self._unknown(key, struct, source)
+            elif isinstance(value, dict) and name in inner:
+                known[name] = self._known(value, inner[name], key, source, useless)
+            elif isinstance(value, dict) and not at and name in NAMED_TABLES:
+                kind = NAMED_TABLES[name]
+                known[name] = {
+                    n: self._known(v, kind, (*key, n), source, useless) if type(v) is dict else v
+                    for n, v in value.items()
+                }
+            else:
+                known[name] = value
+        return known
+
+    def _unknown(self, key: Key, struct: type[msgspec.Struct], source: Source) -> None:
+        from octavo.config.explain import unknown_key
+
+        message = f"{place(source, key)}: {unknown_key(key, struct)}"
+        if self._strict:
+            raise ConfigError(message)
+        self.warnings.append(message)
+
+    def _allowed(self, table: Table, at: Key, source: Source) -> Table:
+        """Return what a project may set of `table`."""
+        allowed: Table = {}
+        for name, value in table.items():
+            key = (*at, name)
+            if dotted(key) in PROJECT_KEYS:
+                allowed[name] = value
+            elif isinstance(value, dict) and any(
+                k.startswith(dotted(key) + ".") for k in PROJECT_KEYS
+            ):
+                allowed[name] = self._allowed(value, key, source)
+            else:
+                self.warnings.append(
+                    f"{place(source, key)}: {dotted(key)} is ignored: a project's file may not "
+                    "set it. Put it in your own config.toml if you want it."
+                )
+        return allowed
+
+    def _approval_policy(self, table: Table, source: Source) -> None:
+        """Read the words of other versions as what octavo does, or refuse them."""
+        policy = table.get("approval_policy")
+        if policy == "on-failure":
+            table["approval_policy"] = "on-request"
+        elif policy == "untrusted" or isinstance(policy, dict):
+            said = '"untrusted"' if policy == "untrusted" else "as a table"
+            raise ConfigError(
+                f"{place(source, ('approval_policy',))}: approval_policy {said} is not supported.",
+                hint='Use "on-request" (octavo asks before it leaves the sandbox) or "never".',
+            )
+
+    def _absolute(self, table: Table, source: Source) -> Table:
+        """Make the paths of a layer absolute, in place."""
+        base = source.file.parent if source.file is not None else self._cwd
+        for *tables, last in PATH_KEYS:
+            inner: object = table
+            for name in tables:
+                inner = inner.get(name) if isinstance(inner, dict) else None
+            if not isinstance(inner, dict) or last not in inner:
+                continue
+            value = inner[last]
+            inner[last] = (
+                self._path(value, base)
+                if isinstance(value, str)
+                else [self._path(path, base) for path in value]
+            )
+        return table
+
+    def _path(self, path: str, base: Path) -> str:
+        return os.path.normpath(base / expand(path, self._env))
+
+
+def place(source: Source, key: Key = ()) -> str:
+    """Say where `key` is set, for the beginning of a message."""
+    if source.file is None:
+        return "-c" if source.layer == "override" else "flags"
+    if not key:
+        return str(source.file)
+    from octavo.config.toml_text import locate
+
+    found = locate(source.file, key)
+    return f"{source.file}:{found[0]}:{found[1]}" if found else str(source.file)

@@ -1,0 +1,157 @@
+"""Names of settings: dotted keys, which ones exist, who may set them.
+
+A key is a path of names. Written out it looks as in TOML: `model_providers.acme.base_url`,
+`projects."/srv/a.b".trust_level`. Nothing here reads a file or knows a value.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from octavo.config import settings as words
+from octavo.protocol.errors import UsageError
+
+Key = tuple[str, ...]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|' + r"'([^']*)'")
+
+TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
+    words.Settings: {
+        "sandbox_workspace_write": words.SandboxWorkspaceWrite,
+        "shell_environment_policy": words.ShellEnvironmentPolicy,
+        "history": words.History,
+        "tools": words.Tools,
+    },
+    words.Tools: {"update_plan": words.UpdatePlan},
+}
+"""Settings that are tables with names of their own."""
+
+NAMED_TABLES: dict[str, type[Struct]] = {
+    "model_providers": words.ProviderConfig,
+    "projects": words.ProjectConfig,
+}
+"""Settings that are tables of such tables, under names the person chose."""
+
+PROJECT_KEYS = frozenset(
+    {
+        "model",
+        "model_context_window",
+        "model_reasoning_effort",
+        "model_reasoning_summary",
+        "model_verbosity",
+        "tool_output_token_limit",
+        "project_doc_max_bytes",
+        "project_doc_fallback_filenames",
+        "developer_instructions",
+        "step_limit",
+        "hide_agent_reasoning",
+        "show_raw_agent_reasoning",
+        "tools.update_plan.enabled",
+    }
+)
+"""All that a project's file may set. None of it widens what commands reach, sends data to another
+address, or names a file outside the project."""
+
+PATH_KEYS = (("model_instructions_file",), ("sandbox_workspace_write", "writable_roots"))
+"""Settings that hold paths, made absolute as they are read."""
+
+CODEX_ONLY = frozenset(
+    # Root keys of Codex's config.toml that octavo has no use for.
+    """
+    agents allow_login_shell analytics approvals_reviewer audio auto_review
+    background_terminal_max_timeout check_for_update_on_startup cloud compact_prompt
+    default_permissions feedback features file_opener forced_chatgpt_workspace_id
+    forced_login_method goals hooks include_apps_instructions
+    include_collaboration_mode_instructions
+    include_environment_context instructions log_dir marketplaces
+    mcp_oauth_callback_port mcp_oauth_callback_url mcp_oauth_credentials_store
+    mcp_optional_startup_grace_ms mcp_servers memories model_auto_compact_token_limit
+    model_auto_compact_token_limit_scope model_catalog_json
+    model_post_turn_compact_threshold_percent notice notify otel permissions personality
+    plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
+    review_model service_tier skills sqlite_home thread_unload_delay_secs tui windows
+    """.split()
+)
+
+CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
+    words.ProviderConfig: frozenset(
+        {"auth", "aws", "supports_websockets", "websocket_connect_timeout_ms"}
+    ),
+    words.History: frozenset({"max_bytes"}),
+    words.ShellEnvironmentPolicy: frozenset({"experimental_use_profile"}),
+    words.Tools: frozenset(
+        {"client_search_provider", "experimental_request_user_input", "view_image"}
+    ),
+    words.Settings: CODEX_ONLY,
+}
+
+
+def dotted(key: Key) -> str:
+    """Write `key` as TOML would."""
+    return ".".join(part if _BARE.fullmatch(part) else _quote(part) for part in key)
+
+
+def _quote(part: str) -> str:
+    if "'" not in part and part.isprintable():
+        return f"'{part}'" if '"' in part or "\\" in part else f'"{part}"'
+    return basic_string(part)
+
+
+def basic_string(text: str) -> str:
+    """Write `text` as a TOML basic string on one line, with nothing unprintable in it."""
+    return '"' + "".join(_escaped(c) for c in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
+
+
+def parse_key(text: str) -> Key:
+    """Read a dotted key as a person types it after `-c`.
+
+    Raises:
+        UsageError: it is not a key.
+    """
+    parts: list[str] = []
+    at = 0
+    while True:
+        found = _BARE.match(text, at) or _QUOTED.match(text, at)
+        if found is None:
+            break
+        parts.append(_unquoted(found))
+        at = found.end()
+        if at == len(text):
+            return tuple(parts)
+        if text[at] != ".":
+            break
+        at += 1
+    raise UsageError(
+        f"{text!r} is not a setting's name.",
+        hint="Write it as in config.toml, such as sandbox_workspace_write.network_access.",
+    )
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    if found.re is _BARE:
+        return found.group()
+    literal: str | None = found.group(2)
+    if literal is not None:
+        return literal
+    inside: str = found.group(1)
+    if "\\" not in inside:
+        return inside
+    import tomllib
+
+    try:
+        value: str = tomllib.loads(f"k = {found.group()}")["k"]
+    except tomllib.TOMLDecodeError:
+        raise UsageError(f"{found.group()} is not a valid quoted name.") from None
+    return value

@@ -1,0 +1,132 @@
+"""Every setting octavo has, its type, its bounds and its default.
+
+The keys are those of Codex's `config.toml` where the same thing exists there. None as a default
+means "not set": whoever uses the setting decides then, and says so in its docstring. Where a value
+comes from is not here; see `load.Loaded.sources`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Retries = Annotated[int, Meta(ge=0, le=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+DEFAULT_MAX_RETRIES = 4
+DEFAULT_STREAM_MAX_RETRIES = 5
+DEFAULT_STREAM_IDLE_TIMEOUT_MS = 300_000
+
+
+class ProviderConfig(Struct, frozen=True):
+    """One `[model_providers.X]`."""
+
+    name: str | None = None
+    """For people; X itself when not given."""
+    base_url: str | None = None
+    env_key: str | None = None
+    """Name of the environment variable that holds the key."""
+    env_key_instructions: str | None = None
+    """What to tell a person whose key is missing."""
+    experimental_bearer_token: str | None = None
+    wire_api: Literal["responses", "chat"] = "responses"
+    query_params: dict[str, str] = {}
+    http_headers: dict[str, str] = {}
+    env_http_headers: dict[str, str] = {}
+    """Header → the environment variable that holds its value."""
+    request_max_retries: Retries = DEFAULT_MAX_RETRIES
+    stream_max_retries: Retries = DEFAULT_STREAM_MAX_RETRIES
+    stream_idle_timeout_ms: Positive = DEFAULT_STREAM_IDLE_TIMEOUT_MS
+    requires_openai_auth: bool = False
+
+
+class SandboxWorkspaceWrite(Struct, frozen=True):
+    """What `sandbox_mode = "workspace-write"` allows besides the workspace."""
+
+    writable_roots: tuple[str, ...] = ()
+    """Absolute after loading; in a file, relative to the file's directory."""
+    network_access: bool = False
+    exclude_tmpdir_env_var: bool = False
+    exclude_slash_tmp: bool = False
+
+
+class ShellEnvironmentPolicy(Struct, frozen=True):
+    """Which environment variables commands get."""
+
+    inherit: Literal["all", "core", "none"] = "all"
+    ignore_default_excludes: bool = False
+    """True passes `*KEY*`, `*SECRET*` and `*TOKEN*` on; octavo removes them unless told."""
+    exclude: tuple[str, ...] = ()
+    """Globs, not case-sensitive."""
+    include_only: tuple[str, ...] = ()
+    set: dict[str, str] = {}
+
+
+class History(Struct, frozen=True):
+    """What is kept of a thread when it is over."""
+
+    persistence: Literal["save-all", "none"] = "save-all"
+
+
+class ProjectConfig(Struct, frozen=True):
+    """One `[projects."/path"]`."""
+
+    trust_level: Literal["trusted", "untrusted"] | None = None
+
+
+class UpdatePlan(Struct, frozen=True):
+    """The `update_plan` tool."""
+
+    enabled: bool = True
+
+
+class Tools(Struct, frozen=True):
+    """Tools that can be switched."""
+
+    update_plan: UpdatePlan = UpdatePlan()
+    web_search: bool | None = None
+    """False is `web_search = "disabled"`; that key wins when both are set."""
+
+
+class Settings(Struct, frozen=True):
+    """All layers together."""
+
+    model: Name | None = None
+    """None: the provider's default."""
+    model_provider: Name | None = None
+    """None: "openai"."""
+    model_providers: dict[str, ProviderConfig] = {}
+    openai_base_url: str | None = None
+    oss_provider: Literal["ollama", "lmstudio", "vllm", "llamacpp"] | None = None
+    """Which local server `--oss` means; None: the one that answers."""
+    model_context_window: Positive | None = None
+    """Tokens; None: what the catalog says."""
+    model_reasoning_effort: Name | None = None
+    model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
+    model_verbosity: Literal["low", "medium", "high"] | None = None
+    approval_policy: Literal["on-request", "never"] = "on-request"
+    sandbox_mode: Literal["read-only", "workspace-write", "danger-full-access"] | None = None
+    """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere."""
+    sandbox_workspace_write: SandboxWorkspaceWrite = SandboxWorkspaceWrite()
+    shell_environment_policy: ShellEnvironmentPolicy = ShellEnvironmentPolicy()
+    web_search: Literal["live", "cached", "disabled"] | None = None
+    """None: "cached" where the provider has a search, unless `tools.web_search` is false."""
+    tool_output_token_limit: Positive = 10_000
+    project_doc_max_bytes: Count = 32_768
+    project_doc_fallback_filenames: tuple[Name, ...] = ()
+    project_root_markers: tuple[Name, ...] = (".git",)
+    developer_instructions: str | None = None
+    model_instructions_file: Name | None = None
+    """Absolute after loading; in a file, relative to the file's directory."""
+    history: History = History()
+    projects: dict[str, ProjectConfig] = {}
+    cli_auth_credentials_store: Literal["auto", "keyring", "file"] = "auto"
+    step_limit: Positive = 1000
+    """Model requests in one turn."""
+    log_level: Literal["off", "error", "warn", "info", "debug", "trace"] = "off"
+    hide_agent_reasoning: bool = False
+    show_raw_agent_reasoning: bool = False
+    tools: Tools = Tools()
