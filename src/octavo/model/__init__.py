@@ -8,7 +8,7 @@ that there are others. Nothing here retries and nothing here keeps state between
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -94,7 +94,7 @@ Chunk = ItemStarted | TextDelta | ReasoningDelta | ItemDone | Completed
 class Model(Protocol):
     """Something that answers prompts."""
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer `prompt`, chunk by chunk, each as soon as its bytes arrive.
 
         Closing the iterator, or cancelling its consumer, closes the connection.

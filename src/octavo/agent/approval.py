@@ -1,0 +1,58 @@
+"""Waiting for a person.
+
+A question goes up as an event and is stored; its answer comes down as an op from any face. The
+waiting object lives here and never in a message. A question that its turn does not live to see
+answered is void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from octavo.agent.clock import now_ms
+from octavo.agent.journal import Journal
+from octavo.protocol.events import QuestionAnswered, QuestionAsked
+from octavo.protocol.ids import new_id
+from octavo.protocol.questions import Answer, Question
+
+
+class _Waiting:
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.answer: Answer | None = None
+
+
+class Approvals:
+    """The open questions of one thread."""
+
+    def __init__(self, journal: Journal, cancel_turn: Callable[[], None]) -> None:
+        self._journal = journal
+        self._cancel_turn = cancel_turn
+        self._waiting: dict[str, _Waiting] = {}
+
+    async def ask(self, turn_id: str, call_id: str, question: Question) -> Answer:
+        """Ask, and wait as long as it takes."""
+        question_id = new_id()
+        waiting = self._waiting[question_id] = _Waiting()
+        try:
+            self._journal.emit(QuestionAsked(turn_id, question_id, call_id, now_ms(), question))
+            await waiting.done.wait()
+        finally:
+            del self._waiting[question_id]
+        assert waiting.answer is not None
+        self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), waiting.answer))
+        if waiting.answer.decision == "cancel":
+            self._cancel_turn()
+            await anyio.sleep_forever()
+        return waiting.answer
+
+    def answer(self, question_id: str, answer: Answer) -> bool:
+        """Answer an open question; False when it is not open any more."""
+        waiting = self._waiting.get(question_id)
+        if waiting is None or waiting.done.is_set():
+            return False
+        waiting.answer = answer
+        waiting.done.set()
+        return True

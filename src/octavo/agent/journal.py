@@ -1,0 +1,85 @@
+"""The one door out of a thread: whatever happens goes through `Journal.emit`.
+
+An event is checked by the fold, written to the log, and told to the followers, in this order; what
+a face sees is therefore legal and, the disk permitting, already stored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from octavo.protocol.errors import StoreError
+from octavo.protocol.events import Delta, Event, ItemBegan, Progress
+from octavo.protocol.fold import Thread
+
+Follower = Callable[[Event], None]
+"""Told every event, in order. Must not raise and must not wait."""
+
+
+class Log(Protocol):
+    """Where events are kept; see `store.rollout.Rollout`."""
+
+    def append(self, event: Event) -> None: ...
+
+    def sync(self) -> None: ...
+
+
+class Journal:
+    """The events of one thread as they happen.
+
+    Attributes:
+        thread: the state after all of them.
+    """
+
+    def __init__(self, thread: Thread, log: Log | None) -> None:
+        self.thread = thread
+        self._log = log
+        self._unwritten: deque[Event] = deque()
+        self._followers: list[Follower] = []
+
+    def follow(self, follower: Follower) -> None:
+        """Tell `follower` every event from now on."""
+        self._followers.append(follower)
+
+    def emit(self, event: Event) -> None:
+        """Let `event` happen.
+
+        Raises:
+            OutOfOrder: it is not legal now; nothing happened.
+            StoreError: it happened but could not be stored yet. It is stored before the next
+                event that can be, so the log never has a hole.
+        """
+        self.thread.apply(event)
+        try:
+            if not isinstance(event, Delta | Progress | ItemBegan):
+                self._unwritten.append(event)
+                self._write()
+        finally:
+            for follower in self._followers:
+                follower(event)
+
+    def sync(self) -> None:
+        """Wait until what was stored is on the disk; to be called off the event loop.
+
+        Raises:
+            StoreError: the disk did not take it.
+        """
+        self._write()
+        if self._log is not None:
+            self._log.sync()
+
+    def emit_last(self, event: Event) -> StoreError | None:
+        """Let `event` happen, and return rather than raise why it could not be stored."""
+        try:
+            self.emit(event)
+        except StoreError as failure:
+            return failure
+        return None
+
+    def _write(self) -> None:
+        while self._unwritten:
+            if self._log is not None:
+                self._log.append(self._unwritten[0])
+            self._unwritten.popleft()
