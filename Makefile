@@ -38,7 +38,7 @@ types: $(VENV)/.dev  ## Check types, strictly
 	@$(BIN)/mypy
 
 walls: $(VENV)/.dev  ## Check who may import whom
-	@$(BIN)/lint-imports --cache-dir .import_linter_cache
+	@$(BIN)/lint-imports --no-logo --cache-dir .import_linter_cache
 
 docs: $(VENV)/.dev  ## Check that links, commands and names in the documents hold
 	@$(PY) tools/check_docs.py
