@@ -10,13 +10,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from octavo.protocol.events import CallFacts, Intent
 from octavo.protocol.questions import Answer, Question
 from octavo.sandbox import Command, FileChange, FileState, Process
+
+if TYPE_CHECKING:
+    from octavo.tools.sessions import CommandSessions
+
+OUTPUT_FILE_LIMIT_BYTES = 256_000_000
+"""How much of one command's output its file keeps."""
 
 
 class ToolFailed(Exception):
@@ -54,7 +60,9 @@ class Hands(Protocol):
     """True when somebody may be asked; False when every question is answered with no."""
     alone: bool
     """True when no person is there at all (`octavo exec`)."""
-    sessions: Sessions
+    network: bool
+    """True when commands reach the network."""
+    sessions: CommandSessions
     """The thread's running commands."""
     output_limit_tokens: int
     """How much output the model is shown when it names no limit itself."""
@@ -63,7 +71,10 @@ class Hands(Protocol):
         """Record what the call is about to do. Needed once before `spawn` or `change`."""
 
     def progress(self, text: str) -> None:
-        """Show output while it is being produced; for eyes only."""
+        """Show output while it is being produced; for eyes only.
+
+        Also in a later turn, while the model waits there for a command that this call started.
+        """
 
     async def ask(self, question: Question) -> Answer:
         """Ask a person; answers "decline" at once when nobody may be asked."""
@@ -84,11 +95,15 @@ class Hands(Protocol):
         """Open a file in the thread's folder for the full output of one command."""
 
     def ended(self, facts: CallFacts) -> None:
-        """Report that a command that outlived its call has ended. May come after the call."""
+        """Report that a command that outlived its call has ended.
+
+        May come in a later turn, outside of any, or as soon as the call returned, before its own
+        end is recorded.
+        """
 
 
 class OutputFile(Protocol):
-    """A file that keeps a command's whole output, up to a limit."""
+    """A file that keeps a command's whole output, up to `OUTPUT_FILE_LIMIT_BYTES`."""
 
     path: Path
 
@@ -97,12 +112,6 @@ class OutputFile(Protocol):
 
     def close(self) -> None:
         """Close it; an empty one is removed."""
-
-
-class Sessions(Protocol):
-    """The thread's running commands; all are killed at the end of the thread."""
-
-    # Concrete class: `tools.sessions.CommandSessions`.
 
 
 Run = Callable[[Any, Hands], Awaitable[Outcome]]
@@ -116,7 +125,8 @@ class Tool(msgspec.Struct, frozen=True):
     run: Run
     effect: Effect
     params: type[msgspec.Struct] | None = None
-    """Parameters of a function tool; None for a freeform one, whose `run` gets the text."""
+    """Parameters of a function tool; None for a freeform one, whose `run` gets the text, and for
+    one that has only a `schema`, whose `run` gets the decoded object."""
     grammar: str | None = None
     """Lark grammar of a freeform tool's input."""
     alone: bool = False

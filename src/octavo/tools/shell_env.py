@@ -1,0 +1,79 @@
+"""The environment that commands get.
+
+A pure function from this process's environment and the `shell_environment_policy` settings.
+Variables that look like keys are left out unless the settings say otherwise, and so are the
+addresses of agents that would act for the user outside the cage, always.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import translate
+from typing import Literal
+
+Inherit = Literal["all", "core", "none"]
+
+DEFAULT_EXCLUDES = ("*KEY*", "*SECRET*", "*TOKEN*")
+
+_CORE = frozenset(
+    ("HOME", "LOGNAME", "PATH", "SHELL", "USER", "USERNAME", "TMPDIR", "TEMP", "TMP", "LANG")
+)
+_OUTSIDE_AGENTS = frozenset(
+    (
+        *("SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "GNOME_KEYRING_CONTROL"),
+        *("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"),
+    )
+)
+
+
+def command_env(
+    environ: Mapping[str, str],
+    *,
+    inherit: Inherit = "all",
+    ignore_default_excludes: bool = False,
+    exclude: Sequence[str] = (),
+    include_only: Sequence[str] = (),
+    set: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the environment for commands.
+
+    Patterns are globs without regard to case. The order is Codex's: what is inherited, less the
+    default excludes, less `exclude`, with `set` laid over it, and of that only `include_only`.
+    """
+    env = _inherited(environ, inherit)
+    if not ignore_default_excludes:
+        env = _without(env, DEFAULT_EXCLUDES)
+    env = _without(env, exclude)
+    env.update(set or {})
+    if include_only:
+        wanted = _matcher(include_only)
+        env = {name: value for name, value in env.items() if wanted.match(name)}
+    return env
+
+
+def is_excluded_by_default(name: str) -> bool:
+    """Return whether a variable of this name is taken for a key."""
+    return _matcher(DEFAULT_EXCLUDES).match(name) is not None
+
+
+def _inherited(environ: Mapping[str, str], inherit: Inherit) -> dict[str, str]:
+    if inherit == "none":
+        return {}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _OUTSIDE_AGENTS and (inherit == "all" or name.upper() in _CORE)
+    }
+
+
+def _without(env: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+    globs = list(patterns)
+    if not globs:
+        return dict(env)
+    unwanted = _matcher(globs)
+    return {name: value for name, value in env.items() if not unwanted.match(name)}
+
+
+def _matcher(globs: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(glob) for glob in globs), re.IGNORECASE)

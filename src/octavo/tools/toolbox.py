@@ -1,0 +1,150 @@
+"""Runs the model's calls.
+
+Whatever a call asks for, exactly one `Outcome` comes back, with a text the model can work from:
+an unknown name, arguments that do not fit, a refusal of the sandbox and a bug of ours are outputs
+like any other. Only cancellation and the errors that end a turn (a log that cannot be written)
+pass. Every text is bounded and has its secrets taken out here, once, for all tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from octavo.model import Call
+from octavo.protocol.errors import OctavoError, SandboxError
+from octavo.tools import Hands, Outcome, Tool, ToolFailed
+from octavo.tools.declare import parameters
+from octavo.tools.truncate import truncate
+
+_HEADER_TOKENS = 1_000
+"""What a tool may say around an output that it bounded itself."""
+
+
+class Toolbox:
+    """The tools of one thread, by name.
+
+    Args:
+        tools: where a name comes twice, as a freeform tool and as a function, both are taken.
+        redact: takes secrets out of a text.
+        on_bug: told of every exception that a tool did not raise on purpose.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        *,
+        redact: Callable[[str], str],
+        on_bug: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._functions = {tool.name: tool for tool in tools if tool.grammar is None}
+        self._freeforms = {tool.name: tool for tool in tools if tool.grammar is not None}
+        self._redact = redact
+        self._on_bug = on_bug
+
+    def may_run_beside(self, call: Call) -> bool:
+        """Return whether other calls of the same response may run while `call` does."""
+        tool = self._find(call)
+        return tool is None or not tool.alone
+
+    async def run(self, call: Call, hands: Hands) -> Outcome:
+        """Run `call` and return what it gave; a failure is an outcome that is not `ok`."""
+        outcome = await self._run(call, hands)
+        return msgspec.structs.replace(outcome, content=self._for_model(outcome.content, hands))
+
+    async def _run(self, call: Call, hands: Hands) -> Outcome:
+        tool = self._find(call)
+        if tool is None:
+            names = ", ".join(sorted({*self._functions, *self._freeforms}))
+            return _failed(f"There is no tool {call.name!r}. The tools are: {names}.")
+        try:
+            return await tool.run(_arguments(tool, call), hands)
+        except ToolFailed as failure:
+            return _failed(str(failure))
+        except SandboxError as refusal:
+            return _failed(f"The sandbox refused this; nothing was done. {refusal}")
+        except OctavoError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - every call must have an output
+            if self._on_bug is not None:
+                self._on_bug(bug)
+            return _failed(
+                f"Octavo itself failed while running {call.name} ({type(bug).__name__}); the call "
+                "may or may not have had its effect. Check before you repeat it, or go another way."
+            )
+
+    def _find(self, call: Call) -> Tool | None:
+        """Return the tool in the form the call has; in the other one where that is all there is.
+
+        A function call whose arguments are no JSON object but the bare input is taken as freeform.
+        """
+        function, freeform = self._functions.get(call.name), self._freeforms.get(call.name)
+        bare = call.freeform or not call.arguments.lstrip().startswith(("{", '"'))
+        return (freeform or function) if bare and call.arguments.strip() else (function or freeform)
+
+    def _for_model(
+        self, content: str | Sequence[Mapping[str, str]], hands: Hands
+    ) -> str | Sequence[Mapping[str, str]]:
+        if isinstance(content, str):
+            text = self._redact(content)
+            text = truncate(text, hands.output_limit_tokens + _HEADER_TOKENS)
+            return text if text.strip() else "(no output)"
+        return [
+            {**part, "text": truncate(self._redact(part["text"]), hands.output_limit_tokens)}
+            if "text" in part
+            else part
+            for part in content
+        ]
+
+
+def _failed(text: str) -> Outcome:
+    return Outcome(content=text, ok=False)
+
+
+def _arguments(tool: Tool, call: Call) -> Any:
+    """Return what the tool's function takes.
+
+    Raises:
+        ToolFailed: the arguments do not fit; says what is wrong and what would.
+    """
+    if tool.grammar is not None:
+        return call.arguments
+    text = call.arguments.strip() or "{}"
+    kind: Any = tool.params or dict[str, Any]
+    try:
+        if text.startswith('"'):  # an object that was encoded twice
+            text = msgspec.json.decode(text, type=str)
+        return msgspec.json.decode(text, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        problem = f"The arguments of {tool.name} do not fit: {error}."
+    except msgspec.DecodeError as error:
+        problem = f"The arguments of {tool.name} are not valid JSON: {error}{_near(text, error)}."
+    except UnicodeEncodeError:
+        problem = f"The arguments of {tool.name} hold half of a surrogate pair."
+    raise ToolFailed(f"{problem} {_expected(tool)} Nothing was run.")
+
+
+def _near(text: str, error: msgspec.DecodeError) -> str:
+    """Quote what comes before the byte that the error names."""
+    _, _, position = str(error).rpartition("(byte ")
+    if not position.rstrip(")").isdigit():
+        return ""
+    at_bytes = int(position.rstrip(")"))
+    before = text.encode()[max(0, at_bytes - 40) : at_bytes].decode("utf-8", "ignore")
+    return f", right after {before!r}" if before else ""
+
+
+def _expected(tool: Tool) -> str:
+    schema = parameters(tool)
+    properties = schema.get("properties", {})
+    required = schema.get("required", ())
+    if not properties:
+        return "It takes an empty object: {}."
+    described = ", ".join(
+        f"{name} ({' or '.join(part['enum']) if 'enum' in part else part.get('type', 'any')}"
+        f"{', required' if name in required else ''})"
+        for name, part in properties.items()
+    )
+    return f"It takes one JSON object with: {described}."
