@@ -59,9 +59,7 @@ _STOPPED: dict[Why, str] = {
     "crashed": f"No result: octavo stopped unexpectedly while this ran. {_UNKNOWN}",
     "cut": f"No result: the response broke off while this ran. {_UNKNOWN}",
     "failed": f"No result: the turn failed while this ran, and it was ended. {_UNKNOWN}",
-    "step_limit": (
-        f"No result: the turn reached its limit of steps while this ran. {_UNKNOWN}"
-    ),
+    "step_limit": (f"No result: the turn reached its limit of steps while this ran. {_UNKNOWN}"),
 }
 
 

@@ -1,0 +1,141 @@
+"""What the model is told it may do. The sandbox enforces it; this text only saves wrong tries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from octavo.context.visible import visible_line
+
+PROTECTED_NAMES = (
+    ".git",
+    ".octavo",
+    ".agents",
+    ".codex",
+    ".claude",
+    ".vscode",
+    ".idea",
+    ".envrc",
+    ".mcp.json",
+)
+"""Names the sandbox keeps read-only inside a writable root."""
+
+
+def permissions_text(
+    mode: str,
+    writable_roots: Sequence[str],
+    *,
+    network: bool,
+    approval: str,
+    gaps: Sequence[str] = (),
+    alone: bool = False,
+    protected: Sequence[str] = PROTECTED_NAMES,
+) -> str:
+    """Return the permissions as the model reads them.
+
+    Args:
+        mode: "read-only", "workspace-write" or "danger-full-access".
+        writable_roots: every directory commands may write in, the working directory included.
+        network: commands reach the network.
+        approval: "never" or "on-request".
+        gaps: what the sandbox cannot stop here, one sentence each.
+        alone: no person is there (`octavo exec`).
+        protected: names that stay read-only inside the writable roots.
+    """
+    asks = approval == "on-request" and not alone
+    if mode == "danger-full-access":
+        lines = _unconfined(asks)
+    else:
+        lines = [
+            f"Commands and file changes are confined by a sandbox (mode `{mode}`):",
+            "",
+            "- Read: all files, except stored keys and credentials, which are hidden.",
+            *_writing(mode, writable_roots, protected, asks),
+            _network(network, loopback=not gaps),
+            *_weaker(gaps),
+            "",
+            *_blocked(asks),
+        ]
+    lines += _presence(asks, alone)
+    return "\n".join(["<permissions instructions>", *lines, "</permissions instructions>"])
+
+
+def _unconfined(asks: bool) -> list[str]:
+    lines = [
+        "There is no sandbox: commands run with all the rights of the user, network included, and",
+        "nothing stops or undoes a mistake. Keep changes to the working directory unless the task",
+        "needs more, and check every path before you delete or overwrite.",
+    ]
+    if asks:
+        lines.append("You need not ask before a command: `sandbox_permissions` has no effect.")
+    return lines
+
+
+def _writing(mode: str, roots: Sequence[str], protected: Sequence[str], asks: bool) -> list[str]:
+    if mode == "read-only" or not roots:
+        lines = ["- Write: nowhere. `apply_patch` and commands that write files fail."]
+        if not asks:
+            lines.append("- If the task asks for changes, show them as a diff in your report.")
+        return lines
+    places = ", ".join(f"`{visible_line(root)}`" for root in roots)
+    lines = [f"- Write: only in {places} and below."]
+    if protected:
+        names = ", ".join(f"`{name}`" for name in protected)
+        lines.append(f"- Read-only even there: {names}.")
+    if ".git" in protected:
+        lines.append(
+            "- So git commands that write (`add`, `commit`, `checkout`, `stash`, `merge`, ...) do"
+            " not work; `status`, `diff`, `log`, `show` and `blame` do."
+        )
+    return lines
+
+
+def _network(network: bool, *, loopback: bool) -> str:
+    if network:
+        return "- Network: on. Send nothing of the user's anywhere the task does not need."
+    reach = "; only servers you start yourself can be reached, on localhost" if loopback else ""
+    return (
+        f"- Network: off{reach}. Downloads, package installs, `git fetch` and the like fail;"
+        " trying again does not help. Work with what is installed."
+    )
+
+
+def _weaker(gaps: Sequence[str]) -> list[str]:
+    if not gaps:
+        return []
+    return [
+        "- The sandbox is weaker on this machine; keep to the limits where it does not stop you:",
+        *(f"  - {gap}" for gap in gaps),
+    ]
+
+
+def _blocked(asks: bool) -> list[str]:
+    if not asks:
+        return [
+            "These limits cannot be widened in this session: leave `sandbox_permissions` out, a",
+            "call that asks for more is refused. When something the task needs is blocked, reach",
+            "the same end inside the limits if that is sound; else do the rest, and say in your",
+            "report what was blocked and the command the user can run. Do not try to get around",
+            "the sandbox.",
+        ]
+    return [
+        "When a command the task needs fails because of these limits, call it again with",
+        '`sandbox_permissions: "require_escalated"` and a `justification`: one short question to',
+        'the user, such as "Install the test dependencies from the network?". It then runs outside',
+        "the sandbox if the user agrees. Ask for the one command that needs it, not for a script",
+        "that does more, and try inside first unless it cannot work there. A patch outside the",
+        "writable directories asks by itself. If the user declines, do not reach the same end",
+        "another way; go on without it or say what is missing.",
+    ]
+
+
+def _presence(asks: bool, alone: bool) -> list[str]:
+    if alone:
+        return [
+            "",
+            "Nobody is there to answer while you work. Do not end with a question or an offer:",
+            "decide what is open yourself, in the way easiest to undo, and name the assumption in",
+            "your report.",
+        ]
+    if not asks:
+        return ["", "The user chose not to be asked for approvals."]
+    return []
