@@ -88,7 +88,7 @@ def unknown_names(document: Path, targets: set[str], commands: set[str]) -> Iter
 
 
 def octavo_commands() -> set[str]:
-    """Return the words of `octavo --help`, among them its commands; empty if it is not installed."""
+    """Return the words of `octavo --help`, its commands among them; empty if not installed."""
     if not OCTAVO.exists():
         return set()
     done = subprocess.run([OCTAVO, "--help"], capture_output=True, text=True, check=True)
