@@ -155,14 +155,11 @@ class Check:
                 continue
             value = inner[last]
             inner[last] = (
-                self._path(value, base)
+                absolute_path(value, base, self._env)
                 if isinstance(value, str)
-                else [self._path(path, base) for path in value]
+                else [absolute_path(path, base, self._env) for path in value]
             )
         return table
-
-    def _path(self, path: str, base: Path) -> str:
-        return os.path.normpath(base / expand(path, self._env))
 
 
 def place(source: Source, key: Key = ()) -> str:
@@ -175,3 +172,8 @@ def place(source: Source, key: Key = ()) -> str:
 
     found = locate(source.file, key)
     return f"{source.file}:{found[0]}:{found[1]}" if found else str(source.file)
+
+
+def absolute_path(path: str, base: Path, env: Mapping[str, str]) -> str:
+    """Return `path` as it is meant in a file in `base`: `~` is the home, the rest is relative."""
+    return os.path.normpath(base / expand(path, env))
