@@ -41,7 +41,7 @@ class Lock:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_at(path, fd):
+                if is_at(path, fd):
                     _sign(fd)
                     return cls(path, fd)
             except BlockingIOError:
@@ -66,7 +66,8 @@ class Lock:
             os.close(fd)
 
 
-def _is_at(path: Path, fd: int) -> bool:
+def is_at(path: Path, fd: int) -> bool:
+    """True while `path` still names the open file; False once it was removed or replaced."""
     try:
         there = os.stat(path)
     except FileNotFoundError:

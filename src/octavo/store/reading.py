@@ -55,11 +55,11 @@ def read(path: Path) -> Reading:
                 try:
                     events.append(decode(line))
                 except (msgspec.DecodeError, UnicodeDecodeError) as failure:
-                    if line.endswith(b"\n"):
-                        if line.strip():
-                            warnings.append(f"{path}:{number} is not an event ({failure}); skipped")
-                    else:
+                    if not line.endswith(b"\n"):
                         torn = line
+                        break  # what a writer has added since continues this line, not the log
+                    if line.strip():
+                        warnings.append(f"{path}:{number} is not an event ({failure}); skipped")
     except OSError as failure:
         raise _unreadable(path, failure) from failure
     begins_well = isinstance(events[0], ThreadStarted) if events else not warnings
