@@ -8,11 +8,16 @@ the one before. Pure: texts go in, model items come out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 import msgspec
 
 from octavo.context.encode import Role, message, text_part
+
+try:
+    # What hashlib hands on; importing hashlib itself loads OpenSSL, 3 ms before the first request.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 
 class ContextState(msgspec.Struct, frozen=True):
