@@ -48,12 +48,17 @@ def instructions_text(found: Instructions, cwd: Path) -> str:
         texts += [SEPARATOR, project] if texts else [project]
     if not texts:
         return ""
-    body = _CLOSING.sub("&lt;/INSTRUCTIONS&gt;", "\n\n".join(texts))
+    body = _unframed("\n\n".join(texts))
     heading = f"# AGENTS.md instructions for {visible_line(str(cwd))}"
     return f"{heading}\n\n<INSTRUCTIONS>\n{body}\n</INSTRUCTIONS>"
 
 
-_CLOSING = re.compile(r"<\s*/\s*INSTRUCTIONS\s*>", re.IGNORECASE)
+def _unframed(text: str) -> str:
+    """Return `text` unable to end the frame it is put in."""
+    if "<" not in text:
+        return text
+    closing = r"<\s*/\s*INSTRUCTIONS\s*>"
+    return re.sub(closing, "&lt;/INSTRUCTIONS&gt;", text, flags=re.IGNORECASE)
 
 
 def find_instructions(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-_HIDING = re.compile(
+_HIDING = (
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters; tab and newline stay
     "\u00ad\u115f\u1160\u180e\u3164\uffa0"  # soft hyphen, fillers
@@ -25,7 +25,11 @@ _HIDING = re.compile(
 
 def visible(text: str) -> str:
     """Return `text` with every hiding character written as ⟨U+XXXX⟩."""
-    return _HIDING.sub(_named, text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    # Compiled (and kept by `re`) only here: most texts and start-ups never need it.
+    return re.sub(_HIDING, _named, text)
 
 
 def visible_line(text: str) -> str:
