@@ -1,0 +1,1 @@
+"""The user's repository: what git says about it."""
