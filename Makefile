@@ -81,8 +81,7 @@ $(PY):
 # The build backend and pip itself, then the core, then octavo as a plain path (no import hooks).
 $(VENV)/.core: requirements/build.lock requirements/core.lock pyproject.toml | $(PY)
 	@echo "installing octavo into $(VENV)"
-	@$(PIP) --require-hashes -r requirements/build.lock
-	@$(PIP) --require-hashes -r requirements/core.lock
+	@$(PIP) --require-hashes -r requirements/build.lock -r requirements/core.lock
 	@$(PIP) --no-build-isolation --no-deps --no-index -e .
 	@$(PY) -m pip uninstall -q -y setuptools  # its .pth would be read at every start
 	@touch $@
