@@ -1,0 +1,129 @@
+"""How providers are reached: one HTTP transport, set up for streams that must end when told.
+
+Proxies come from the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) and are never
+used for the loopback interface. Certificates are those of the system, or of SSL_CERT_FILE where
+that is set. Redirects are not followed: a prompt goes to the address that was configured or
+nowhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
+
+from octavo.protocol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyqwest import HTTPTransport
+
+CONNECT_TIMEOUT_S = 15.0
+
+
+def open_transport(
+    base_url: str, env: Mapping[str, str], *, idle_timeout_s: float
+) -> HTTPTransport:
+    """Return a transport for requests to `base_url`. No connection is made yet.
+
+    Args:
+        base_url: where the requests will go; says whether certificates and proxies are needed.
+        env: where SSL_CERT_FILE is looked up. Proxies are read from the process itself.
+        idle_timeout_s: a read fails after so many seconds without a byte.
+
+    Raises:
+        ConfigError: the certificates cannot be read.
+    """
+    from pyqwest import HTTPTransport, Proxy
+
+    local = is_loopback(base_url)
+    certificates = None
+    if not (local and base_url.startswith("http:")):
+        certificates = _certificates(env)
+    # An explicit proxy turns those of the environment off, and this one takes no request.
+    other: Literal["http", "https"] = "https" if base_url.startswith("http:") else "http"
+    proxy = Proxy("http://127.0.0.1:9", scheme=other) if local else None
+
+    def build() -> HTTPTransport:
+        return HTTPTransport(
+            tls_ca_cert=certificates or None,
+            tls_include_system_certs=certificates == b"",
+            proxy=proxy,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=idle_timeout_s,
+            enable_gzip=False,  # compressors hold events back
+            enable_brotli=False,
+            enable_zstd=False,
+            follow_redirects=False,
+            enable_otel=False,
+        )
+
+    try:
+        return _without_tracing(build)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"The certificates to verify providers with cannot be used: {error}.",
+            hint="Check the file that SSL_CERT_FILE names.",
+        ) from error
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether `url` points at this machine by its loopback name or address."""
+    authority = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    if authority.startswith("["):
+        return authority.partition("]")[0] == "[::1"
+    host = authority.partition(":")[0].lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    return host.startswith("127.") and host.replace(".", "").isdigit()
+
+
+def _certificates(env: Mapping[str, str]) -> bytes:
+    """Return the PEM text of SSL_CERT_FILE; empty means the system's certificates."""
+    path = env.get("SSL_CERT_FILE", "")
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(
+            f"SSL_CERT_FILE names {path}, which cannot be read: {error.strerror}.",
+            hint="Correct it or unset it to use the system's certificates.",
+        ) from error
+
+
+def _without_tracing(build: Callable[[], HTTPTransport]) -> HTTPTransport:
+    """Return `build()`, made without importing OpenTelemetry.
+
+    pyqwest looks its functions up while the first transport of a process is made, also when
+    tracing is off; importing them takes about 20 ms and 3 MB, a quarter of octavo's start. So for
+    the length of that call they are names that mean nothing. If it no longer works like that, the
+    real ones are imported.
+    """
+    names = ("", ".metrics", ".propagate", ".trace")
+    modules = [_Absent(f"opentelemetry{name}") for name in names]
+    if any(name in sys.modules for name in ("opentelemetry", "opentelemetry.trace")):
+        return build()
+    sys.modules.update({module.__name__: module for module in modules})
+    try:
+        return build()
+    except (AttributeError, ImportError):
+        pass
+    finally:
+        for module in modules:
+            if sys.modules.get(module.__name__) is module:
+                del sys.modules[module.__name__]
+    return build()
+
+
+class _Absent(ModuleType):
+    """A module whose every public name stands for nothing."""
+
+    def __getattr__(self, name: str) -> type[_Absent]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Absent
+
+    CLIENT = None
+    """Of `SpanKind`, the one name that is looked into."""

@@ -1,0 +1,263 @@
+"""Which providers there are, and how a name in the configuration becomes a `Provider`.
+
+`ProviderConfig` is the table `[model_providers.X]` as Codex's `config.toml` has it. Keys are read
+here and nowhere else; they end in `Provider.api_key` and are never part of a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from octavo.model import Provider
+from octavo.protocol.errors import ConfigError
+
+KEY_VARIABLES = ("OPENAI_API_KEY", "CODEX_API_KEY")
+LOCAL_PROBE_TIMEOUT_S = 0.5
+_MAX_LIST_BYTES = 4 << 20
+
+
+class ProviderConfig(msgspec.Struct, frozen=True):
+    """`[model_providers.X]`, as written."""
+
+    name: str = ""
+    base_url: str | None = None
+    env_key: str | None = None
+    env_key_instructions: str | None = None
+    experimental_bearer_token: str | None = None
+    wire_api: str = "responses"
+    query_params: Mapping[str, str] = {}
+    http_headers: Mapping[str, str] = {}
+    env_http_headers: Mapping[str, str] = {}
+    request_max_retries: int | None = None
+    stream_max_retries: int | None = None
+    stream_idle_timeout_ms: int | None = None
+    requires_openai_auth: bool = False
+
+
+class Local(msgspec.Struct, frozen=True):
+    """A server that runs on the user's own machine."""
+
+    name: str
+    port: int
+    start: str
+    """The command that starts it."""
+    url_variable: str | None = None
+    """The variable in which the server's own tools look for its address."""
+
+
+LOCALS = {
+    "ollama": Local("Ollama", 11434, "ollama serve", "OLLAMA_HOST"),
+    "lmstudio": Local("LM Studio", 1234, "lms server start"),
+    "vllm": Local("vLLM", 8000, "vllm serve MODEL"),
+    "llamacpp": Local("llama.cpp", 8080, "llama-server --jinja -m MODEL.gguf"),
+}
+
+
+def built_in(env: Mapping[str, str]) -> dict[str, ProviderConfig]:
+    """Return the providers that need no configuration."""
+    openai = ProviderConfig(
+        name="OpenAI", base_url="https://api.openai.com/v1", requires_openai_auth=True
+    )
+    locals_ = {
+        id: ProviderConfig(name=local.name, base_url=_local_url(local, env))
+        for id, local in LOCALS.items()
+    }
+    return {"openai": openai, **locals_}
+
+
+def resolve(
+    provider_id: str,
+    table: Mapping[str, ProviderConfig],
+    env: Mapping[str, str],
+    stored_key: str | None = None,
+    *,
+    openai_base_url: str | None = None,
+) -> Provider:
+    """Return the provider called `provider_id`, ready to be asked.
+
+    Args:
+        provider_id: a built-in name or one of `table`'s.
+        table: `[model_providers]` of the configuration; it cannot replace a built-in one.
+        env: where keys and headers are looked up.
+        stored_key: what `octavo login` stored, if anything.
+        openai_base_url: another address for `openai`.
+
+    Raises:
+        ConfigError: there is no such provider, its key is missing, or its settings make no sense.
+    """
+    known = {**table, **built_in(env)}
+    config = known.get(provider_id)
+    if config is None:
+        raise _unknown(provider_id, known)
+    if provider_id == "openai" and openai_base_url:
+        config = msgspec.structs.replace(config, base_url=openai_base_url)
+    if config.wire_api != "responses":
+        raise ConfigError(
+            f"Provider {provider_id!r} asks for wire_api = {config.wire_api!r}, and octavo speaks"
+            ' only "responses" so far.',
+            hint="Remove the setting if the server has a Responses API; most now do.",
+        )
+    if not config.base_url:
+        raise ConfigError(
+            f"Provider {provider_id!r} has no base_url.",
+            hint=f'Add base_url = "https://…/v1" to [model_providers.{provider_id}].',
+        )
+    if not config.base_url.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"Provider {provider_id!r} has base_url {config.base_url!r}, which is no web address.",
+            hint="It begins with https:// or http://.",
+        )
+    given = {
+        "request_max_retries": config.request_max_retries,
+        "stream_max_retries": config.stream_max_retries,
+        "stream_idle_timeout_ms": config.stream_idle_timeout_ms,
+    }
+    limits = {name: value for name, value in given.items() if value is not None}
+    for name, value in limits.items():
+        if value < (1 if name.endswith("_ms") else 0):
+            raise ConfigError(f"Provider {provider_id!r} has {name} = {value}, which is too low.")
+    from_env = {
+        header: env[variable]
+        for header, variable in config.env_http_headers.items()
+        if env.get(variable, "").strip()
+    }
+    return Provider(
+        id=provider_id,
+        name=config.name or provider_id,
+        base_url=config.base_url.rstrip("/"),
+        api_key=_key(provider_id, config, env, stored_key),
+        http_headers={**config.http_headers, **from_env},
+        query_params=config.query_params,
+        wire_api=config.wire_api,
+        **limits,
+    )
+
+
+def _key(
+    provider_id: str, config: ProviderConfig, env: Mapping[str, str], stored_key: str | None
+) -> str | None:
+    """Return the key to send; None where the provider needs none."""
+    if config.experimental_bearer_token:
+        return config.experimental_bearer_token.strip()
+    if config.env_key:
+        key = env.get(config.env_key, "").strip()
+        if key:
+            return key
+        raise ConfigError(
+            f"Provider {provider_id!r} needs a key, and {config.env_key} is not set.",
+            hint=config.env_key_instructions or f"Set it: export {config.env_key}=…",
+        )
+    if not config.requires_openai_auth:
+        return None
+    for variable in KEY_VARIABLES:
+        key = env.get(variable, "").strip()
+        if key:
+            return key
+    if stored_key and stored_key.strip():
+        return stored_key.strip()
+    raise ConfigError(
+        f"Provider {provider_id!r} needs a key, and {KEY_VARIABLES[0]} is not set.",
+        hint=f"Run `octavo login`, or set {KEY_VARIABLES[0]}; or use a model on this machine with"
+        " --oss.",
+    )
+
+
+def _unknown(provider_id: str, known: Mapping[str, ProviderConfig]) -> ConfigError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(provider_id, known, n=1)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    return ConfigError(
+        f"There is no model provider {provider_id!r}.",
+        hint=f"{guess}There are: {', '.join(sorted(known))}. Others are added under"
+        f" [model_providers.{provider_id}].",
+    )
+
+
+async def detect_local(
+    preferred: str | None, env: Mapping[str, str]
+) -> tuple[Provider, tuple[str, ...]]:
+    """Find a model server on this machine; return it and the models it lists.
+
+    Args:
+        preferred: look for this one only; None takes the first of `LOCALS` that answers.
+        env: where the servers' own address variables are looked up.
+
+    Raises:
+        ConfigError: none is running, or there is no such local provider.
+    """
+    if preferred is not None and preferred not in LOCALS:
+        raise ConfigError(
+            f"There is no local provider {preferred!r}.",
+            hint=f"There are: {', '.join(LOCALS)}.",
+        )
+    import anyio
+
+    wanted = [preferred] if preferred else list(LOCALS)
+    found: dict[str, tuple[str, ...]] = {}
+
+    async def look(provider_id: str) -> None:
+        models = await _models_of(resolve(provider_id, {}, env))
+        if models is not None:
+            found[provider_id] = models
+
+    async with anyio.create_task_group() as group:
+        for provider_id in wanted:
+            group.start_soon(look, provider_id)
+    # One that has a model before one that has none; then the order of the table.
+    for provider_id in sorted(wanted, key=lambda id: not found.get(id)):
+        if provider_id in found:
+            return resolve(provider_id, {}, env), found[provider_id]
+    starts = " or ".join(f"`{LOCALS[id].start}`" for id in wanted)
+    place = ", ".join(f"{LOCALS[id].name} (port {LOCALS[id].port})" for id in wanted)
+    raise ConfigError(
+        f"No local model server answers; looked for {place}.", hint=f"Start one: {starts}."
+    )
+
+
+async def _models_of(provider: Provider) -> tuple[str, ...] | None:
+    """Return the models that a local server lists; None if it does not answer as one."""
+    import anyio
+    from pyqwest import Client
+
+    from octavo.model.http import open_transport
+
+    transport = open_transport(provider.base_url, {}, idle_timeout_s=LOCAL_PROBE_TIMEOUT_S)
+    with anyio.move_on_after(LOCAL_PROBE_TIMEOUT_S):
+        try:
+            response = await Client(transport).get(f"{provider.base_url}/models")
+        except Exception:  # noqa: BLE001 - whatever goes wrong, it is no server of ours
+            return None
+        if response.status != 200 or len(response.content) > _MAX_LIST_BYTES:
+            return None
+        try:
+            listed = msgspec.json.decode(response.content, type=_Models)
+        except msgspec.DecodeError:
+            return None
+        return tuple(model.id for model in listed.data or ())
+    return None
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model] | None
+    """Null where there is no model yet; a server without such a field is of another kind."""
+
+
+def _local_url(local: Local, env: Mapping[str, str]) -> str:
+    """Return where a local server listens, as its own variable has it if there is one."""
+    host = env.get(local.url_variable or "", "").strip().rstrip("/")
+    if not host:
+        return f"http://127.0.0.1:{local.port}/v1"
+    scheme, _, rest = host.rpartition("://")
+    name, colon, port = rest.rpartition(":")
+    if not colon or not port.isdigit():
+        name, port = rest, str(local.port)
+    # A server told to listen everywhere is reached here.
+    name = "127.0.0.1" if name in ("", "0.0.0.0") else name
+    return f"{scheme or 'http'}://{name}:{port}/v1"
