@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from octavo.protocol.errors import StoreError
-from octavo.protocol.events import Delta, Event, ItemBegan, Progress
+from octavo.protocol.events import Delta, Event, ItemBegan, Progress, TurnStarted
 from octavo.protocol.fold import Thread
 
 Follower = Callable[[Event], None]
@@ -33,9 +33,11 @@ class Journal:
         thread: the state after all of them.
     """
 
-    def __init__(self, thread: Thread, log: Log | None) -> None:
+    def __init__(self, thread: Thread, log: Log | None, *, waits_for_turn: bool = False) -> None:
+        """`waits_for_turn`: write nothing before the first turn, so idle threads leave no file."""
         self.thread = thread
         self._log = log
+        self._waits = waits_for_turn
         self._unwritten: deque[Event] = deque()
         self._followers: list[Follower] = []
 
@@ -55,6 +57,7 @@ class Journal:
         try:
             if not isinstance(event, Delta | Progress | ItemBegan):
                 self._unwritten.append(event)
+                self._waits = self._waits and not isinstance(event, TurnStarted)
                 self._write()
         finally:
             for follower in self._followers:
@@ -79,7 +82,7 @@ class Journal:
         return None
 
     def _write(self) -> None:
-        while self._unwritten:
+        while self._unwritten and not self._waits:
             if self._log is not None:
                 self._log.append(self._unwritten[0])
             self._unwritten.popleft()

@@ -17,6 +17,7 @@ import anyio.abc
 import msgspec
 
 from octavo.agent.clock import now_ms
+from octavo.agent.hands import CallHands
 from octavo.agent.journal import Journal
 from octavo.context.outputs import encode_output
 from octavo.model import (
@@ -62,7 +63,7 @@ class Setup(msgspec.Struct, frozen=True):
 
     model: Model
     toolbox: Toolbox
-    hands: Callable[[str, str], Hands]
+    hands: Callable[[str, str], CallHands]
     """Makes the hands for one call, from the ids of its turn and itself."""
     prompt: Callable[[], Prompt]
     """The prompt as of now."""
@@ -216,6 +217,7 @@ class Step:
                     outcome.facts,
                 )
             )
+            hands.call_ended()
         except OctavoError as failure:
             self._failure = self._failure or failure
             scope.cancel()

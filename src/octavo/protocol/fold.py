@@ -66,7 +66,7 @@ class Unanswered(msgspec.Struct, frozen=True):
 
 
 class TurnNote(msgspec.Struct, frozen=True):
-    """The place in the history where a turn ended in another way than by being done."""
+    """The place in the history where a turn ended in another way than by being completed."""
 
     why: Missing
 
@@ -122,6 +122,7 @@ class Thread:
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
         self._calls: dict[str, OpenCall] = {}
+        self._unanswered = 0
         self._step_open = False
         self._known_calls: set[str] = set()
 
@@ -130,10 +131,14 @@ class Thread:
         """The running turn, if any."""
         return self._turn
 
-    @property
-    def open_calls(self) -> bool:
-        """Whether calls of the last step still wait for their outputs."""
-        return bool(self._calls)
+    def is_open(self, call_id: str) -> bool:
+        """Whether this call of the running step still waits for its output."""
+        call = self._calls.get(call_id)
+        return call is not None and call.raw is None
+
+    def knows_call(self, call_id: str) -> bool:
+        """Whether a call of this thread has this id already."""
+        return call_id in self._known_calls
 
     def apply(self, event: Event) -> None:
         """Take `event` in.
@@ -145,8 +150,9 @@ class Thread:
             case ItemBegan() | Delta():
                 self._running(event.turn_id)
             case Progress():
-                self._running(event.turn_id)
-                self._call(event.call_id)
+                if event.call_id not in self.running:
+                    self._running(event.turn_id)
+                    self._call(event.call_id)
             case ItemAdded():
                 self._item_added(event)
             case CallStarted():
@@ -230,6 +236,7 @@ class Thread:
             self._known_calls.add(event.call_id)
             freeform = event.kind == "custom_tool_call"
             self._calls[event.call_id] = OpenCall(event.call_id, freeform=freeform)
+            self._unanswered += 1
         self._step_open = True
         turn.items += 1
         self.history.append(Spoken(bytes(event.raw)))
@@ -240,6 +247,7 @@ class Thread:
         if call.raw is not None:
             raise OutOfOrder(f"call {event.call_id} answered twice")
         call.raw = bytes(event.raw)
+        self._unanswered -= 1
         if event.facts is not None and event.facts.running:
             self.running[event.call_id] = None
         self._flush()
@@ -255,7 +263,7 @@ class Thread:
 
     def _flush(self) -> None:
         """Append the outputs once the step is over and every call has one."""
-        if self._step_open or any(call.raw is None for call in self._calls.values()):
+        if self._step_open or self._unanswered:
             return
         for call in self._calls.values():
             assert call.raw is not None
@@ -273,8 +281,9 @@ class Thread:
                     Unanswered(call.call_id, call.freeform, call.began, event.outcome)
                 )
         self._calls.clear()
+        self._unanswered = 0
         self.questions.clear()
-        if event.outcome in ("interrupted", "crashed"):
+        if event.outcome != "completed":
             self.history.append(TurnNote(event.outcome))
         turn.ended = event
         self._turn = None

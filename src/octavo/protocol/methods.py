@@ -151,6 +151,17 @@ class TurnInterruptParams(_Wire, frozen=True):
     turn_id: str
 
 
+class ThreadListParams(_Wire, frozen=True):
+    limit: int | None = None
+    cwd: str | None = None
+
+
+class ThreadListResult(_Wire, frozen=True):
+    data: tuple[Thread, ...]
+    next_cursor: str | None = None
+    backwards_cursor: str | None = None
+
+
 class ThreadIdParams(_Wire, frozen=True):
     thread_id: str
 
@@ -158,6 +169,7 @@ class ThreadIdParams(_Wire, frozen=True):
 INITIALIZE = Method("initialize", InitializeParams, InitializeResult)
 THREAD_START = Method("thread/start", ThreadStartParams, ThreadResult)
 THREAD_RESUME = Method("thread/resume", ThreadResumeParams, ThreadResult)
+THREAD_LIST = Method("thread/list", ThreadListParams, ThreadListResult)
 TURN_START = Method("turn/start", TurnStartParams, TurnStartResult)
 TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)

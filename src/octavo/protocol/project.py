@@ -79,13 +79,19 @@ class _Call:
 class Projection:
     """Turns the events of one thread into notifications, in order."""
 
-    def __init__(self, thread_id: str, *, context_window_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        thread_id: str,
+        *,
+        context_window_tokens: int | None = None,
+        total: Usage | None = None,
+    ) -> None:
         self._thread_id = thread_id
         self._window = context_window_tokens
         self._began: dict[str, int] = {}
         self._calls: dict[str, _Call] = {}
         self._turn_started_ms = 0
-        self._total = Usage()
+        self._total = total or Usage()
         self._turn_usage = Usage()
         self._diff: list[str] = []
 

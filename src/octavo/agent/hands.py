@@ -1,0 +1,123 @@
+"""The outside world for one call, as the thread's policy allows it: `tools.Hands`, made real.
+
+Every effect goes into the sandbox, and none before its intent is in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from octavo.agent.approval import Approvals
+from octavo.agent.clock import now_ms
+from octavo.agent.journal import Journal
+from octavo.protocol.events import CallFacts, CallStarted, Intent, ProcessEnded, Progress
+from octavo.protocol.questions import Answer, Question
+from octavo.sandbox import Command, FileChange, FileState, Process, Sandbox
+from octavo.sandbox.uncaged import change_uncaged, spawn_uncaged
+from octavo.store.kept import KeptOutput
+from octavo.tools import ToolFailed
+from octavo.tools.sessions import CommandSessions
+
+
+class Room(msgspec.Struct, frozen=True):
+    """Where the calls of a turn work: what their hands reach."""
+
+    journal: Journal
+    approvals: Approvals
+    sandbox: Sandbox
+    sessions: CommandSessions
+    cwd: Path
+    env: Mapping[str, str]
+    writable_roots: tuple[Path, ...]
+    network: bool
+    asks: bool
+    alone: bool
+    output_limit_tokens: int
+    login_env: Callable[[], Awaitable[Mapping[str, str]]]
+    keep_output: Callable[[str], KeptOutput]
+    """Opens the file for a call's full output, by the call's id."""
+
+
+class CallHands:
+    """The hands of one call. See `tools.Hands` for what each does."""
+
+    def __init__(self, room: Room, turn_id: str, call_id: str) -> None:
+        self.call_id = call_id
+        self.cwd = room.cwd
+        self.env = room.env
+        self.writable_roots = room.writable_roots
+        self.network = room.network
+        self.asks = room.asks
+        self.alone = room.alone
+        self.sessions = room.sessions
+        self.output_limit_tokens = room.output_limit_tokens
+        self._room = room
+        self._turn_id = turn_id
+        self._began = False
+        self._accepted = False
+        self._ended: CallFacts | None = None
+
+    async def begin(self, intent: Intent) -> None:
+        started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
+        self._room.journal.emit(started)
+        self._began = True
+
+    def progress(self, text: str) -> None:
+        thread = self._room.journal.thread
+        if thread.is_open(self.call_id) or self.call_id in thread.running:
+            self._room.journal.emit(Progress(self._turn_id, self.call_id, text))
+
+    async def ask(self, question: Question) -> Answer:
+        if not self.asks:
+            return Answer("decline", by="policy")
+        answer = await self._room.approvals.ask(self._turn_id, self.call_id, question)
+        self._accepted = answer.decision in ("accept", "acceptForSession")
+        return answer
+
+    async def login_env(self) -> Mapping[str, str]:
+        return await self._room.login_env()
+
+    async def spawn(self, command: Command, *, outside: bool = False) -> Process:
+        self._check_begun()
+        if not outside:
+            return await self._room.sandbox.spawn(command)
+        self._check_accepted()
+        return await spawn_uncaged(command)
+
+    async def look(self, paths: Sequence[Path]) -> list[FileState]:
+        return await self._room.sandbox.look(paths)
+
+    async def change(self, changes: Sequence[FileChange], *, granted: Sequence[Path] = ()) -> None:
+        self._check_begun()
+        if not granted:
+            await self._room.sandbox.change(changes)
+            return
+        self._check_accepted()
+        await change_uncaged(changes)
+
+    async def keep_output(self) -> KeptOutput:
+        return self._room.keep_output(self.call_id)
+
+    def ended(self, facts: CallFacts) -> None:
+        if self.call_id in self._room.journal.thread.running:
+            self._room.journal.emit_last(ProcessEnded(self.call_id, now_ms(), facts))
+        else:
+            self._ended = facts
+
+    def call_ended(self) -> None:
+        """The call's own end is recorded; what it left running may be reported from now on."""
+        facts, self._ended = self._ended, None
+        if facts is not None:
+            self.ended(facts)
+
+    def _check_begun(self) -> None:
+        if not self._began:
+            raise ToolFailed("octavo made a mistake: an effect before its intent; nothing was done")
+
+    def _check_accepted(self) -> None:
+        """Only a person lets a command or a change out of the cage."""
+        if not self._accepted:
+            raise ToolFailed("Nobody accepted this outside of the sandbox; nothing was done.")

@@ -1,0 +1,216 @@
+"""One thread: it receives ops, runs turns one after another, and owns what they leave running.
+
+`run` holds everything that must be gone when the thread is: the cage, the commands, the turns.
+Ops only leave a note for it and return; what comes of them comes as events.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from octavo.agent.approval import Approvals
+from octavo.agent.clock import now_ms
+from octavo.agent.hands import CallHands, Room
+from octavo.agent.inbox import Inbox, Said
+from octavo.agent.journal import Journal
+from octavo.agent.loop import Loop
+from octavo.agent.step import Setup
+from octavo.agent.transcript import Transcript
+from octavo.agent.wiring import Equipment, TurnChoices, Wiring
+from octavo.model import Prompt
+from octavo.protocol.errors import OctavoError, StoreError
+from octavo.protocol.events import Noticed, TurnEnded, TurnStarted
+from octavo.protocol.ids import new_id
+from octavo.protocol.questions import Answer
+from octavo.tools.sessions import CommandSessions
+
+
+class Agent:
+    """A loaded thread. `run` must be running for turns to happen.
+
+    Attributes:
+        id: the thread's id.
+        choices: the settings the next turn runs under, unless it brings others.
+    """
+
+    def __init__(
+        self, thread_id: str, journal: Journal, wiring: Wiring, choices: TurnChoices
+    ) -> None:
+        self.id = thread_id
+        self.journal = journal
+        self.wiring = wiring
+        self.choices = choices
+        self.approvals = Approvals(journal, self.cancel_turn)
+        self._inbox = Inbox()
+        self._transcript = Transcript(journal.thread)
+        self._next: TurnStarted | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._wake = anyio.Event()
+        self._closing = False
+        self._idle = anyio.Event()
+        self._schema: bytes | None = None
+        self._sessions: CommandSessions | None = None
+
+    @property
+    def turn_id(self) -> str | None:
+        """The running turn's id, or the one's that is about to run."""
+        if self._next is not None:
+            return self._next.turn_id
+        turn = self.journal.thread.turn
+        return None if turn is None else turn.started.turn_id
+
+    def start_turn(
+        self, said: Said, choices: TurnChoices, *, output_schema: bytes | None = None
+    ) -> str:
+        """Begin a turn, or steer the one that runs; return its id."""
+        self._inbox.put(said)
+        running = self.turn_id
+        if running is not None:
+            return running
+        self.choices = choices
+        self._schema = output_schema
+        self._next = choices.turn_started(new_id(), now_ms())
+        self._wake.set()
+        return self._next.turn_id
+
+    def steer(self, said: Said) -> None:
+        """Say something into the running turn."""
+        self._inbox.put(said)
+
+    def cancel_turn(self) -> None:
+        """End the running turn as interrupted; a turn about to run ends as soon as it began."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def answer(self, question_id: str, answer: Answer) -> bool:
+        """Answer an open question; False when it is not open any more."""
+        return self.approvals.answer(question_id, answer)
+
+    async def clean_terminals(self) -> None:
+        """Kill the commands that outlived their calls; returns when they are gone."""
+        if self._sessions is not None:
+            await self._sessions.close()
+
+    async def close(self) -> None:
+        """End the running turn and everything the thread left running."""
+        self._closing = True
+        self.cancel_turn()
+        self._wake.set()
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Run turns until `close` or cancellation."""
+        try:
+            async with CommandSessions() as sessions, AsyncExitStack() as cages:
+                self._sessions = sessions
+                equipment: Equipment | None = None
+                if self._next is None:  # the cage starts while the person still writes
+                    equipment = await self.wiring.equip(self.choices, cages, None)
+                while True:
+                    await self._wake.wait()
+                    self._wake = anyio.Event()
+                    if self._closing:
+                        break
+                    started, self._next = self._next, None
+                    if started is None:
+                        continue
+                    equipment = await self._turn(started, sessions, cages, equipment)
+        finally:
+            self._sessions = None
+            self._idle.set()
+
+    async def _turn(
+        self,
+        started: TurnStarted,
+        sessions: CommandSessions,
+        cages: AsyncExitStack,
+        equipment: Equipment | None,
+    ) -> Equipment | None:
+        with anyio.CancelScope() as self._scope:
+            if self._closing:
+                self._scope.cancel()
+            try:
+                equipment = await self.wiring.equip(self.choices, cages, equipment)
+            except OctavoError as failure:
+                self._refuse(started, failure)
+            else:
+                await self._guarded(started, sessions, equipment)
+        self._scope = None
+        try:
+            await anyio.to_thread.run_sync(self.journal.sync)
+        except StoreError as failure:
+            self.journal.emit_last(Noticed(now_ms(), str(failure)))
+        return equipment
+
+    def _refuse(self, started: TurnStarted, failure: OctavoError) -> None:
+        """A turn that cannot even begin still begins and ends."""
+        self._inbox.take()
+        self.journal.emit_last(started)
+        info = getattr(failure, "info", "other")
+        end = TurnEnded(started.turn_id, now_ms(), "failed", str(failure), info)
+        self.journal.emit_last(end)
+
+    async def _guarded(
+        self, started: TurnStarted, sessions: CommandSessions, equipment: Equipment
+    ) -> None:
+        """Run the turn; a bug of ours ends the turn and not the thread."""
+        choices, journal = self.choices, self.journal
+        turn_calls: list[str] = []
+        room = Room(
+            journal=journal,
+            approvals=self.approvals,
+            sandbox=equipment.sandbox,
+            sessions=sessions,
+            cwd=choices.policy.cwd,
+            env=equipment.env,
+            writable_roots=equipment.writable_roots,
+            network=choices.policy.network,
+            asks=choices.approval == "on-request" and not self.wiring.alone,
+            alone=self.wiring.alone,
+            output_limit_tokens=self.wiring.output_limit_tokens,
+            login_env=equipment.login_env,
+            keep_output=self.wiring.keep_output,
+        )
+
+        def hands(turn_id: str, call_id: str) -> CallHands:
+            turn_calls.append(call_id)
+            return CallHands(room, turn_id, call_id)
+
+        async def clear() -> None:
+            await sessions.kill_calls(turn_calls)
+
+        setup = Setup(
+            model=equipment.model,
+            toolbox=equipment.toolbox,
+            hands=hands,
+            prompt=self._prompter(equipment),
+            patience=equipment.patience(),
+            step_limit=self.wiring.step_limit,
+        )
+        loop = Loop(started, setup, journal, self._inbox, clear)
+        try:
+            context, warnings = self.wiring.context(journal.thread.context, choices, equipment)
+            for warning in warnings:
+                journal.emit(Noticed(now_ms(), warning))
+            await loop.run(context)
+        except OctavoError as failure:  # the log could not even take the turn's beginning
+            self._inbox.take()
+            if journal.thread.turn is not None:
+                end = TurnEnded(started.turn_id, now_ms(), "failed", str(failure), "other")
+                journal.emit_last(end)
+        except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
+            self.wiring.on_bug("".join(traceback.format_exception(bug)))
+
+    def _prompter(self, equipment: Equipment) -> Callable[[], Prompt]:
+        base = msgspec.structs.replace(equipment.prompt, output_schema=self._schema)
+
+        def prompt() -> Prompt:
+            return msgspec.structs.replace(base, input=self._transcript.items())
+
+        return prompt

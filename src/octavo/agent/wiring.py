@@ -1,0 +1,305 @@
+"""Where a thread is put together: the one place that knows what is wrapped around what.
+
+`Wiring` is made once a thread, from its settings; `equip` once a turn, and reuses what did not
+change. The loop is given plain pieces and cannot tell how they were made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import msgspec
+
+from octavo.config.auth import read_key
+from octavo.config.load import Loaded
+from octavo.config.settings import Settings
+from octavo.context.assemble import ContextItem, ContextState, context_changes
+from octavo.context.base import base_instructions
+from octavo.context.environment import environment_text
+from octavo.context.instructions import find_instructions, instructions_text
+from octavo.context.permissions import permissions_text
+from octavo.model import Model, Prompt
+from octavo.model.catalog import ModelInfo, lookup
+from octavo.model.providers.responses import Responses
+from octavo.model.registry import DEFAULT_MODEL, resolve
+from octavo.model.retry import Patience
+from octavo.protocol.errors import ConfigError
+from octavo.protocol.events import TurnStarted
+from octavo.sandbox import Mode, Policy, Sandbox, open_sandbox
+from octavo.store.kept import KeptOutput
+from octavo.tools.builtin import builtin_tools
+from octavo.tools.declare import choose, declarations
+from octavo.tools.login_env import capture_login_env
+from octavo.tools.redact import redactor, secret_values
+from octavo.tools.shell_env import command_env
+from octavo.tools.toolbox import Toolbox
+
+Approval = Literal["on-request", "never"]
+
+
+class TurnChoices(msgspec.Struct, frozen=True):
+    """The settings a turn runs under; a turn may bring others, which then stay."""
+
+    model: str
+    provider: str
+    policy: Policy
+    approval: Approval
+    effort: str | None = None
+    summary: str | None = None
+    verbosity: str | None = None
+
+    def turn_started(self, turn_id: str, at_ms: int) -> TurnStarted:
+        """The event that begins a turn under these settings."""
+        return TurnStarted(
+            turn_id,
+            at_ms,
+            self.model,
+            self.provider,
+            str(self.policy.cwd),
+            self.policy.mode.value,
+            self.approval,
+            self.effort,
+        )
+
+
+def default_choices(loaded: Loaded, cwd: Path) -> TurnChoices:
+    """What the settings say for a thread in `cwd`.
+
+    Raises:
+        ConfigError: no model is known for the provider.
+    """
+    settings = loaded.settings
+    provider = settings.model_provider or "openai"
+    model = settings.model or (DEFAULT_MODEL if provider == "openai" else None)
+    if model is None:
+        raise ConfigError(
+            f"No model is set for the provider {provider!r}.",
+            hint="Name one with -m, or set `model` in config.toml.",
+        )
+    return TurnChoices(
+        model=model,
+        provider=provider,
+        policy=sandbox_policy(loaded, cwd),
+        approval=settings.approval_policy,
+        effort=settings.model_reasoning_effort,
+        summary=settings.model_reasoning_summary,
+        verbosity=settings.model_verbosity,
+    )
+
+
+def sandbox_policy(loaded: Loaded, cwd: Path) -> Policy:
+    """The cage the settings ask for: by default the workspace, where it is one."""
+    settings = loaded.settings
+    is_workspace = loaded.trusted or loaded.repo_root is not None
+    mode = settings.sandbox_mode or ("workspace-write" if is_workspace else "read-only")
+    write = settings.sandbox_workspace_write
+    return Policy(
+        mode=Mode(mode),
+        cwd=cwd,
+        writable_roots=tuple(Path(root) for root in write.writable_roots),
+        network=mode == "workspace-write" and write.network_access,
+        write_tmp=not write.exclude_slash_tmp,
+        write_tmpdir=not write.exclude_tmpdir_env_var,
+    )
+
+
+class LoginEnv:
+    """The environment of the user's login shell, captured when it is first needed."""
+
+    def __init__(self, sandbox: Sandbox, env: Mapping[str, str], cache: Path) -> None:
+        self._sandbox = sandbox
+        self._env = env
+        self._cache = cache
+        self._lock = anyio.Lock()
+        self._captured: Mapping[str, str] | None = None
+
+    async def __call__(self) -> Mapping[str, str]:
+        async with self._lock:
+            if self._captured is None:
+                self._captured = await capture_login_env(self._sandbox, self._env, self._cache)
+        return self._captured
+
+
+class Equipment(msgspec.Struct, frozen=True):
+    """What one turn works with; see `step.Setup` and `hands.Room`."""
+
+    choices: TurnChoices
+    model: Model
+    info: ModelInfo
+    toolbox: Toolbox
+    prompt: Prompt
+    """With everything but the history."""
+    sandbox: Sandbox
+    env: Mapping[str, str]
+    writable_roots: tuple[Path, ...]
+    login_env: LoginEnv
+    patience: Callable[[], Patience]
+
+
+class Wiring:
+    """Puts the pieces of one thread together."""
+
+    def __init__(
+        self,
+        thread_id: str,
+        loaded: Loaded,
+        env: Mapping[str, str],
+        *,
+        alone: bool,
+        log_path: Path | None,
+        close: Callable[[], None],
+        on_bug: Callable[[str], None],
+        base: str | None = None,
+        developer: str | None = None,
+    ) -> None:
+        self.alone = alone
+        self.log_path = log_path
+        self.close = close
+        self.on_bug = on_bug
+        self.loaded = loaded
+        self._thread_id = thread_id
+        self._settings: Settings = loaded.settings
+        self._env = env
+        self._base = base
+        self._developer = developer
+
+    @property
+    def output_limit_tokens(self) -> int:
+        return self._settings.tool_output_token_limit
+
+    @property
+    def step_limit(self) -> int:
+        return self._settings.step_limit
+
+    def context_window_tokens(self, choices: TurnChoices) -> int:
+        """How much the model of `choices` can be sent."""
+        return self._settings.model_context_window or lookup(choices.model).context_window_tokens
+
+    def keep_output(self, call_id: str) -> KeptOutput:
+        """Open the file for the full output of a call."""
+        return KeptOutput.open(self.loaded.home, self._thread_id, call_id)
+
+    async def equip(
+        self, choices: TurnChoices, cages: AsyncExitStack, last: Equipment | None
+    ) -> Equipment:
+        """Return what a turn under `choices` works with; does not wait for the cage to be ready.
+
+        Raises:
+            ConfigError: the provider is not known, or its key is missing.
+        """
+        if last is not None and last.choices == choices:
+            return last
+        settings = self._settings
+        provider = resolve(
+            choices.provider,
+            settings.model_providers,
+            self._env,
+            stored_key=lambda: read_key(choices.provider, home=self.loaded.home),
+            openai_base_url=settings.openai_base_url,
+        )
+        info = lookup(choices.model)
+        if last is not None and last.choices.policy == choices.policy:
+            sandbox, env, login_env = last.sandbox, last.env, last.login_env
+        else:
+            sandbox = await cages.enter_async_context(open_sandbox(choices.policy))
+            env = self._command_env()
+            login_env = LoginEnv(sandbox, env, self.loaded.home / "cache")
+        tools = choose(
+            builtin_tools(update_plan=settings.tools.update_plan.enabled),
+            freeform=info.apply_patch == "freeform",
+        )
+        search = self._web_search(provider.id, info)
+        return Equipment(
+            choices=choices,
+            model=Responses(provider),
+            info=info,
+            toolbox=Toolbox(
+                tools,
+                redact=redactor([*secret_values(self._env), *filter(None, [provider.api_key])]),
+                on_bug=lambda bug: self.on_bug(repr(bug)),
+            ),
+            prompt=Prompt(
+                model=choices.model,
+                input=(),
+                tools=declarations(tools, web_search=search),
+                cache_key=self._thread_id,
+                effort=choices.effort or info.default_effort,
+                summary=None if choices.summary == "none" else choices.summary,
+                verbosity=choices.verbosity,
+                parallel_calls=info.parallel_calls,
+            ),
+            sandbox=sandbox,
+            env=env,
+            writable_roots=_writable_roots(choices.policy, self._env),
+            login_env=login_env,
+            patience=lambda: Patience(provider),
+        )
+
+    def context(
+        self, known: Mapping[str, str], choices: TurnChoices, equipment: Equipment
+    ) -> tuple[Sequence[ContextItem], Sequence[str]]:
+        """Return what the model must be told now, and warnings for the person."""
+        settings, policy = self._settings, choices.policy
+        found = find_instructions(
+            policy.cwd,
+            home=self.loaded.home,
+            max_bytes=settings.project_doc_max_bytes,
+            fallback_names=settings.project_doc_fallback_filenames,
+            root_markers=settings.project_root_markers,
+        )
+        file = settings.model_instructions_file
+        state = ContextState(
+            base=self._base or base_instructions(None if file is None else Path(file)),
+            permissions=permissions_text(
+                policy.mode.value,
+                [str(root) for root in equipment.writable_roots],
+                network=policy.network,
+                approval=choices.approval,
+                alone=self.alone,
+            ),
+            environment=environment_text(policy.cwd, shell=self._env.get("SHELL", "/bin/bash")),
+            developer=self._developer or settings.developer_instructions or "",
+            agents_md=instructions_text(found, policy.cwd),
+        )
+        return context_changes(known, state), found.warnings
+
+    def _command_env(self) -> Mapping[str, str]:
+        shell = self._settings.shell_environment_policy
+        env = command_env(
+            self._env,
+            inherit=shell.inherit,
+            ignore_default_excludes=shell.ignore_default_excludes,
+            exclude=shell.exclude,
+            include_only=shell.include_only,
+            set=shell.set,
+        )
+        env["OCTAVO_THREAD_ID"] = self._thread_id
+        return env
+
+    def _web_search(self, provider: str, info: ModelInfo) -> Literal["live", "cached"] | None:
+        """Which hosted search to declare; only OpenAI's own service is known to have it."""
+        chosen = self._settings.web_search
+        if chosen is None and self._settings.tools.web_search is False:
+            return None
+        if chosen == "disabled" or not info.web_search:
+            return None
+        if chosen is None and provider != "openai":
+            return None
+        return chosen or "cached"
+
+
+def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
+    if policy.mode is Mode.READ_ONLY:
+        return ()
+    roots = [policy.cwd, *policy.writable_roots]
+    if policy.write_tmp:
+        roots.append(Path("/tmp"))
+    tmpdir = env.get("TMPDIR", os.environ.get("TMPDIR"))
+    if policy.write_tmpdir and tmpdir:
+        roots.append(Path(tmpdir))
+    return tuple(dict.fromkeys(roots))

@@ -1,0 +1,168 @@
+"""What `octavo exec --json` prints: one JSON object a line, the set that Codex's SDKs read.
+
+Every item that is started is completed, and the last line of a turn is `turn.completed` or
+`turn.failed`. Shapes: `codex exec --json` 0.169 and its TypeScript SDK; octavo adds the fields
+`diff` of a change, `turn_usage`, and `exit_code` where a command was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, assert_never
+
+from octavo.protocol import items as it
+from octavo.protocol import notifications as note
+from octavo.protocol.usage import Usage
+
+JsonEvent = dict[str, Any]
+
+_STATUS = {"inProgress": "in_progress"}
+
+
+class JsonEvents:
+    """Turns the notifications of one thread into the lines of one turn."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+        self._open: set[str] = set()
+        self._plan: str | None = None
+        self._plan_items: list[JsonEvent] = []
+        self._total = Usage()
+        self._turn = Usage()
+        self._error = "The turn failed."
+
+    def thread_started(self, thread_id: str) -> JsonEvent:
+        return {"type": "thread.started", "thread_id": thread_id}
+
+    def __call__(self, notification: note.Notification) -> Iterator[JsonEvent]:
+        """Give the lines for `notification`, which may be none."""
+        match notification:
+            case note.TurnStarted():
+                yield {"type": "turn.started"}
+            case note.ItemStarted():
+                if isinstance(notification.item, it.CommandExecution | it.FileChange):
+                    self._open.add(notification.item.id)
+                    yield from self._item("item.started", notification.item)
+            case note.ItemCompleted():
+                self._open.discard(notification.item.id)
+                yield from self._item("item.completed", notification.item)
+            case note.PlanUpdated():
+                yield self._plan_updated(notification)
+            case note.ErrorHappened():
+                if notification.will_retry:
+                    yield {"type": "error", "message": notification.error.message}
+                else:
+                    self._error = notification.error.message
+            case note.Warned():
+                yield self._warning(notification.message)
+            case note.TokenUsageUpdated():
+                self._total = notification.token_usage.total
+                self._turn = notification.token_usage.octavo_turn or notification.token_usage.last
+            case note.TurnCompleted():
+                yield from self._ended(notification.turn)
+            case (
+                note.ThreadStarted()
+                | note.ThreadStatusChanged()
+                | note.ThreadClosed()
+                | note.AgentMessageDelta()
+                | note.ReasoningSummaryTextDelta()
+                | note.ReasoningTextDelta()
+                | note.CommandOutputDelta()
+                | note.DiffUpdated()
+                | note.ServerRequestResolved()
+            ):
+                pass
+            case _:
+                assert_never(notification)
+
+    def failed(self, message: str) -> JsonEvent:
+        """The line that ends a turn that could not even begin."""
+        return {"type": "turn.failed", "error": {"message": message}}
+
+    def _id(self, item_id: str) -> str:
+        return self._ids.setdefault(item_id, f"item_{len(self._ids)}")
+
+    def _item(self, kind: str, item: it.ThreadItem) -> Iterator[JsonEvent]:
+        shown = _shown(item)
+        if shown is not None:
+            yield {"type": kind, "item": {"id": self._id(item.id), **shown}}
+
+    def _warning(self, message: str) -> JsonEvent:
+        item_id = self._id(f"warning {len(self._ids)}")
+        item = {"id": item_id, "type": "error", "message": message}
+        return {"type": "item.completed", "item": item}
+
+    def _plan_updated(self, plan: note.PlanUpdated) -> JsonEvent:
+        self._plan_items = [
+            {"text": step.step, "completed": step.status == "completed"} for step in plan.plan
+        ]
+        kind = "item.started" if self._plan is None else "item.updated"
+        self._plan = self._id("plan")
+        return {"type": kind, "item": self._plan_item()}
+
+    def _plan_item(self) -> JsonEvent:
+        return {"id": self._plan, "type": "todo_list", "items": self._plan_items}
+
+    def _ended(self, turn: it.Turn) -> Iterator[JsonEvent]:
+        if self._plan is not None:
+            yield {"type": "item.completed", "item": self._plan_item()}
+        if turn.status == "completed":
+            yield {
+                "type": "turn.completed",
+                "usage": _usage(self._total),
+                "turn_usage": _usage(self._turn),
+            }
+        elif turn.status == "interrupted":
+            yield self.failed("The turn was interrupted.")
+        else:
+            yield self.failed(turn.error.message if turn.error else self._error)
+
+
+def _usage(usage: Usage) -> JsonEvent:
+    return {
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_write_input_tokens": usage.cache_write_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_output_tokens": usage.reasoning_output_tokens,
+    }
+
+
+def _shown(item: it.ThreadItem) -> JsonEvent | None:
+    """The item as the SDK reads it, without its id; None for what it has no item for."""
+    match item:
+        case it.AgentMessage():
+            return {"type": "agent_message", "text": item.text}
+        case it.Reasoning():
+            text = "\n\n".join(item.summary)
+            return {"type": "reasoning", "text": text} if text else None
+        case it.CommandExecution():
+            return {
+                "type": "command_execution",
+                "command": item.command,
+                "aggregated_output": item.aggregated_output or "",
+                "exit_code": item.exit_code,
+                "status": _STATUS.get(item.status, item.status),
+            }
+        case it.FileChange():
+            changes = [
+                {
+                    "path": change.path,
+                    "kind": change.kind.type_,
+                    "diff": change.diff,
+                }
+                for change in item.changes
+            ]
+            status = _STATUS.get(item.status, item.status)
+            return {"type": "file_change", "changes": changes, "status": status}
+        case it.WebSearch():
+            return {"type": "web_search", "query": item.query, "action": item.action}
+        case it.DynamicToolCall():
+            if item.success:
+                return None
+            text = "".join(part.get("text", "") for part in item.content_items or ())
+            return {"type": "error", "message": f"The model's call of {item.tool} failed: {text}"}
+        case it.UserMessage() | it.ImageView():
+            return None
+        case _:
+            assert_never(item)

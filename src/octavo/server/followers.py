@@ -1,0 +1,78 @@
+"""Who is told what happens in a thread, and in whose words.
+
+One `Followers` a loaded thread: it turns each event into notifications once, encodes each once, and
+posts them to every connection that follows; questions become server requests to all of them, and
+the first answer counts.
+"""
+
+from __future__ import annotations
+
+import anyio.abc
+
+from octavo.agent.thread import Agent
+from octavo.protocol.asking import question_request, read_answer
+from octavo.protocol.events import Event, QuestionAnswered, QuestionAsked, TurnEnded
+from octavo.protocol.notifications import Notification, ServerRequestResolved
+from octavo.protocol.project import Projection
+from octavo.rpc import LinkClosed, RpcError
+from octavo.rpc.peer import encode_notification
+from octavo.server.connection import Connection
+
+
+class Followers:
+    """The connections that follow one thread."""
+
+    def __init__(self, agent: Agent, projection: Projection, group: anyio.abc.TaskGroup) -> None:
+        self._agent = agent
+        self._projection = projection
+        self._group = group
+        self._connections: list[Connection] = []
+        self._open: dict[str, QuestionAsked] = {}
+
+    def add(self, connection: Connection) -> None:
+        """Tell `connection` everything from now on, open questions included."""
+        if connection in self._connections:
+            return
+        self._connections.append(connection)
+        for asked in self._open.values():
+            self._group.start_soon(self._ask, connection, asked)
+
+    def remove(self, connection: Connection) -> None:
+        """Tell `connection` nothing more."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+
+    def tell(self, notification: Notification) -> None:
+        """Tell all of them."""
+        frame = encode_notification(notification.method, notification)
+        for connection in self._connections:
+            connection.post(notification, frame)
+
+    def on_event(self, event: Event) -> None:
+        """Follow the thread's journal."""
+        for notification in self._projection(event):
+            self.tell(notification)
+        match event:
+            case QuestionAsked():
+                self._open[event.question_id] = event
+                for connection in self._connections:
+                    self._group.start_soon(self._ask, connection, event)
+            case QuestionAnswered():
+                self._resolve(event.question_id)
+            case TurnEnded():
+                for question_id in list(self._open):
+                    self._resolve(question_id)
+            case _:
+                pass
+
+    def _resolve(self, question_id: str) -> None:
+        if self._open.pop(question_id, None) is not None:
+            self.tell(ServerRequestResolved(self._agent.id, question_id))
+
+    async def _ask(self, connection: Connection, asked: QuestionAsked) -> None:
+        method, params = question_request(self._agent.id, asked)
+        try:
+            result = await connection.ask(asked.question_id, method, params)
+        except (RpcError, LinkClosed):
+            return
+        self._agent.answer(asked.question_id, read_answer(asked.question, result))

@@ -1,0 +1,315 @@
+"""Threads: begin one, open one again, list them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import msgspec
+
+from octavo import __version__
+from octavo.agent.clock import now_ms
+from octavo.agent.journal import Journal
+from octavo.agent.thread import Agent
+from octavo.agent.wiring import TurnChoices, Wiring, default_choices
+from octavo.config.load import Loaded, load
+from octavo.config.paths import log_dir, octavo_home
+from octavo.protocol import items as it
+from octavo.protocol import methods as m
+from octavo.protocol.errors import StoreError, UsageError
+from octavo.protocol.events import (
+    CallFacts,
+    Event,
+    Noticed,
+    ProcessEnded,
+    ThreadStarted,
+    TurnEnded,
+)
+from octavo.protocol.fold import OutOfOrder, Thread
+from octavo.protocol.ids import new_id
+from octavo.protocol.inputs import Text
+from octavo.protocol.notifications import ThreadStarted as ThreadStartedNotification
+from octavo.protocol.project import Projection, user_inputs
+from octavo.server.connection import Connection, Handler, Request
+from octavo.server.followers import Followers
+from octavo.server.policies import wire_policy
+from octavo.store.diagnostics import Diagnostics
+from octavo.store.find import Thread as ListedThread
+from octavo.store.find import find, recent
+from octavo.store.reading import Reading, read
+from octavo.store.rollout import Rollout
+from octavo.tools.redact import redactor, secret_values
+from octavo.workspace.git import read_head
+
+if TYPE_CHECKING:
+    from octavo.server.server import Server
+
+
+async def start(request: Request) -> m.ThreadResult:
+    """thread/start"""
+    params = request.params(m.ThreadStartParams)
+    cwd = _directory(params.cwd)
+    loaded = _settings(request.server, cwd, params)
+    choices = default_choices(loaded, cwd)
+    thread_id, at_ms = new_id(), now_ms()
+    ephemeral = bool(params.ephemeral) or loaded.settings.history.persistence == "none"
+    log = None if ephemeral else Rollout.create(loaded.home, thread_id, at_ms)
+    head = read_head(cwd)
+    journal = Journal(Thread(), log, waits_for_turn=True)
+    journal.emit(
+        ThreadStarted(
+            thread_id=thread_id,
+            cwd=str(cwd),
+            at_ms=at_ms,
+            version=__version__,
+            model=choices.model,
+            provider=choices.provider,
+            source=request.server.launch.source,
+            git_branch=head.branch if head else None,
+            git_commit=head.commit if head else None,
+        )
+    )
+    agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
+    for warning in loaded.warnings:
+        journal.emit(Noticed(now_ms(), warning))
+    result = _result(agent)
+    request.connection.post(ThreadStartedNotification(result.thread))
+    return result
+
+
+async def resume(request: Request) -> m.ThreadResult:
+    """thread/resume"""
+    params = request.params(m.ThreadResumeParams)
+    running = request.server.threads.get(params.thread_id)
+    if running is not None:
+        request.server.followers[running.id].add(request.connection)
+        return _result(running)
+    path = find(octavo_home(request.server.launch.env), params.thread_id)
+    log = Rollout.open(path)
+    try:
+        reading = await anyio.to_thread.run_sync(read, path)
+        thread, warnings = _folded(reading)
+        if thread.started is None:
+            raise StoreError(f"{path} is empty.", hint="Begin a new thread.")
+        cwd = _directory(params.cwd or _last_cwd(thread))
+        loaded = _settings(request.server, cwd, params)
+        choices = _resumed_choices(loaded, cwd, thread)
+    except BaseException:
+        log.close()
+        raise
+    journal = Journal(thread, log)
+    agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
+    for event in _endings(thread):
+        journal.emit(event)
+    for warning in (*loaded.warnings, *warnings):
+        journal.emit(Noticed(now_ms(), warning))
+    return _result(agent)
+
+
+async def list_threads(request: Request) -> m.ThreadListResult:
+    """thread/list: newest first; the page is as long as `limit` says."""
+    params = request.params(m.ThreadListParams)
+    home = octavo_home(request.server.launch.env)
+    found = await anyio.to_thread.run_sync(
+        lambda: recent(home, cwd=params.cwd, limit=params.limit or DEFAULT_PAGE)
+    )
+    return m.ThreadListResult(tuple(_listed(thread) for thread in found))
+
+
+DEFAULT_PAGE = 25
+
+HANDLERS: dict[str, Handler] = {
+    m.THREAD_START.name: start,
+    m.THREAD_RESUME.name: resume,
+    m.THREAD_LIST.name: list_threads,
+}
+
+
+def _directory(path: str | None) -> Path:
+    cwd = Path(os.path.abspath(path or "."))
+    if not cwd.is_dir():
+        raise UsageError(f"{cwd} is not a directory.", hint="Name an existing one with -C.")
+    return cwd
+
+
+def _settings(
+    server: Server, cwd: Path, params: m.ThreadStartParams | m.ThreadResumeParams
+) -> Loaded:
+    """The settings for a thread in `cwd`: what the server was started with, then `params`."""
+    launch = server.launch
+    flags = dict(launch.flags)
+    flags |= {
+        "model": params.model or flags.get("model"),
+        "model_provider": params.model_provider or flags.get("model_provider"),
+        "sandbox_mode": params.sandbox or flags.get("sandbox_mode"),
+        "approval_policy": params.approval_policy or flags.get("approval_policy"),
+    }
+    flags |= params.config or {}
+    return load(
+        cwd=cwd,
+        env=launch.env,
+        profile=launch.profile,
+        overrides=launch.overrides,
+        flags=flags,
+        strict=launch.strict_config,
+        ignore_user_config=launch.ignore_user_config,
+    )
+
+
+def _load(
+    server: Server,
+    connection: Connection,
+    params: m.ThreadStartParams | m.ThreadResumeParams,
+    loaded: Loaded,
+    journal: Journal,
+    log: Rollout | None,
+    choices: TurnChoices,
+) -> Agent:
+    started = journal.thread.started
+    assert started is not None
+    settings = loaded.settings
+    diagnostics = Diagnostics(
+        log_dir(loaded.home), settings.log_level, redactor(secret_values(server.launch.env))
+    )
+
+    def close() -> None:
+        if log is not None:
+            log.close()
+        diagnostics.close()
+
+    wiring = Wiring(
+        started.thread_id,
+        loaded,
+        server.launch.env,
+        alone=server.launch.alone,
+        log_path=None if log is None else log.path,
+        close=close,
+        on_bug=lambda text: diagnostics.write("error", text, thread=started.thread_id),
+        base=params.base_instructions,
+        developer=params.developer_instructions,
+    )
+    agent = Agent(started.thread_id, journal, wiring, choices)
+    projection = Projection(
+        agent.id,
+        context_window_tokens=wiring.context_window_tokens(choices),
+        total=journal.thread.usage,
+    )
+    followers = Followers(agent, projection, server.group)
+    followers.add(connection)
+    server.load(agent, followers)
+    return agent
+
+
+def _folded(reading: Reading) -> tuple[Thread, list[str]]:
+    """Fold what the log says; what cannot be is passed over, with a warning."""
+    thread = Thread()
+    warnings = list(reading.warnings)
+    if reading.torn is not None:
+        warnings.append("The last event was being written when octavo was stopped; it is lost.")
+    for event in reading.events:
+        try:
+            thread.apply(event)
+        except OutOfOrder as failure:
+            warnings.append(f"The log has an event out of order, passed over: {failure}.")
+    return thread, warnings
+
+
+def _endings(thread: Thread) -> Iterator[Event]:
+    """What has to be said of things that were running when the last process died."""
+    if thread.turn is not None:
+        yield TurnEnded(thread.turn.started.turn_id, now_ms(), "crashed")
+    for call_id in list(thread.running):
+        yield ProcessEnded(call_id, now_ms(), CallFacts())
+
+
+def _last_cwd(thread: Thread) -> str | None:
+    if thread.turns:
+        return thread.turns[-1].started.cwd
+    return None if thread.started is None else thread.started.cwd
+
+
+def _resumed_choices(loaded: Loaded, cwd: Path, thread: Thread) -> TurnChoices:
+    """A thread goes on with its model unless another one is asked for."""
+    explicit = loaded.sources.get("model")
+    last = thread.turns[-1].started if thread.turns else None
+    if last is None or (explicit is not None and explicit.layer in ("flag", "override")):
+        return default_choices(loaded, cwd)
+    settings = msgspec.structs.replace(
+        loaded.settings, model=last.model, model_provider=last.provider
+    )
+    return default_choices(msgspec.structs.replace(loaded, settings=settings), cwd)
+
+
+def _result(agent: Agent) -> m.ThreadResult:
+    choices = agent.choices
+    return m.ThreadResult(
+        thread=_thread(agent),
+        model=choices.model,
+        model_provider=choices.provider,
+        cwd=str(choices.policy.cwd),
+        instruction_sources=(),
+        approval_policy=choices.approval,
+        sandbox=wire_policy(choices.policy),
+        reasoning_effort=choices.effort,
+    )
+
+
+def _thread(agent: Agent) -> it.Thread:
+    thread = agent.journal.thread
+    started = thread.started
+    assert started is not None
+    updated_ms = thread.turns[-1].started.at_ms if thread.turns else started.at_ms
+    path = agent.wiring.log_path
+    git = None
+    if started.git_commit is not None or started.git_branch is not None:
+        git = it.GitInfo(started.git_commit, started.git_branch)
+    return it.Thread(
+        id=agent.id,
+        session_id=agent.id,
+        preview=_preview(thread.first_text),
+        ephemeral=path is None,
+        model_provider=agent.choices.provider,
+        model=agent.choices.model,
+        reasoning_effort=agent.choices.effort,
+        created_at=started.at_ms // 1000,
+        updated_at=updated_ms // 1000,
+        recency_at=updated_ms // 1000,
+        status=it.ThreadStatus("idle"),
+        path=None if path is None else str(path),
+        cwd=str(agent.choices.policy.cwd),
+        cli_version=started.version,
+        source=_source(started.source),
+        git_info=git,
+    )
+
+
+def _listed(thread: ListedThread) -> it.Thread:
+    return it.Thread(
+        id=thread.thread_id,
+        session_id=thread.thread_id,
+        preview=thread.preview,
+        ephemeral=False,
+        model_provider="",
+        model=None,
+        created_at=thread.at_ms // 1000,
+        updated_at=thread.written_at_ms // 1000,
+        recency_at=thread.written_at_ms // 1000,
+        status=it.ThreadStatus("notLoaded"),
+        path=str(thread.path),
+        cwd=thread.cwd,
+        cli_version="",
+        source="exec",
+    )
+
+
+def _source(source: str) -> str:
+    return {"app-server": "appServer"}.get(source, source)
+
+
+def _preview(first: bytes | None) -> str:
+    if first is None:
+        return ""
+    return "".join(part.text for part in user_inputs(first) if isinstance(part, Text))

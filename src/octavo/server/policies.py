@@ -1,0 +1,45 @@
+"""Sandbox policies as the wire says them, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from octavo.protocol.methods import SandboxPolicy
+from octavo.sandbox import Mode, Policy
+
+
+def wire_policy(policy: Policy) -> SandboxPolicy:
+    """`policy` in the app-server's words."""
+    match policy.mode:
+        case Mode.DANGER_FULL_ACCESS:
+            return SandboxPolicy("dangerFullAccess", network_access=True)
+        case Mode.READ_ONLY:
+            return SandboxPolicy("readOnly", network_access=policy.network)
+        case Mode.WORKSPACE_WRITE:
+            return SandboxPolicy(
+                "workspaceWrite",
+                tuple(str(root) for root in policy.writable_roots),
+                policy.network,
+                not policy.write_tmpdir,
+                not policy.write_tmp,
+            )
+
+
+def read_policy(wire: SandboxPolicy, policy: Policy) -> Policy:
+    """`policy` changed to what `wire` says; directory and masked paths stay."""
+    match wire.type_:
+        case "dangerFullAccess":
+            return msgspec.structs.replace(policy, mode=Mode.DANGER_FULL_ACCESS)
+        case "readOnly":
+            return msgspec.structs.replace(policy, mode=Mode.READ_ONLY, network=wire.network_access)
+        case "workspaceWrite":
+            return msgspec.structs.replace(
+                policy,
+                mode=Mode.WORKSPACE_WRITE,
+                writable_roots=tuple(Path(root) for root in wire.writable_roots),
+                network=wire.network_access,
+                write_tmp=not wire.exclude_slash_tmp,
+                write_tmpdir=not wire.exclude_tmpdir_env_var,
+            )
