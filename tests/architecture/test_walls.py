@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,17 @@ def test_the_walls_hold(tree: Path) -> None:
     done = lint_imports(tree)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_faces_are_forbidden_every_package_but_the_few_they_may_use() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [wall] = [wall for wall in contracts["contracts"] if wall["id"] == "faces-and-core"]
+    folders = (ROOT / "src/octavo").glob("*/__init__.py")
+
+    packages = {f"octavo.{folder.parent.name}" for folder in folders}
+
+    free = {f"octavo.{name}" for name in ("aio", "client", "config", "faces", "protocol", "rpc")}
+    assert set(wall["forbidden_modules"]) == packages - free
 
 
 @pytest.mark.parametrize(
