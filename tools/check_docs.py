@@ -87,11 +87,12 @@ def unknown_names(document: Path, targets: set[str], commands: set[str]) -> Iter
 
 
 def octavo_commands() -> set[str]:
-    """Return the words of `octavo --help`, its commands among them; empty if it does not work."""
+    """Return the commands that `octavo --help` lists; empty if it does not work."""
     if not OCTAVO.exists():
         return set()
     done = subprocess.run([OCTAVO, "--help"], capture_output=True, text=True, check=False)
-    return set(re.findall(r"[a-z][a-z-]+", done.stdout)) if done.returncode == 0 else set()
+    listed = re.findall(r"^  ([a-z][a-z-]+) {2,}\S", done.stdout, re.MULTILINE)
+    return {"help", *listed} if listed else set()
 
 
 def missing_decisions() -> Iterator[str]:
