@@ -1,7 +1,7 @@
 """Which providers there are, and how a name in the configuration becomes a `Provider`.
 
-`ProviderConfig` is the table `[model_providers.X]` as Codex's `config.toml` has it. Keys are read
-here and nowhere else; they end in `Provider.api_key` and are never part of a message.
+Keys are read from the environment here and nowhere else; they end in `Provider.api_key` and are
+never part of a message.
 """
 
 from __future__ import annotations
@@ -10,30 +10,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from octavo.config.settings import ProviderConfig
 from octavo.model import Provider
 from octavo.protocol.errors import ConfigError
 
 KEY_VARIABLES = ("OPENAI_API_KEY", "CODEX_API_KEY")
 LOCAL_PROBE_TIMEOUT_S = 0.5
 _MAX_LIST_BYTES = 4 << 20
-
-
-class ProviderConfig(msgspec.Struct, frozen=True):
-    """`[model_providers.X]`, as written."""
-
-    name: str = ""
-    base_url: str | None = None
-    env_key: str | None = None
-    env_key_instructions: str | None = None
-    experimental_bearer_token: str | None = None
-    wire_api: str = "responses"
-    query_params: Mapping[str, str] = {}
-    http_headers: Mapping[str, str] = {}
-    env_http_headers: Mapping[str, str] = {}
-    request_max_retries: int | None = None
-    stream_max_retries: int | None = None
-    stream_idle_timeout_ms: int | None = None
-    requires_openai_auth: bool = False
 
 
 class Local(msgspec.Struct, frozen=True):
@@ -79,7 +62,7 @@ def resolve(
 
     Args:
         provider_id: a built-in name or one of `table`'s.
-        table: `[model_providers]` of the configuration; it cannot replace a built-in one.
+        table: `[model_providers]` of the configuration; it may replace built-in ones but `openai`.
         env: where keys and headers are looked up.
         stored_key: what `octavo login` stored, if anything.
         openai_base_url: another address for `openai`.
@@ -87,7 +70,12 @@ def resolve(
     Raises:
         ConfigError: there is no such provider, its key is missing, or its settings make no sense.
     """
-    known = {**table, **built_in(env)}
+    known = {**built_in(env), **table}
+    if "openai" in table:
+        raise ConfigError(
+            "[model_providers.openai] would replace the built-in provider.",
+            hint="Set openai_base_url, or give the table another name.",
+        )
     config = known.get(provider_id)
     if config is None:
         raise _unknown(provider_id, known)
@@ -109,15 +97,6 @@ def resolve(
             f"Provider {provider_id!r} has base_url {config.base_url!r}, which is no web address.",
             hint="It begins with https:// or http://.",
         )
-    given = {
-        "request_max_retries": config.request_max_retries,
-        "stream_max_retries": config.stream_max_retries,
-        "stream_idle_timeout_ms": config.stream_idle_timeout_ms,
-    }
-    limits = {name: value for name, value in given.items() if value is not None}
-    for name, value in limits.items():
-        if value < (1 if name.endswith("_ms") else 0):
-            raise ConfigError(f"Provider {provider_id!r} has {name} = {value}, which is too low.")
     from_env = {
         header: env[variable]
         for header, variable in config.env_http_headers.items()
@@ -131,7 +110,9 @@ def resolve(
         http_headers={**config.http_headers, **from_env},
         query_params=config.query_params,
         wire_api=config.wire_api,
-        **limits,
+        request_max_retries=config.request_max_retries,
+        stream_max_retries=config.stream_max_retries,
+        stream_idle_timeout_ms=config.stream_idle_timeout_ms,
     )
 
 

@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from octavo.trial.answers import (
     Answer,
@@ -42,6 +42,9 @@ from octavo.trial.answers import (
     think,
 )
 from octavo.trial.wire import stream_of
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = [
     "Answer",
@@ -127,6 +130,8 @@ class Server:
         self.other_requests: list[Received] = []
         self.base_url = ""
         self.port = 0
+        self.connections = 0
+        """How many there have been."""
         self.open_connections = 0
         self._script = script
         self._per_thread = per_thread
@@ -181,6 +186,7 @@ async def serve(
     models: Sequence[str] = ("scripted",),
     on_done: Callable[[Received], None] | None = None,
     keep_bodies: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """Serve `script` on 127.0.0.1 until the block ends; then every connection is closed.
 
@@ -191,14 +197,15 @@ async def serve(
         models: the ids that `GET /v1/models` lists.
         on_done: called when a reply has ended, in whatever way.
         keep_bodies: whether `Received.body` stays after the reply.
+        tls: serve https with it.
     """
     server = Server(
         script, per_thread=per_thread, models=models, on_done=on_done, keep_bodies=keep_bodies
     )
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: _Connection(server), "127.0.0.1", port)
+    listener = await loop.create_server(lambda: _Connection(server), "127.0.0.1", port, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
-    server.base_url = f"http://127.0.0.1:{server.port}/v1"
+    server.base_url = f"http{'s' if tls else ''}://127.0.0.1:{server.port}/v1"
     try:
         yield server
     finally:
@@ -226,6 +233,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._server._connections.add(self)
+        self._server.connections += 1
         self._server.open_connections += 1
         self._task = asyncio.get_running_loop().create_task(self._talk())
 

@@ -1,0 +1,31 @@
+"""Asking the scripted model through the real provider."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from octavo.model import Chunk, Prompt, Provider
+from octavo.model.providers.responses import Responses
+from octavo.trial.scripted import Server
+
+PROMPT = Prompt(
+    model="scripted", input=(b'{"role":"user","content":"Hi."}',), tools=b"[]", cache_key="t1"
+)
+
+
+def provider_of(base_url: str, **settings: Any) -> Provider:
+    """Return a provider at `base_url`."""
+    return Provider(**{"id": "trial", "name": "Trial", "base_url": base_url, **settings})
+
+
+async def ask(server: Server, prompt: Prompt = PROMPT, **settings: Any) -> list[Chunk]:
+    """Return every chunk of one answer."""
+    return await ask_at(server.base_url, prompt, **settings)
+
+
+async def ask_at(base_url: str, prompt: Prompt = PROMPT, **settings: Any) -> list[Chunk]:
+    """Return every chunk of one answer of whoever is at `base_url`."""
+    model = Responses(provider_of(base_url, **settings))
+    async with aclosing(model.stream(prompt)) as chunks:
+        return [chunk async for chunk in chunks]
