@@ -44,6 +44,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """Every value that some layer sets, by its dotted key; what is absent is a default."""
     warnings: tuple[str, ...]
     """For the person, one sentence each."""
+    files: tuple[Path, ...]
+    """The settings files that count, the strongest last."""
     home: Path
     project_root: Path
     """The nearest directory with one of `project_root_markers`, else the working directory."""
@@ -108,12 +110,14 @@ def load(
         if is_trusted(file.parent.parent, decided) or check.distrusted(file)
     ]
 
-    settings, sources = _join([*low, *project, *high])
+    layers = [*low, *project, *high]
+    settings, sources = _join(layers)
     tables.save()
     return Loaded(
         settings=settings,
         sources=sources,
         warnings=tuple(check.warnings),
+        files=tuple(layer.source.file for layer in layers if layer and layer.source.file),
         home=home,
         project_root=root,
         repo_root=repository_root(cwd),

@@ -56,6 +56,8 @@ class Tables:
             ConfigError: it cannot be read, or is not TOML; names line and column.
         """
         try:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise ConfigError(f"{path} is not a file.")
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -63,8 +65,6 @@ class Tables:
             raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
         with open(number, "rb") as file:
             status = os.fstat(number)
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{path} is not a file.")
             kept = self._remembered().get(str(path))
             if kept is not None and kept.stamp == _stamp(status):
                 return kept.table

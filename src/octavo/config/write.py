@@ -79,6 +79,8 @@ def _changed(text: str, layout: Layout, key: Key, value: object) -> str:
         if header.key == table and not header.array:
             following = min((s for s in starts if s > header.start), default=len(text))
             return _inserted(text, layout, header.end, following, line)
+    if not table and not layout.headers and not layout.entries:
+        return text + ("" if not text or text.endswith("\n") else "\n") + line
     if not table:
         return _inserted(text, layout, 0, min(starts, default=len(text)), line)
     lead = "" if not text else "\n" if text.endswith("\n") else "\n\n"

@@ -1,0 +1,1 @@
+"""Settings, their files, and what may stand in them."""
