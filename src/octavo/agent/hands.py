@@ -47,8 +47,8 @@ class CallHands:
     def __init__(self, room: Room, turn_id: str, call_id: str) -> None:
         self.call_id = call_id
         self.cwd = room.cwd
-        self.env = room.env
-        self.writable_roots = room.writable_roots
+        self.env: Mapping[str, str] = room.env
+        self.writable_roots: Sequence[Path] = room.writable_roots
         self.network = room.network
         self.asks = room.asks
         self.alone = room.alone

@@ -30,24 +30,11 @@ from octavo.model import (
     ReasoningDelta,
     TextDelta,
 )
+from octavo.model.retry import Patience
 from octavo.protocol.errors import ModelBusy, ModelError, OctavoError
 from octavo.protocol.events import CallEnded, Delta, ItemAdded, ItemBegan, Retrying, StepEnded
 from octavo.protocol.ids import new_id
 from octavo.tools import Hands, Outcome
-
-
-class Patience(Protocol):
-    """How long to wait before asking again; see `model.retry.Patience`."""
-
-    @property
-    def failures(self) -> int: ...
-
-    @property
-    def limit(self) -> int: ...
-
-    def next_wait_s(self, error: ModelBusy) -> float | None: ...
-
-    def reset(self) -> None: ...
 
 
 class Toolbox(Protocol):
@@ -107,11 +94,13 @@ class Step:
                 await self._listen(calls)
             except ModelError as failure:
                 self._held.clear()
-                wait_s = patience.next_wait_s(failure) if isinstance(failure, ModelBusy) else None
                 if self._earlier:
                     self._journal.emit(StepEnded(self._turn_id, now_ms(), cut=True))
-                if wait_s is None:
+                if not isinstance(failure, ModelBusy):
                     raise
+                wait_s = patience.next_wait_s(failure)
+                if wait_s is None:
+                    raise patience.give_up(failure) from failure
                 self._say_retrying(failure)
                 await anyio.sleep(wait_s)
                 if self._earlier:
@@ -120,7 +109,7 @@ class Step:
                 patience.reset()
                 return
 
-    def _say_retrying(self, failure: ModelError) -> None:
+    def _say_retrying(self, failure: ModelBusy) -> None:
         if self._earlier:  # not a repetition: the turn goes on from what it has
             return
         patience = self._setup.patience
@@ -130,7 +119,7 @@ class Step:
                 now_ms(),
                 str(failure),
                 patience.failures,
-                patience.limit,
+                patience.limit(failure),
                 failure.info,
                 failure.status,
             )

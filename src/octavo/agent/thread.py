@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import anyio
 import anyio.to_thread
@@ -53,6 +53,7 @@ class Agent:
         self._scope: anyio.CancelScope | None = None
         self._wake = anyio.Event()
         self._closing = False
+        self._cancelled_early = False
         self._idle = anyio.Event()
         self._schema: bytes | None = None
         self._sessions: CommandSessions | None = None
@@ -87,6 +88,8 @@ class Agent:
         """End the running turn as interrupted; a turn about to run ends as soon as it began."""
         if self._scope is not None:
             self._scope.cancel()
+        elif self._next is not None:
+            self._cancelled_early = True
 
     def answer(self, question_id: str, answer: Answer) -> bool:
         """Answer an open question; False when it is not open any more."""
@@ -110,17 +113,15 @@ class Agent:
             async with CommandSessions() as sessions, AsyncExitStack() as cages:
                 self._sessions = sessions
                 equipment: Equipment | None = None
-                if self._next is None:  # the cage starts while the person still writes
-                    equipment = await self.wiring.equip(self.choices, cages, None)
+                with suppress(OctavoError):  # the turn will say it; the cage starts before it
+                    equipment = await self._equip(cages, None)
                 while True:
                     await self._wake.wait()
                     self._wake = anyio.Event()
                     if self._closing:
                         break
-                    started, self._next = self._next, None
-                    if started is None:
-                        continue
-                    equipment = await self._turn(started, sessions, cages, equipment)
+                    if self._next is not None:
+                        equipment = await self._turn(self._next, sessions, cages, equipment)
         finally:
             self._sessions = None
             self._idle.set()
@@ -133,33 +134,46 @@ class Agent:
         equipment: Equipment | None,
     ) -> Equipment | None:
         with anyio.CancelScope() as self._scope:
-            if self._closing:
+            if self._cancelled_early:
                 self._scope.cancel()
             try:
-                equipment = await self.wiring.equip(self.choices, cages, equipment)
+                with anyio.CancelScope(shield=True):
+                    equipment = await self._equip(cages, equipment)
+                await self._loop(started, sessions, equipment)
             except OctavoError as failure:
                 self._refuse(started, failure)
-            else:
-                await self._guarded(started, sessions, equipment)
+            except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
+                self.wiring.on_bug("".join(traceback.format_exception(bug)))
+                self._refuse(started, OctavoError("octavo made a mistake; this is a bug."))
         self._scope = None
+        self._next = None
+        self._cancelled_early = False
         try:
             await anyio.to_thread.run_sync(self.journal.sync)
         except StoreError as failure:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
 
+    async def _equip(self, cages: AsyncExitStack, last: Equipment | None) -> Equipment:
+        def notice(text: str) -> None:
+            self.journal.emit_last(Noticed(now_ms(), text))
+
+        return await self.wiring.equip(self.choices, cages, last, notice)
+
     def _refuse(self, started: TurnStarted, failure: OctavoError) -> None:
-        """A turn that cannot even begin still begins and ends."""
-        self._inbox.take()
-        self.journal.emit_last(started)
+        """A turn that could not begin, or whose end could not be told, begins and ends."""
+        if self.journal.thread.turn is None:
+            if self._next is None:  # it ended; only what came after went wrong
+                return
+            self._inbox.take()
+            self.journal.emit_last(started)
         info = getattr(failure, "info", "other")
         end = TurnEnded(started.turn_id, now_ms(), "failed", str(failure), info)
         self.journal.emit_last(end)
 
-    async def _guarded(
+    async def _loop(
         self, started: TurnStarted, sessions: CommandSessions, equipment: Equipment
     ) -> None:
-        """Run the turn; a bug of ours ends the turn and not the thread."""
         choices, journal = self.choices, self.journal
         turn_calls: list[str] = []
         room = Room(
@@ -194,18 +208,11 @@ class Agent:
             step_limit=self.wiring.step_limit,
         )
         loop = Loop(started, setup, journal, self._inbox, clear)
-        try:
-            context, warnings = self.wiring.context(journal.thread.context, choices, equipment)
-            for warning in warnings:
-                journal.emit(Noticed(now_ms(), warning))
-            await loop.run(context)
-        except OctavoError as failure:  # the log could not even take the turn's beginning
-            self._inbox.take()
-            if journal.thread.turn is not None:
-                end = TurnEnded(started.turn_id, now_ms(), "failed", str(failure), "other")
-                journal.emit_last(end)
-        except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
-            self.wiring.on_bug("".join(traceback.format_exception(bug)))
+        context, warnings = self.wiring.context(journal.thread.context, choices, equipment)
+        for warning in warnings:
+            journal.emit(Noticed(now_ms(), warning))
+        self._next = None
+        await loop.run(context)
 
     def _prompter(self, equipment: Equipment) -> Callable[[], Prompt]:
         base = msgspec.structs.replace(equipment.prompt, output_schema=self._schema)

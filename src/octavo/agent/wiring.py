@@ -17,27 +17,31 @@ import msgspec
 
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
+from octavo.config.paths import cache_dir
 from octavo.config.settings import Settings
 from octavo.context.assemble import ContextItem, ContextState, context_changes
 from octavo.context.base import base_instructions
 from octavo.context.environment import environment_text
 from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
-from octavo.model import Model, Prompt
-from octavo.model.catalog import ModelInfo, lookup
+from octavo.model import Model, Prompt, Provider, catalog
+from octavo.model.catalog import ModelInfo
 from octavo.model.providers.responses import Responses
-from octavo.model.registry import DEFAULT_MODEL, resolve
+from octavo.model.registry import resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
 from octavo.sandbox import Mode, Policy, Sandbox, open_sandbox
 from octavo.store.kept import KeptOutput
-from octavo.tools.builtin import builtin_tools
-from octavo.tools.declare import choose, declarations
+from octavo.tools import Tool
+from octavo.tools.builtin import TOOLS
+from octavo.tools.declare import WebSearch, choose, declarations
 from octavo.tools.login_env import capture_login_env
 from octavo.tools.redact import redactor, secret_values
 from octavo.tools.shell_env import command_env
 from octavo.tools.toolbox import Toolbox
+
+DEFAULT_SHELL = "/bin/bash"
 
 Approval = Literal["on-request", "never"]
 
@@ -67,7 +71,7 @@ class TurnChoices(msgspec.Struct, frozen=True):
         )
 
 
-def default_choices(loaded: Loaded, cwd: Path) -> TurnChoices:
+def default_choices(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = ()) -> TurnChoices:
     """What the settings say for a thread in `cwd`.
 
     Raises:
@@ -75,7 +79,7 @@ def default_choices(loaded: Loaded, cwd: Path) -> TurnChoices:
     """
     settings = loaded.settings
     provider = settings.model_provider or "openai"
-    model = settings.model or (DEFAULT_MODEL if provider == "openai" else None)
+    model = settings.model or (catalog.DEFAULT_OPENAI_MODEL if provider == "openai" else None)
     if model is None:
         raise ConfigError(
             f"No model is set for the provider {provider!r}.",
@@ -84,7 +88,7 @@ def default_choices(loaded: Loaded, cwd: Path) -> TurnChoices:
     return TurnChoices(
         model=model,
         provider=provider,
-        policy=sandbox_policy(loaded, cwd),
+        policy=sandbox_policy(loaded, cwd, add_dirs),
         approval=settings.approval_policy,
         effort=settings.model_reasoning_effort,
         summary=settings.model_reasoning_summary,
@@ -92,7 +96,7 @@ def default_choices(loaded: Loaded, cwd: Path) -> TurnChoices:
     )
 
 
-def sandbox_policy(loaded: Loaded, cwd: Path) -> Policy:
+def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
     """The cage the settings ask for: by default the workspace, where it is one."""
     settings = loaded.settings
     is_workspace = loaded.trusted or loaded.repo_root is not None
@@ -101,27 +105,36 @@ def sandbox_policy(loaded: Loaded, cwd: Path) -> Policy:
     return Policy(
         mode=Mode(mode),
         cwd=cwd,
-        writable_roots=tuple(Path(root) for root in write.writable_roots),
+        writable_roots=(*map(Path, write.writable_roots), *add_dirs),
         network=mode == "workspace-write" and write.network_access,
         write_tmp=not write.exclude_slash_tmp,
         write_tmpdir=not write.exclude_tmpdir_env_var,
     )
 
 
-class LoginEnv:
-    """The environment of the user's login shell, captured when it is first needed."""
+class LoginShell:
+    """What the user's login shell sets, captured when it is first needed."""
 
-    def __init__(self, sandbox: Sandbox, env: Mapping[str, str], cache: Path) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        env: Mapping[str, str],
+        cache: Path,
+        on_note: Callable[[str], None],
+    ) -> None:
         self._sandbox = sandbox
         self._env = env
         self._cache = cache
+        self._on_note = on_note
         self._lock = anyio.Lock()
         self._captured: Mapping[str, str] | None = None
 
     async def __call__(self) -> Mapping[str, str]:
         async with self._lock:
             if self._captured is None:
-                self._captured = await capture_login_env(self._sandbox, self._env, self._cache)
+                self._captured = await capture_login_env(
+                    self._sandbox, self._env, self._cache, on_note=self._on_note
+                )
         return self._captured
 
 
@@ -137,7 +150,7 @@ class Equipment(msgspec.Struct, frozen=True):
     sandbox: Sandbox
     env: Mapping[str, str]
     writable_roots: tuple[Path, ...]
-    login_env: LoginEnv
+    login_env: LoginShell
     patience: Callable[[], Patience]
 
 
@@ -178,16 +191,39 @@ class Wiring:
 
     def context_window_tokens(self, choices: TurnChoices) -> int:
         """How much the model of `choices` can be sent."""
-        return self._settings.model_context_window or lookup(choices.model).context_window_tokens
+        return self._settings.model_context_window or catalog.find(choices.model).context_window
 
     def keep_output(self, call_id: str) -> KeptOutput:
         """Open the file for the full output of a call."""
         return KeptOutput.open(self.loaded.home, self._thread_id, call_id)
 
+    def provider(self, choices: TurnChoices) -> Provider:
+        """Where the model of `choices` is reached.
+
+        Raises:
+            ConfigError: the provider is not known, or its key is missing.
+        """
+        return resolve(
+            choices.provider,
+            self._settings.model_providers,
+            self._env,
+            read_key(choices.provider, home=self.loaded.home),
+            openai_base_url=self._settings.openai_base_url,
+        )
+
     async def equip(
-        self, choices: TurnChoices, cages: AsyncExitStack, last: Equipment | None
+        self,
+        choices: TurnChoices,
+        cages: AsyncExitStack,
+        last: Equipment | None,
+        notice: Callable[[str], None],
     ) -> Equipment:
         """Return what a turn under `choices` works with; does not wait for the cage to be ready.
+
+        Args:
+            cages: keeps what is opened until the thread ends.
+            last: what the last turn worked with, to be reused.
+            notice: told what a person should know.
 
         Raises:
             ConfigError: the provider is not known, or its key is missing.
@@ -195,24 +231,15 @@ class Wiring:
         if last is not None and last.choices == choices:
             return last
         settings = self._settings
-        provider = resolve(
-            choices.provider,
-            settings.model_providers,
-            self._env,
-            stored_key=lambda: read_key(choices.provider, home=self.loaded.home),
-            openai_base_url=settings.openai_base_url,
-        )
-        info = lookup(choices.model)
+        provider = self.provider(choices)
+        info = catalog.find(choices.model)
         if last is not None and last.choices.policy == choices.policy:
             sandbox, env, login_env = last.sandbox, last.env, last.login_env
         else:
             sandbox = await cages.enter_async_context(open_sandbox(choices.policy))
             env = self._command_env()
-            login_env = LoginEnv(sandbox, env, self.loaded.home / "cache")
-        tools = choose(
-            builtin_tools(update_plan=settings.tools.update_plan.enabled),
-            freeform=info.apply_patch == "freeform",
-        )
+            login_env = LoginShell(sandbox, self._env, cache_dir(self.loaded.home), notice)
+        tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
         return Equipment(
             choices=choices,
@@ -262,7 +289,7 @@ class Wiring:
                 approval=choices.approval,
                 alone=self.alone,
             ),
-            environment=environment_text(policy.cwd, shell=self._env.get("SHELL", "/bin/bash")),
+            environment=environment_text(policy.cwd, shell=self._env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
             agents_md=instructions_text(found, policy.cwd),
         )
@@ -281,16 +308,18 @@ class Wiring:
         env["OCTAVO_THREAD_ID"] = self._thread_id
         return env
 
-    def _web_search(self, provider: str, info: ModelInfo) -> Literal["live", "cached"] | None:
+    def _tools(self) -> Sequence[Tool]:
+        if self._settings.tools.update_plan.enabled:
+            return TOOLS
+        return [tool for tool in TOOLS if tool.name != "update_plan"]
+
+    def _web_search(self, provider: str, info: ModelInfo) -> WebSearch:
         """Which hosted search to declare; only OpenAI's own service is known to have it."""
         chosen = self._settings.web_search
-        if chosen is None and self._settings.tools.web_search is False:
-            return None
-        if chosen == "disabled" or not info.web_search:
-            return None
-        if chosen is None and provider != "openai":
-            return None
-        return chosen or "cached"
+        if chosen is None:
+            switched_off = self._settings.tools.web_search is False
+            chosen = "disabled" if switched_off or provider != "openai" else "cached"
+        return chosen if info.web_search else "disabled"
 
 
 def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ A client sees notifications in the order they happened. Questions of the server 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -66,10 +66,18 @@ class Client:
         await self._peer.notify(methods.INITIALIZED, methods.Nothing())
         return result
 
-    async def notifications(self) -> AsyncIterator[Notification]:
+    async def notifications(self) -> AsyncGenerator[Notification, None]:
         """What the server tells, in order, until the connection closes."""
         async for notification in self._receive:
             yield notification
+
+    def waiting(self) -> Iterator[Notification]:
+        """What has come and was not yet read, without waiting for more."""
+        while True:
+            try:
+                yield self._receive.receive_nowait()
+            except (anyio.WouldBlock, anyio.EndOfStream):
+                return
 
     async def start_thread(self, params: methods.ThreadStartParams) -> methods.ThreadResult:
         """Begin a thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -28,6 +29,8 @@ class Launch(msgspec.Struct, frozen=True):
     overrides: Sequence[str] = ()
     """The arguments of `-c`."""
     flags: Mapping[str, object] = {}
+    add_dirs: Sequence[Path] = ()
+    """Writable besides the workspace."""
     strict_config: bool = False
     ignore_user_config: bool = False
     alone: bool = False

@@ -24,7 +24,6 @@ class JsonEvents:
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
-        self._open: set[str] = set()
         self._plan: str | None = None
         self._plan_items: list[JsonEvent] = []
         self._total = Usage()
@@ -41,10 +40,8 @@ class JsonEvents:
                 yield {"type": "turn.started"}
             case note.ItemStarted():
                 if isinstance(notification.item, it.CommandExecution | it.FileChange):
-                    self._open.add(notification.item.id)
                     yield from self._item("item.started", notification.item)
             case note.ItemCompleted():
-                self._open.discard(notification.item.id)
                 yield from self._item("item.completed", notification.item)
             case note.PlanUpdated():
                 yield self._plan_updated(notification)

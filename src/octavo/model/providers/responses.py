@@ -8,7 +8,7 @@ prompt cache hits. Nothing about the machine or the repository is sent beside th
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -64,7 +64,7 @@ class Responses:
                 hint="Check base_url, the headers and the key of the provider.",
             ) from None
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer `prompt`; see `Model.stream`."""
         response = await self._post(prompt)
         reading = Reading(self._provider, prompt.model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ async def start(request: Request) -> m.ThreadResult:
     params = request.params(m.ThreadStartParams)
     cwd = _directory(params.cwd)
     loaded = _settings(request.server, cwd, params)
-    choices = default_choices(loaded, cwd)
+    choices = default_choices(loaded, cwd, request.server.launch.add_dirs)
     thread_id, at_ms = new_id(), now_ms()
     ephemeral = bool(params.ephemeral) or loaded.settings.history.persistence == "none"
     log = None if ephemeral else Rollout.create(loaded.home, thread_id, at_ms)
@@ -96,7 +96,7 @@ async def resume(request: Request) -> m.ThreadResult:
             raise StoreError(f"{path} is empty.", hint="Begin a new thread.")
         cwd = _directory(params.cwd or _last_cwd(thread))
         loaded = _settings(request.server, cwd, params)
-        choices = _resumed_choices(loaded, cwd, thread)
+        choices = _resumed_choices(loaded, cwd, thread, request.server.launch.add_dirs)
     except BaseException:
         log.close()
         raise
@@ -191,6 +191,12 @@ def _load(
         base=params.base_instructions,
         developer=params.developer_instructions,
     )
+    if server.launch.alone:  # nobody could give a missing key later
+        try:
+            wiring.provider(choices)
+        except BaseException:
+            close()
+            raise
     agent = Agent(started.thread_id, journal, wiring, choices)
     projection = Projection(
         agent.id,
@@ -231,16 +237,18 @@ def _last_cwd(thread: Thread) -> str | None:
     return None if thread.started is None else thread.started.cwd
 
 
-def _resumed_choices(loaded: Loaded, cwd: Path, thread: Thread) -> TurnChoices:
+def _resumed_choices(
+    loaded: Loaded, cwd: Path, thread: Thread, add_dirs: Sequence[Path]
+) -> TurnChoices:
     """A thread goes on with its model unless another one is asked for."""
     explicit = loaded.sources.get("model")
     last = thread.turns[-1].started if thread.turns else None
     if last is None or (explicit is not None and explicit.layer in ("flag", "override")):
-        return default_choices(loaded, cwd)
+        return default_choices(loaded, cwd, add_dirs)
     settings = msgspec.structs.replace(
         loaded.settings, model=last.model, model_provider=last.provider
     )
-    return default_choices(msgspec.structs.replace(loaded, settings=settings), cwd)
+    return default_choices(msgspec.structs.replace(loaded, settings=settings), cwd, add_dirs)
 
 
 def _result(agent: Agent) -> m.ThreadResult:

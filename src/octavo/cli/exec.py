@@ -1,0 +1,205 @@
+"""octavo exec: an in-process server, the exec face, and the flags between them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from pathlib import Path
+
+from octavo.cli.parser import add_config_options, working_directory
+from octavo.protocol.errors import OctavoError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.faces.exec.options import Options
+    from octavo.faces.exec.transcript import Transcript
+    from octavo.server.server import Launch
+
+INTERMIXED = True
+"""Options may stand between the words."""
+
+EPILOG = """\
+The prompt is the argument, or standard input (also with `-`); with both, standard input is
+appended. Nobody is asked anything: what is not allowed is refused.
+
+Exit codes: 0 done · 1 the turn failed · 2 wrong usage or settings · 128+n ended by signal n
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of `octavo exec`."""
+    parser.usage = (
+        "octavo exec [OPTIONS] [PROMPT]\n       octavo exec resume [ID | --last] [OPTIONS] [PROMPT]"
+    )
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add("words", nargs="*", metavar="PROMPT", help=SUPPRESS)
+    add("-m", "--model", metavar="MODEL", help="the model to ask")
+    add("--oss", action="store_true", help="use a model server on this machine")
+    add("--local-provider", metavar="NAME", help="which: ollama, lmstudio, vllm, llamacpp")
+    add(
+        "-s",
+        "--sandbox",
+        choices=("read-only", "workspace-write", "danger-full-access"),
+        help="what commands may write",
+    )
+    add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
+    add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")
+    add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")
+    add("-o", "--output-last-message", metavar="FILE", help="write the answer to FILE")
+    add("--output-schema", metavar="FILE", help="JSON Schema that the answer must follow")
+    add("--ephemeral", action="store_true", help="keep no record of the thread")
+    add("--skip-git-repo-check", action="store_true", help="work outside a git repository")
+    add("--trust", action="store_true", help="trust this repository's settings from now on")
+    add("--last", action="store_true", help="with resume: the newest thread of this directory")
+    add("--all", action="store_true", help="with --last: of any directory")
+    add("--color", choices=("auto", "always", "never"), default="auto", help=SUPPRESS)
+    add("--log-level", metavar="LEVEL", help="diagnostic log: error, warn, info, debug, trace")
+    add("--ignore-user-config", action="store_true", help=SUPPRESS)
+    add("--yolo", "--dangerously-bypass-approvals-and-sandbox", action="store_true", help=SUPPRESS)
+    add("--thread-source", help=SUPPRESS)
+    add_config_options(parser)
+
+
+def run(args: Namespace) -> int:
+    """Run one turn and return how it ended."""
+    import anyio
+
+    from octavo.faces.exec.transcript import Transcript, wants_color
+
+    cwd = working_directory(args.cd)
+    options = _options(args, cwd)
+    if args.trust:
+        _trust(cwd)
+    elif not args.skip_git_repo_check:
+        _check_workspace(args, cwd)
+    if not args.json:
+        os.environ.setdefault("PYTHONUTF8", "1")
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    transcript = Transcript(color=wants_color(os.environ, args.color), terminal=terminal)
+    return anyio.run(_serve, args, options, transcript)
+
+
+async def _serve(args: Namespace, options: Options, transcript: Transcript) -> int:
+    import anyio
+
+    from octavo.faces.exec.run import Run
+    from octavo.rpc.memory import memory_pair
+    from octavo.server.server import serving
+
+    launch = await _launch(args, options)
+    run = Run(options, transcript)
+    status = 1
+    async with serving(launch) as server, anyio.create_task_group() as group:
+        ours, theirs = memory_pair()
+        group.start_soon(server.connect, theirs)
+        status = await run.over(ours)
+    if run.failure is not None:
+        print(f"octavo: error: {run.failure}", file=sys.stderr)
+    return status
+
+
+async def _launch(args: Namespace, options: Options) -> Launch:
+    from octavo.server.server import Launch
+
+    flags: dict[str, object] = {
+        "model": args.model,
+        "sandbox_mode": "danger-full-access" if args.yolo else args.sandbox,
+        "approval_policy": "never",
+        "log_level": args.log_level,
+    }
+    if args.oss or args.local_provider:
+        flags |= await _local(args)
+    return Launch(
+        env=dict(os.environ),
+        profile=args.profile,
+        overrides=tuple(args.config),
+        flags=flags,
+        add_dirs=tuple(_existing(path) for path in args.add_dir),
+        strict_config=args.strict_config,
+        ignore_user_config=args.ignore_user_config,
+        alone=True,
+        source="exec",
+    )
+
+
+async def _local(args: Namespace) -> dict[str, object]:
+    """Find the model server on this machine, and a model it has."""
+    from octavo.model.registry import detect_local
+
+    provider, models = await detect_local(args.local_provider, os.environ)
+    model = args.model or (models[0] if models else None)
+    if model is None:
+        raise UsageError(
+            f"{provider.name} is running and has no model.", hint="Load one, or name it with -m."
+        )
+    return {"model_provider": provider.id, "model": model}
+
+
+def _options(args: Namespace, cwd: Path) -> Options:
+    from octavo.faces.exec.options import Options
+
+    words = list(args.words)
+    resume, last = None, False
+    if words[:1] == ["resume"]:
+        del words[0]
+        last = args.last
+        if not last:
+            if not words:
+                raise UsageError(
+                    "`resume` needs the id of a thread.", hint="Or --last for the newest one here."
+                )
+            resume = words.pop(0)
+    elif args.last:
+        raise UsageError("--last goes with `resume`.", hint="octavo exec resume --last PROMPT")
+    if len(words) > 1:
+        raise UsageError(
+            f"There are {len(words)} prompts: {words[0]!r}, {words[1]!r}.",
+            hint="Put the prompt in quotes.",
+        )
+    return Options(
+        cwd=cwd,
+        prompt=words[0] if words else None,
+        images=tuple(Path(file) for file in args.image),
+        json=args.json,
+        output_file=None if args.output_last_message is None else Path(args.output_last_message),
+        output_schema=None if args.output_schema is None else Path(args.output_schema),
+        ephemeral=args.ephemeral,
+        resume=resume,
+        resume_last=last,
+        resume_all=args.all,
+    )
+
+
+def _existing(path: str) -> Path:
+    directory = Path(os.path.abspath(path))
+    if not directory.is_dir():
+        raise UsageError(f"--add-dir {path}: there is no such directory.", hint="Make it first.")
+    return directory
+
+
+def _trust(cwd: Path) -> None:
+    from octavo.config.paths import octavo_home
+    from octavo.config.trust import set_trust
+
+    set_trust(octavo_home(os.environ), cwd, "trusted")
+
+
+def _check_workspace(args: Namespace, cwd: Path) -> None:
+    """Refuse to work where nothing could be had back, unless the person says so."""
+    from octavo.config.trust import repository_root
+
+    if repository_root(cwd) is not None or args.yolo or "resume" in args.words[:1]:
+        return
+    from octavo.cli.parser import load_settings
+
+    if not load_settings(args).trusted:
+        raise NotAWorkspace(
+            f"{cwd} is not in a git repository and not trusted.",
+            hint="Run `git init`, trust it with --trust, or add --skip-git-repo-check.",
+        )
+
+
+class NotAWorkspace(OctavoError):
+    """The directory is neither under version control nor trusted."""

@@ -1,0 +1,24 @@
+"""What `octavo exec` was asked for on its command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Options(msgspec.Struct, frozen=True):
+    """One run. Settings (model, sandbox, …) are not here: the server was started with them."""
+
+    cwd: Path
+    prompt: str | None = None
+    images: tuple[Path, ...] = ()
+    json: bool = False
+    output_file: Path | None = None
+    output_schema: Path | None = None
+    ephemeral: bool = False
+    resume: str | None = None
+    """The id of a thread to continue, or its beginning."""
+    resume_last: bool = False
+    resume_all: bool = False
+    """`resume_last` means the newest of any directory."""

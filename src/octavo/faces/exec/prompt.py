@@ -1,0 +1,96 @@
+"""What the turn is asked: the argument, standard input, images, a schema."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from octavo.faces.exec.options import Options
+from octavo.protocol.errors import UsageError
+from octavo.protocol.inputs import LocalImage, Text, UserInput
+
+STDIN_LIMIT_BYTES = 16 << 20
+SAY_WAITING_AFTER_S = 1.0
+_NO_PROMPT = "Give it as an argument, or pipe it in: echo 'Fix the failing test.' | octavo exec"
+
+
+async def inputs(options: Options) -> tuple[UserInput, ...]:
+    """Return what the user puts into the turn; reads standard input where it is part of it.
+
+    Raises:
+        UsageError: there is no prompt.
+    """
+    text = options.prompt
+    if text is None or text == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("There is no prompt.", hint=_NO_PROMPT)
+        text = await _stdin()
+        if not text.strip():
+            raise UsageError("The prompt from standard input is empty.", hint=_NO_PROMPT)
+    elif not text.strip():
+        raise UsageError("The prompt is empty.", hint=_NO_PROMPT)
+    elif sys.stdin is not None and not sys.stdin.isatty():
+        more = await _stdin()
+        if more.strip():
+            text = f"{text}\n\n<stdin>\n{more.rstrip(chr(10))}\n</stdin>"
+    pictures = [LocalImage(os.path.abspath(image)) for image in options.images]
+    return (*pictures, Text(text))
+
+
+def output_schema(file: Path | None) -> dict[str, Any] | None:
+    """Read the JSON Schema of the last message.
+
+    Raises:
+        UsageError: it cannot be read, or is not a JSON object.
+    """
+    if file is None:
+        return None
+    try:
+        schema = msgspec.json.decode(file.read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"The output schema {file} cannot be read: {error.strerror}.",
+            hint="Name a file with a JSON Schema.",
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"The output schema {file} is not JSON: {error}.", hint="Mend the file."
+        ) from None
+    if not isinstance(schema, dict):
+        raise UsageError(
+            f"The output schema {file} is not a JSON object.",
+            hint='A schema looks like {"type": "object", "properties": …}.',
+        )
+    return schema
+
+
+async def _stdin() -> str:
+    """Everything on standard input; says that it waits when that takes long."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_say_waiting)
+        data = await anyio.to_thread.run_sync(_read_stdin, abandon_on_cancel=True)
+        group.cancel_scope.cancel()
+    return data.decode("utf-8", "replace")
+
+
+def _read_stdin() -> bytes:
+    data = bytearray()
+    while chunk := os.read(0, 1 << 16):
+        data += chunk
+        if len(data) > STDIN_LIMIT_BYTES:
+            raise UsageError(
+                f"Standard input is longer than {STDIN_LIMIT_BYTES >> 20} MB.",
+                hint="Put it into a file and name the file in the prompt.",
+            )
+    return bytes(data)
+
+
+async def _say_waiting() -> None:
+    await anyio.sleep(SAY_WAITING_AFTER_S)
+    sys.stderr.write("Reading the prompt from standard input, until it ends …\n")
