@@ -21,7 +21,7 @@ from octavo.sandbox import Command, FileChange, FileState, Process
 if TYPE_CHECKING:
     from octavo.tools.sessions import CommandSessions
 
-OUTPUT_FILE_LIMIT_BYTES = 256_000_000
+OUTPUT_FILE_LIMIT_BYTES = 256 << 20
 """How much of one command's output its file keeps."""
 
 
@@ -132,4 +132,4 @@ class Tool(msgspec.Struct, frozen=True):
     alone: bool = False
     """True when no other call of the response may run beside it."""
     schema: Mapping[str, Any] | None = None
-    """JSON Schema to declare instead of the one `params` gives."""
+    """JSON Schema of a function tool's parameters, as it is declared; see `tools.schema`."""

@@ -6,28 +6,24 @@ provider's prompt cache lives from that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from octavo.tools import Tool
+from octavo.tools.schema import obj
 
 WebSearch = Literal["live", "cached", "disabled"]
 
-_LEFT_OUT = frozenset(("$ref", "$defs", "anyOf", "title", "default"))
 
-
-def declarations(
-    tools: Sequence[Tool], *, freeform: bool, web_search: WebSearch = "disabled"
-) -> bytes:
-    """Return the JSON array that declares `tools`.
+def declarations(tools: Sequence[Tool], *, web_search: WebSearch = "disabled") -> bytes:
+    """Return the JSON array that declares `tools`, as `choose` gave them.
 
     Args:
-        freeform: the model takes freeform tools; where a tool comes in both forms, this decides.
         web_search: the provider's own search, over the live web or its cache.
     """
-    declared = [_declare(tool) for tool in choose(tools, freeform=freeform)]
+    declared = [_declare(tool) for tool in tools]
     if web_search != "disabled":
         declared.append({"type": "web_search", "external_web_access": web_search == "live"})
     return msgspec.json.encode(declared)
@@ -44,16 +40,6 @@ def choose(tools: Iterable[Tool], *, freeform: bool) -> list[Tool]:
     return list(chosen.values())
 
 
-def parameters(tool: Tool) -> Mapping[str, Any]:
-    """Return the JSON Schema of a function tool's parameters."""
-    if tool.schema is not None:
-        return tool.schema
-    if tool.params is None:
-        return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
-    whole = msgspec.json.schema(tool.params)
-    return _flatten(whole, whole.get("$defs", {}))
-
-
 def _declare(tool: Tool) -> dict[str, Any]:
     if tool.grammar is not None:
         grammar = {"type": "grammar", "syntax": "lark", "definition": tool.grammar}
@@ -68,25 +54,5 @@ def _declare(tool: Tool) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description,
         "strict": False,
-        "parameters": parameters(tool),
+        "parameters": tool.schema or obj({}),
     }
-
-
-def _flatten(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
-    """Put definitions where they are used; leave out titles, defaults and "or null"."""
-    flat = {key: value for key, value in schema.items() if key not in _LEFT_OUT}
-    if "$ref" in schema:
-        inner = _flatten(defs[schema["$ref"].removeprefix("#/$defs/")], defs)
-        inner.pop("description", None)  # the struct's docstring, which is for us
-        return inner | flat
-    if "anyOf" in schema:
-        [only] = [part for part in schema["anyOf"] if part != {"type": "null"}]
-        flat = _flatten(only, defs) | flat
-    if "properties" in flat:
-        parts = flat["properties"].items()
-        flat["properties"] = {name: _flatten(part, defs) for name, part in parts}
-    if "items" in flat:
-        flat["items"] = _flatten(flat["items"], defs)
-    if "enum" in flat:
-        flat["type"] = "string"
-    return flat

@@ -14,16 +14,17 @@ _HELD_LIMIT_CHARS = 4096
 """The longest unfinished sequence waited for; a longer one was no sequence."""
 
 _BODY = rf"\x1b[\]PX^_][^\x07\x1b\n]{{0,{_HELD_LIMIT_CHARS}}}"
-_ESCAPE = re.compile(
+# Left as text: `re` compiles and keeps them when output first needs them, not at every start.
+_ESCAPE = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     rf"|{_BODY}(?:\x07|\x1b\\)"  # OSC, DCS and their like, with a text of their own
     r"|\x1b[ -/]*[0-~]?"  # two-character sequences; or a stray introducer
     r"|\x9b"
 )
-_UNFINISHED = re.compile(rf"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|{_BODY}\x1b?|\x1b[ -/]*)\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
-_OVERSTRUCK = re.compile(r"[^\n\x08]\x08")
-_LETTERS = re.compile(r"[^\W\d_]+")
+_UNFINISHED = rf"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|{_BODY}\x1b?|\x1b[ -/]*)\Z"
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+"
+_OVERSTRUCK = r"[^\n\x08]\x08"
+_LETTERS = r"[^\W\d_]+"
 _SAME_WORDS_CHARS = 12
 
 
@@ -57,8 +58,10 @@ def plain(data: bytes) -> str:
 def _split_unfinished(text: str) -> tuple[str, str]:
     if text.endswith("\r"):
         return text[:-1], "\r"
+    if "\x1b" not in text and "\x9b" not in text:
+        return text, ""
     start = max(0, len(text) - _HELD_LIMIT_CHARS)
-    found = _UNFINISHED.search(text, start)
+    found = re.compile(_UNFINISHED).search(text, start)
     if found is None:
         return text, ""
     return text[: found.start()], text[found.start() :]
@@ -66,10 +69,10 @@ def _split_unfinished(text: str) -> tuple[str, str]:
 
 def _strip(text: str) -> str:
     if "\x1b" in text or "\x9b" in text:
-        text = _ESCAPE.sub("", text)
+        text = re.sub(_ESCAPE, "", text)
     if "\x08" in text:
-        text = _OVERSTRUCK.sub("", text)
-    return _CONTROL.sub("", text)
+        text = re.sub(_OVERSTRUCK, "", text)
+    return re.sub(_CONTROL, "", text)
 
 
 def _collapse(text: str) -> str:
@@ -92,7 +95,7 @@ def _last_states(line: str) -> str:
     for state in line.split("\r"):
         if not state.strip():
             continue
-        words = "".join(_LETTERS.findall(state[:80]))[:_SAME_WORDS_CHARS]
+        words = "".join(re.findall(_LETTERS, state[:80]))[:_SAME_WORDS_CHARS]
         if kept and (words.startswith(words_before) or words_before.startswith(words)):
             kept[-1] = state
         else:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 REDACTED = "[redacted]"
 
-_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAMES = ("KEY", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL")
 _SECRET_MIN_CHARS = 8
 
-_SHAPES = re.compile(
+# Left as text: `re` compiles and keeps them when a text first may hold a key, not at every start.
+_SHAPES = (
     r"(?<![A-Za-z0-9_-])(?:"
     r"sk-[A-Za-z0-9_-]{20,}"  # OpenAI, Anthropic and those who copied them
     r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
@@ -32,9 +33,8 @@ _SHAPE_STARTS = (
     *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "AKIA", "ASIA", "xox", "AIza"),
     *("glpat-", "hf_", "npm_", "pypi-", "k_live_", "eyJ"),
 )
-_DIGIT = re.compile(r"[0-9]")
-_BEGIN_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_END_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_BEGIN_KEY = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_END_KEY = r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
 
 def secret_values(env: Mapping[str, str]) -> list[str]:
@@ -46,7 +46,7 @@ def secret_values(env: Mapping[str, str]) -> list[str]:
     return [
         value
         for name, value in env.items()
-        if _SECRET_NAME.search(name)
+        if any(part in name.upper() for part in _SECRET_NAMES)
         and len(value) >= _SECRET_MIN_CHARS
         and ("PASSW" in name.upper() or _looks_random(value))
     ]
@@ -60,7 +60,7 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
         for secret in known:
             text = text.replace(secret, REDACTED)
         if any(start in text for start in _SHAPE_STARTS):
-            text = _SHAPES.sub(_replace, text)
+            text = re.sub(_SHAPES, _replace, text)
         if "PRIVATE KEY" in text:
             text = _redact_key_blocks(text)
         return text
@@ -76,16 +76,17 @@ def _looks_random(value: str) -> bool:
 
 def _replace(found: re.Match[str]) -> str:
     """Leave names such as `sk-learn-contrib-packages` alone: keys have digits."""
-    return REDACTED if _DIGIT.search(found[0]) else found[0]
+    return REDACTED if re.search("[0-9]", found[0]) else found[0]
 
 
 def _redact_key_blocks(text: str) -> str:
     """Replace private keys; one whose end is missing reaches to the end of the text."""
+    begin_key, end_key = re.compile(_BEGIN_KEY), re.compile(_END_KEY)
     parts: list[str] = []
     position = 0
-    while begin := _BEGIN_KEY.search(text, position):
+    while begin := begin_key.search(text, position):
         parts += [text[position : begin.start()], REDACTED]
-        end = _END_KEY.search(text, begin.end())
+        end = end_key.search(text, begin.end())
         if end is None:
             return "".join(parts)
         position = end.end()

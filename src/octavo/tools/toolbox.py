@@ -16,7 +16,6 @@ import msgspec
 from octavo.model import Call
 from octavo.protocol.errors import OctavoError, SandboxError
 from octavo.tools import Hands, Outcome, Tool, ToolFailed
-from octavo.tools.declare import parameters
 from octavo.tools.truncate import truncate
 
 _HEADER_TOKENS = 1_000
@@ -27,7 +26,7 @@ class Toolbox:
     """The tools of one thread, by name.
 
     Args:
-        tools: where a name comes twice, as a freeform tool and as a function, both are taken.
+        tools: each name once, as `declare.choose` gives them.
         redact: takes secrets out of a text.
         on_bug: told of every exception that a tool did not raise on purpose.
     """
@@ -39,14 +38,13 @@ class Toolbox:
         redact: Callable[[str], str],
         on_bug: Callable[[Exception], None] | None = None,
     ) -> None:
-        self._functions = {tool.name: tool for tool in tools if tool.grammar is None}
-        self._freeforms = {tool.name: tool for tool in tools if tool.grammar is not None}
+        self._tools = {tool.name: tool for tool in tools}
         self._redact = redact
         self._on_bug = on_bug
 
     def may_run_beside(self, call: Call) -> bool:
         """Return whether other calls of the same response may run while `call` does."""
-        tool = self._find(call)
+        tool = self._tools.get(call.name)
         return tool is None or not tool.alone
 
     async def run(self, call: Call, hands: Hands) -> Outcome:
@@ -55,9 +53,9 @@ class Toolbox:
         return msgspec.structs.replace(outcome, content=self._for_model(outcome.content, hands))
 
     async def _run(self, call: Call, hands: Hands) -> Outcome:
-        tool = self._find(call)
+        tool = self._tools.get(call.name)
         if tool is None:
-            names = ", ".join(sorted({*self._functions, *self._freeforms}))
+            names = ", ".join(self._tools)
             return _failed(f"There is no tool {call.name!r}. The tools are: {names}.")
         try:
             return await tool.run(_arguments(tool, call), hands)
@@ -74,15 +72,6 @@ class Toolbox:
                 f"Octavo itself failed while running {call.name} ({type(bug).__name__}); the call "
                 "may or may not have had its effect. Check before you repeat it, or go another way."
             )
-
-    def _find(self, call: Call) -> Tool | None:
-        """Return the tool in the form the call has; in the other one where that is all there is.
-
-        A function call whose arguments are no JSON object but the bare input is taken as freeform.
-        """
-        function, freeform = self._functions.get(call.name), self._freeforms.get(call.name)
-        bare = call.freeform or not call.arguments.lstrip().startswith(("{", '"'))
-        return (freeform or function) if bare and call.arguments.strip() else (function or freeform)
 
     def _for_model(
         self, content: str | Sequence[Mapping[str, str]], hands: Hands
@@ -106,13 +95,19 @@ def _failed(text: str) -> Outcome:
 def _arguments(tool: Tool, call: Call) -> Any:
     """Return what the tool's function takes.
 
+    A form the tool does not have is taken for what it means: the bare input of a function that
+    has one parameter, or that input as the one member of an object.
+
     Raises:
         ToolFailed: the arguments do not fit; says what is wrong and what would.
     """
     if tool.grammar is not None:
-        return call.arguments
+        return call.arguments if call.freeform else _only_text(call.arguments)
     text = call.arguments.strip() or "{}"
     kind: Any = tool.params or dict[str, Any]
+    names = tool.params.__struct_fields__ if tool.params else ()
+    if len(names) == 1 and not text.startswith(("{", "[", '"')):
+        return msgspec.convert({names[0]: call.arguments}, kind)
     try:
         if text.startswith('"'):  # an object that was encoded twice
             text = msgspec.json.decode(text, type=str)
@@ -126,6 +121,14 @@ def _arguments(tool: Tool, call: Call) -> Any:
     raise ToolFailed(f"{problem} {_expected(tool)} Nothing was run.")
 
 
+def _only_text(arguments: str) -> str:
+    try:
+        [text] = msgspec.json.decode(arguments, type=dict[str, str]).values()
+    except (msgspec.DecodeError, UnicodeEncodeError, ValueError):
+        return arguments
+    return text
+
+
 def _near(text: str, error: msgspec.DecodeError) -> str:
     """Quote what comes before the byte that the error names."""
     _, _, position = str(error).rpartition("(byte ")
@@ -137,7 +140,7 @@ def _near(text: str, error: msgspec.DecodeError) -> str:
 
 
 def _expected(tool: Tool) -> str:
-    schema = parameters(tool)
+    schema = tool.schema or {}
     properties = schema.get("properties", {})
     required = schema.get("required", ())
     if not properties:

@@ -1,0 +1,68 @@
+"""What a model is told about a command: a few header lines, `Output:`, and what it wrote."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from octavo.tools import Hands
+from octavo.tools.denials import explain
+from octavo.tools.sessions import Session, exit_code
+
+LEAST_WAIT_MS = 250
+
+
+def clamp_wait_s(yield_time_ms: float | None, *, default_ms: int, most_ms: int) -> float:
+    """Return how long a call waits: what the model asked for, within what is sensible."""
+    wait_ms = default_ms if yield_time_ms is None else yield_time_ms
+    return min(max(wait_ms, LEAST_WAIT_MS), most_ms) / 1000
+
+
+async def wait_and_report(
+    session: Session,
+    hands: Hands,
+    *,
+    wait_s: float,
+    max_output_tokens: float | None,
+    confined: bool = True,
+    note: str | None = None,
+) -> str:
+    """Wait for the command, at most that long, and return what there is to say then."""
+    began_s = time.monotonic()
+    window = await session.wait(wait_s)
+    wall_s = time.monotonic() - began_s
+    limit = hands.output_limit_tokens
+    if max_output_tokens is not None:
+        limit = min(limit, max(0, int(max_output_tokens)))
+    fits = window.fits(limit)
+    if not fits:
+        await session.capture.keep_whole()
+    shown = window.show(limit, None if fits else session.capture.where())
+    hands.sessions.forget_read(session)
+    lines = [f"Wall time: {wall_s:.4f} seconds", _state(session)]
+    if note is not None:
+        lines.append(f"Note: {note}")
+    if confined and session.exit is not None and exit_code(session.exit) != 0:
+        denial = explain(shown, hands)
+        if denial is not None:
+            lines.append(f"Note: {denial}")
+    lines += [f"Original token count: {window.tokens}", "Output:", shown]
+    return "\n".join(lines)
+
+
+def _state(session: Session) -> str:
+    if session.exit is None or session.running:
+        return f"Process running with session ID {session.number}"
+    ended = f"Process exited with code {exit_code(session.exit)}"
+    if session.lost is not None:
+        return f"{ended} (killed, as the sandbox was lost: {session.lost})"
+    if session.exit.signal is not None:
+        return f"{ended} (ended by {_signal_name(session.exit.signal)})"
+    return ended
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

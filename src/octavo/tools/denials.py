@@ -1,0 +1,59 @@
+"""Was it the sandbox? A guess from a failed command's last output, put to the model as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from octavo.tools import Hands
+
+_LOOKED_AT_CHARS = 4_000
+# Left as text: `re` compiles and keeps them when a command first fails, not at every start.
+_READ_ONLY = r"(?i)Read-only file system|\bEROFS\b"
+_NO_PERMISSION = r"(?im)^.*(?:Permission denied|Operation not permitted|\bEACCES\b|\bEPERM\b).*$"
+_ABSOLUTE_PATH = r"(?<![\w./:-])/[^\s'\"`:,;()<>]*"
+_NO_NETWORK = (
+    r"(?i)Network is unreachable|\bENETUNREACH\b|Could not resolve host|\bENOTFOUND\b|\bEAI_AGAIN\b"
+    r"|Temporary failure in name resolution|Name or service not known|getaddrinfo failed"
+    r"|failed to lookup address|unable to resolve host|No route to host"
+)
+
+
+def explain(output: str, hands: Hands) -> str | None:
+    """Return what a failed command's output says about the sandbox: one line, or None."""
+    end = output[-_LOOKED_AT_CHARS:]
+    if not hands.network and re.search(_NO_NETWORK, end):
+        return f"commands in the sandbox have no network.{_way_out(hands)}"
+    if re.search(_READ_ONLY, end) or _names_path_outside(end, hands.writable_roots):
+        return f"probably the sandbox: {writable(hands)}{_way_out(hands)}"
+    return None
+
+
+def writable(hands: Hands) -> str:
+    """Return a sentence on where files may be changed."""
+    if not hands.writable_roots:
+        return "no files may be changed here (read-only)."
+    return f"files may be changed only in {', '.join(map(str, hands.writable_roots))}."
+
+
+def is_inside(path: PurePath, roots: Sequence[Path]) -> bool:
+    """Return whether `path` is one of `roots` or below one."""
+    return any(path.is_relative_to(root) for root in roots)
+
+
+def _names_path_outside(text: str, roots: Sequence[Path]) -> bool:
+    return any(
+        not is_inside(PurePath(path), roots)
+        for line in re.findall(_NO_PERMISSION, text)
+        for path in re.findall(_ABSOLUTE_PATH, line)
+    )
+
+
+def _way_out(hands: Hands) -> str:
+    if hands.asks:
+        return (
+            ' If it has to be done, call again with sandbox_permissions "require_escalated" and a '
+            "justification; the user is asked."
+        )
+    return " Nobody can allow more here: go another way, or say in your answer what is needed."
