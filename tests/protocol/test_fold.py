@@ -1,0 +1,229 @@
+"""The state machine of a thread: which orders are legal, and what they make of the history."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octavo.protocol import events as ev
+from octavo.protocol.fold import OutOfOrder, Spoken, Thread, TurnNote, Unanswered, fold
+from octavo.protocol.questions import Answer, CommandQuestion
+from octavo.protocol.usage import Usage
+
+STARTED = ev.ThreadStarted("t", "/w", 0, "0", "m", "p")
+
+
+def raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(text))
+
+
+def turn(turn_id: str = "1") -> ev.TurnStarted:
+    return ev.TurnStarted(turn_id, 0, "m", "p", "/w", "read-only", "never")
+
+
+def said(text: str, turn_id: str = "1") -> ev.UserSpoke:
+    return ev.UserSpoke(turn_id, "u", 0, raw(text))
+
+
+def item(text: str, turn_id: str = "1") -> ev.ItemAdded:
+    return ev.ItemAdded(turn_id, text, "message", 0, raw(text))
+
+
+def call(call_id: str, turn_id: str = "1", kind: str = "function_call") -> ev.ItemAdded:
+    return ev.ItemAdded(turn_id, call_id, kind, 0, raw(call_id), call_id, "exec_command")
+
+
+def output(call_id: str, turn_id: str = "1", facts: ev.CallFacts | None = None) -> ev.CallEnded:
+    return ev.CallEnded(turn_id, call_id, 0, raw(f"out {call_id}"), True, facts)
+
+
+def step(turn_id: str = "1", tokens: int = 0) -> ev.StepEnded:
+    return ev.StepEnded(turn_id, 0, Usage(total_tokens=tokens))
+
+
+def ended(outcome: str = "completed", turn_id: str = "1") -> ev.TurnEnded:
+    return msgspec.convert(
+        {"type": "turn_ended", "turn_id": turn_id, "at_ms": 0, "outcome": outcome}, ev.TurnEnded
+    )
+
+
+def texts(thread: Thread) -> list[object]:
+    return [
+        msgspec.json.decode(entry.raw) if isinstance(entry, Spoken) else entry
+        for entry in thread.history
+    ]
+
+
+def test_outputs_stand_in_the_order_of_their_calls_after_the_items_of_the_step() -> None:
+    thread = fold(
+        [STARTED, turn(), said("go"), call("a"), output("a"), call("b"), call("c")]
+        + [output("c"), item("and so"), step(), output("b")]
+    )
+
+    assert texts(thread) == ["go", "a", "b", "c", "and so", "out a", "out b", "out c"]
+
+
+def test_an_interrupted_turn_leaves_every_call_with_exactly_one_entry() -> None:
+    started = ev.CallStarted("1", "b", 0, ev.RunIntent("make", "/w"))
+    thread = fold(
+        [STARTED, turn(), call("a"), call("b"), output("a"), started, ended("interrupted")]
+    )
+
+    assert texts(thread) == [
+        "a",
+        "b",
+        "out a",
+        Unanswered("b", freeform=False, began=True, why="interrupted"),
+        TurnNote("interrupted"),
+    ]
+
+
+def test_a_call_that_never_began_is_told_apart_from_one_that_did() -> None:
+    thread = fold([STARTED, turn(), call("a", kind="custom_tool_call"), ended("crashed")])
+
+    assert texts(thread)[1] == Unanswered("a", freeform=True, began=False, why="crashed")
+
+
+def test_usage_adds_up_over_turns_and_within_one() -> None:
+    thread = fold(
+        [STARTED, turn(), item("x"), step(tokens=5), ended(), turn("2"), item("y", "2")]
+        + [step("2", 7), item("z", "2"), step("2", 1)]
+    )
+
+    assert thread.usage.total_tokens == 13
+    assert [turn.usage.total_tokens for turn in thread.turns] == [5, 8]
+
+
+def test_a_command_may_end_after_its_turn() -> None:
+    running = output("a", facts=ev.CallFacts(running=True, session_id=7))
+    thread = fold([STARTED, turn(), call("a"), running, step(), ended()])
+    assert list(thread.running) == ["a"]
+
+    thread.apply(ev.ProcessEnded("a", 0, ev.CallFacts(exit_code=0)))
+
+    assert not thread.running
+
+
+@pytest.mark.parametrize(
+    ("before", "illegal"),
+    [
+        ([], turn()),
+        ([STARTED], STARTED),
+        ([STARTED], item("x")),
+        ([STARTED], ended()),
+        ([STARTED, turn()], turn("2")),
+        ([STARTED, turn()], item("x", "2")),
+        ([STARTED, turn()], output("a")),
+        ([STARTED, turn(), call("a")], call("a")),
+        ([STARTED, turn(), call("a"), output("a")], output("a")),
+        ([STARTED, turn(), call("a"), step()], item("too early")),
+        ([STARTED, turn(), call("a"), step()], said("too early")),
+        ([STARTED, turn(), item("a")], said("inside a step")),
+        ([STARTED, turn(), call("a")], ev.Retrying("1", 0, "again", 1, 5)),
+        ([STARTED, turn(), ended()], ended()),
+        ([STARTED, turn(), ended()], step()),
+        ([STARTED, turn(), call("a"), step(), output("a")], output("a")),
+        ([STARTED], ev.ProcessEnded("a", 0, ev.CallFacts())),
+        ([STARTED, turn()], ev.QuestionAnswered("1", "q", 0, Answer("accept"))),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_and_changes_nothing(
+    before: list[ev.Event], illegal: ev.Event
+) -> None:
+    thread = fold(before)
+    history, turns = list(thread.history), len(thread.turns)
+
+    with pytest.raises(OutOfOrder):
+        thread.apply(illegal)
+
+    assert (thread.history, len(thread.turns)) == (history, turns)
+
+
+CALLS = st.sampled_from(["a", "b", "c"])
+ANY_EVENT = st.one_of(
+    st.sampled_from(["1", "2"]).map(turn),
+    st.sampled_from(["1", "2"]).flatmap(
+        lambda turn_id: st.one_of(
+            st.sampled_from(["completed", "interrupted", "failed", "crashed"]).map(
+                lambda outcome: ended(outcome, turn_id)
+            ),
+            st.text(max_size=3).map(lambda text: said(text, turn_id)),
+            st.text(max_size=3).map(lambda text: item(text, turn_id)),
+            CALLS.map(lambda call_id: call(call_id, turn_id)),
+            CALLS.map(lambda call_id: output(call_id, turn_id)),
+            CALLS.map(
+                lambda call_id: output(
+                    call_id, turn_id, ev.CallFacts(running=True, session_id=1)
+                )
+            ),
+            CALLS.map(
+                lambda call_id: ev.CallStarted(turn_id, call_id, 0, ev.RunIntent("x", "/"))
+            ),
+            CALLS.map(
+                lambda call_id: ev.QuestionAsked(
+                    turn_id, call_id, call_id, 0, CommandQuestion("x", "/")
+                )
+            ),
+            CALLS.map(
+                lambda call_id: ev.QuestionAnswered(turn_id, call_id, 0, Answer("decline"))
+            ),
+            st.just(step(turn_id)),
+            st.just(ev.Retrying(turn_id, 0, "again", 1, 5)),
+            CALLS.map(lambda call_id: ev.Progress(turn_id, call_id, "…")),
+            st.just(ev.Delta(turn_id, "i", "…")),
+        )
+    ),
+    CALLS.map(lambda call_id: ev.ProcessEnded(call_id, 0, ev.CallFacts(exit_code=0))),
+    st.just(ev.Noticed(0, "careful")),
+)
+
+
+@given(st.lists(ANY_EVENT, max_size=60))
+def test_whatever_comes_the_history_pairs_every_call_with_one_output(
+    events: list[ev.Event],
+) -> None:
+    thread = fold([STARTED])
+    accepted: list[ev.Event] = [STARTED]
+    for event in events:
+        seen = list(thread.history)
+        try:
+            thread.apply(event)
+        except OutOfOrder:
+            assert thread.history == seen
+            continue
+        accepted.append(event)
+        assert thread.history[: len(seen)] == seen  # only ever appended to
+
+    if thread.turn is not None:
+        thread.apply(ended("crashed", thread.turn.started.turn_id))
+    calls = [e.call_id for e in accepted if isinstance(e, ev.ItemAdded) and e.call_id]
+    outputs = [
+        entry.call_id if isinstance(entry, Unanswered) else str(text).removeprefix("out ")
+        for entry, text in zip(thread.history, texts(thread), strict=True)
+        if isinstance(entry, Unanswered) or str(text).startswith("out ")
+    ]
+    assert sorted(outputs) == sorted(calls)
+    assert sum(isinstance(e, ev.TurnStarted) for e in accepted) == len(thread.turns)
+    assert all(turn.ended is not None for turn in thread.turns)
+
+
+@given(st.lists(ANY_EVENT, max_size=60))
+def test_what_is_stored_folds_to_the_same_thread(events: list[ev.Event]) -> None:
+    thread = fold([STARTED])
+    accepted: list[ev.Event] = [STARTED]
+    for event in events:
+        try:
+            thread.apply(event)
+        except OutOfOrder:
+            continue
+        if not isinstance(event, ev.Delta | ev.Progress | ev.ItemBegan):
+            accepted.append(event)
+    decode = msgspec.json.Decoder(ev.Event).decode
+
+    again = fold(decode(msgspec.json.encode(event)) for event in accepted)
+
+    assert again.history == thread.history
+    assert list(again.running) == list(thread.running)
+    assert [t.started for t in again.turns] == [t.started for t in thread.turns]
