@@ -28,7 +28,7 @@ class Mode(enum.StrEnum):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What a thread's commands may touch. Paths are absolute; missing writable roots are ignored."""
+    """What a thread's commands may touch. Paths are absolute; missing roots are ignored."""
 
     mode: Mode
     cwd: Path
@@ -178,5 +178,9 @@ async def open_sandbox(policy: Policy) -> AsyncIterator[Sandbox]:
 
     Returns at once; what starts beside it costs the caller nothing until the first use.
     """
-    raise SandboxError("")
-    yield
+    from octavo.sandbox.caged import open_cage
+    from octavo.sandbox.policy import TIERS, UNCONFINED
+
+    full_access = policy.mode is Mode.DANGER_FULL_ACCESS
+    async with open_cage(policy, UNCONFINED if full_access else TIERS) as cage:
+        yield cage

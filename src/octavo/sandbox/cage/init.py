@@ -1,0 +1,118 @@
+"""A process made beforehand and used once, for one command or one file operation.
+
+It is confined before it hears what it is for, and then either holds a command or reads and
+changes files itself, so that both meet the same kernel policy. In the full tier it is the first
+process of its own pid namespace: when it ends, the kernel ends whatever its command had started.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a third of the start
+import _socket
+import os
+
+from . import abi, command, files, mounts, words
+
+Request = tuple[list[str], str, dict[str, str], tuple[int, int] | None]
+"""argv, cwd, env, and the rows and columns of a terminal."""
+
+
+class Walls:
+    """What every init of a cage is confined by, made once."""
+
+    def __init__(self, *, filter_program: bytes, ruleset: int | None) -> None:
+        self.filter_program = filter_program
+        self.ruleset = ruleset
+
+
+class Tier:
+    """What differs between tiers in how an init holds its command."""
+
+    def terminal(self) -> command.Terminal:
+        """Return a terminal that the command may open."""
+        return command.Terminal()
+
+    def begin(self) -> None:
+        """Called before a command is started."""
+
+    def end(self, status: int) -> None:
+        """Called when the command has ended. Nothing it left may live when this is told on."""
+        raise NotImplementedError
+
+
+class FullTier(Tier):
+    """An init that is the first process of its own pid namespace."""
+
+    def __init__(self, sock: _socket.socket) -> None:
+        self._sock = sock
+
+    def end(self, status: int) -> None:
+        command.kill_everyone_else()
+        words.send(self._sock, words.ENDED + status.to_bytes(4, "little"))
+
+
+def confine(walls: Walls) -> None:
+    """Give this process, first of a new pid namespace, everything that is the same for all."""
+    abi.unshare(abi.CLONE_NEWNS, "mount namespace of a command")
+    mounts.mount_proc(processes=command.PROCESSES)
+    abi.no_new_privileges()
+    abi.drop_capabilities()
+    if walls.ruleset is not None:
+        abi.landlock_restrict(walls.ruleset)
+        os.close(walls.ruleset)
+    abi.die_with_parent(command.SIGKILL)
+    abi.become_undumpable()
+    command.forbid_core_files()
+    abi.load_filter(walls.filter_program)
+
+
+def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
+    """Do the one thing this process is for."""
+    word, fds = words.receive(sock)
+    if word == words.RUN:
+        request: Request = words.unpack(fds[0])  # type: ignore[assignment]  # what `spawn` packed
+        _run(sock, request, fds[1] if len(fds) > 1 else -1, tier)
+    elif word == words.LOOK:
+        asked: tuple[list[str], int] = words.unpack(fds[0])  # type: ignore[assignment]
+        paths, limit_bytes = asked
+        found = os.memfd_create("octavo", os.MFD_CLOEXEC)
+        files.look(paths, limit_bytes, found)
+        words.send(sock, words.RESULT, (found,))
+    elif word == words.CHANGE:
+        try:
+            changes: list[files.Change] = words.unpack(fds[0])  # type: ignore[assignment]
+            files.change(changes, roots=roots)
+            refusal = b""
+        except files.Refused as refused:
+            refusal = refused.encode()
+        words.send(sock, words.RESULT + refusal)
+
+
+def _run(sock: _socket.socket, request: Request, output: int, tier: Tier) -> None:
+    argv, cwd, env, tty = request
+    try:
+        terminal = None if tty is None else _terminal(tier, tty)
+        tier.begin()
+        pid = command.start(argv, cwd, env, output=output, terminal=terminal)
+    except command.NotStarted as failure:
+        failed = words.NOT_STARTED + bytes((failure.step,)) + failure.errno.to_bytes(2, "little")
+        words.send(sock, failed)
+        return
+    _signal.signal(command.SIGINT, lambda *_: command.interrupt(pid))
+    if output >= 0:
+        os.close(output)
+    words.send(sock, words.STARTED, () if terminal is None else (terminal.master,))
+    if terminal is not None:
+        os.close(terminal.master)
+    status = command.wait_for(pid)
+    _signal.signal(command.SIGINT, _signal.SIG_IGN)
+    tier.end(status)
+
+
+def _terminal(tier: Tier, size: tuple[int, int]) -> command.Terminal:
+    try:
+        terminal = tier.terminal()
+        terminal.resize(*size)
+    except OSError as error:
+        raise command.NotStarted(words.STEP_TERMINAL, error) from None
+    return terminal

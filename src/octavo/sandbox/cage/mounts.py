@@ -1,0 +1,127 @@
+"""The file system of a cage: everything read-only, the writable roots bound back over it.
+
+Copies of the trees are taken before the first one is changed, so that what is bound back is the
+host's own and not a copy of a read-only one. Attributes are set on detached copies, through
+descriptors; only putting them in place goes by path.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from . import abi
+from .plan import Plan
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_DEVICE_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+_KEPT_IN_RUN = (
+    "/run/systemd/resolve",
+    "/run/current-system",
+    "/run/wrappers",
+    "/run/opengl-driver",
+    "/run/booted-system",
+)
+_QUIET = abi.MOUNT_NOSUID | abi.MOUNT_NODEV
+_FORBIDDEN_FILE = "/dev/.octavo-forbidden"
+
+
+def build(plan: Plan) -> None:
+    """Make this process's mount namespace the cage of `plan`."""
+    binds = [(path, writable, _copy(path)) for path, writable in plan.binds()]
+    devices = [(f"/dev/{name}", _copy(f"/dev/{name}")) for name in DEVICES
+               if os.path.exists(f"/dev/{name}")]  # fmt: skip
+    kept = [(path, _copy(path)) for path in _KEPT_IN_RUN if os.path.isdir(path)]
+    abi.mount_setattr("/", abi.MOUNT_RDONLY | _QUIET)
+    _build_dev(devices)
+    if os.path.isdir("/run"):
+        _build_run(kept)
+    for path, writable, tree in binds:
+        abi.mount_setattr("", _QUIET | (0 if writable else abi.MOUNT_RDONLY), at=tree)
+        abi.attach(tree, path)
+    for path in plan.masks:
+        mask(path)
+
+
+def _copy(path: str) -> int:
+    """Copy the mounts at `path`, which must not have been swapped for something else."""
+    before = os.lstat(path)
+    tree = abi.clone_tree(path)
+    after = os.fstat(tree)
+    if (before.st_dev, before.st_ino) != (after.st_dev, after.st_ino):
+        raise OSError(116, f"{path} was replaced while the cage was built")
+    return tree
+
+
+def _build_dev(devices: list[tuple[str, int]]) -> None:
+    abi.mount("tmpfs", "/dev", abi.MS_NOSUID | abi.MS_NOEXEC, "mode=755,size=64k")
+    for path, tree in devices:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        abi.attach(tree, path)
+    for name, target in _DEVICE_LINKS:
+        os.symlink(target, f"/dev/{name}")
+    os.mkdir("/dev/shm")
+    os.mkdir("/dev/pts")
+    os.close(os.open(_FORBIDDEN_FILE, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0))
+    os.chmod(_FORBIDDEN_FILE, 0)
+    terminals = "newinstance,ptmxmode=0666,mode=620"
+    abi.mount("devpts", "/dev/pts", abi.MS_NOSUID | abi.MS_NOEXEC, terminals)
+    abi.mount_setattr("/dev", abi.MOUNT_RDONLY, recursive=False)
+    abi.mount("tmpfs", "/dev/shm", abi.MS_NOSUID | abi.MS_NODEV, "mode=1777,size=50%")
+
+
+def _build_run(kept: list[tuple[str, int]]) -> None:
+    abi.mount("tmpfs", "/run", abi.MS_NOSUID | abi.MS_NODEV, "mode=755,size=16k")
+    for path, tree in kept:
+        os.makedirs(path, exist_ok=True)
+        abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=tree)
+        abi.attach(tree, path)
+    os.makedirs("/run/lock", exist_ok=True)
+    abi.mount_setattr("/run", abi.MOUNT_RDONLY, recursive=False)
+
+
+def mask(path: str) -> None:
+    """Make `path` unreadable. One that has gone in the meantime hides nothing."""
+    try:
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError:
+        return
+    if is_directory:
+        flags = abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC
+        abi.mount("tmpfs", path, flags, "mode=000,size=4k")
+        return
+    forbidden = abi.clone_tree(_FORBIDDEN_FILE, recursive=False)
+    abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=forbidden, recursive=False)
+    abi.attach(forbidden, path)
+
+
+def mount_proc(*, processes: int) -> None:
+    """Mount a read-only /proc of this pid namespace, which may hold so many processes.
+
+    Before Linux 6.14 that limit is the whole machine's and must not be touched.
+    """
+    flags = abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC
+    if _kernel() < (6, 14):
+        abi.mount("proc", "/proc", flags | abi.MS_RDONLY)
+        return
+    abi.mount("proc", "/proc", flags)
+    try:
+        limit = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(limit, b"%d" % processes)
+        os.close(limit)
+    except OSError:
+        pass
+    abi.mount_setattr("/proc", abi.MOUNT_RDONLY, recursive=False)
+
+
+def _kernel() -> tuple[int, int]:
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest.partition(".")[0]
+    digits = "".join(char for char in minor if char.isdigit())
+    return (int(major), int(digits or 0)) if major.isdigit() else (0, 0)

@@ -1,0 +1,36 @@
+"""What the supervisor asks a cage to be: plain values that travel to it once, at the start."""
+
+from __future__ import annotations
+
+
+class Orders:
+    """One cage's policy, every path absolute and every default already decided."""
+
+    __slots__ = ("cwd", "home", "network", "protected", "roots", "secrets", "tiers")
+
+    def __init__(
+        self,
+        *,
+        cwd: str,
+        roots: list[str],
+        network: bool,
+        secrets: list[str],
+        protected: list[str],
+        home: str,
+        tiers: list[str],
+    ) -> None:
+        self.cwd = cwd
+        self.roots = roots
+        """Writable trees; empty in read-only mode. Missing ones and `/` are ignored."""
+        self.network = network
+        self.secrets = secrets
+        """Files and directories nobody in the cage may read."""
+        self.protected = protected
+        """Names that stay read-only at the top of each root, and are held even when missing."""
+        self.home = home
+        """Octavo's own directory, which no command may write."""
+        self.tiers = tiers
+        """Mechanisms to try, in order: "namespaces", "landlock"."""
+
+    def values(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -1,0 +1,159 @@
+"""Cages without namespaces: the reduced tier, and none at all.
+
+The reduced tier needs nothing but Landlock and seccomp, so it works in containers that allow no
+namespaces. It stops writes outside the roots, reading secrets, and all sockets; what it cannot
+stop is named in its gaps. Each init has a guard, which lets nothing of a command live longer.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from . import abi, bpf, command, guard, init, landlock, mounts, restore, selftest, zygote
+from .orders import Orders
+from .plan import Plan
+
+_ALWAYS = (
+    "Protected names such as .git are not read-only: a change to their settings is undone when "
+    "the command has ended.",
+    "Mode, owner and times of your own files outside the writable directories can be changed.",
+    "Other processes of this machine, and the names of hidden files, can be seen.",
+    "Local servers, unix sockets and shared memory do not work in commands.",
+)
+_WITHOUT_SCOPE = "Your other processes can be signalled, because this kernel's Landlock is old."
+
+
+class LandlockCage:
+    """Makes inits confined by Landlock and seccomp."""
+
+    def __init__(self, orders: Orders, plan: Plan) -> None:
+        version = abi.landlock_abi()
+        if version < landlock.LEAST_ABI:
+            found = f"version {version}" if version else "none"
+            raise OSError(95, f"Landlock version {landlock.LEAST_ABI} is needed, found {found}")
+        self._orders = orders
+        self._plan = plan
+        self._readable = landlock.all_but([*plan.secrets, "/dev"])
+        self._filter = bpf.program(inet=orders.network, unix=False)
+        self._scoped = version >= landlock.SCOPE_ABI
+        self.gaps = [*_ALWAYS, *(() if self._scoped else (_WITHOUT_SCOPE,))]
+
+    def prove(self, probe: selftest.Probe) -> None:
+        """Let one init try to escape. Raises OSError saying what it could do."""
+        probe.hides_processes, probe.stops_signals = False, self._scoped
+        probe.protected, probe.masks = [], self._plan.secrets
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            selftest.run_and_exit(tell, lambda: self._confine(None), probe)
+        os.close(tell)
+        os.waitpid(pid, 0)
+        selftest.believe(told)
+
+    def run(self, sock: _socket.socket) -> None:
+        """Make inits until the supervisor is gone, and end them all."""
+
+        def watched() -> restore.Watch:
+            return restore.Watch(self._plan.roots, self._orders.protected)
+
+        _run(sock, self._plan.roots, self._confine, watched)
+
+    def _confine(self, terminal: command.Terminal | None) -> None:
+        """Confine this process; of the terminals only its own stays within reach."""
+        devices = [f"/dev/{name}" for name in mounts.DEVICES]
+        if terminal is not None:
+            devices.append(terminal.slave)
+        rules = landlock.ruleset(
+            self._plan.roots, devices, readable=self._readable, tcp=self._orders.network
+        )
+        abi.no_new_privileges()
+        if os.geteuid() == 0:
+            abi.lock_capabilities()
+            abi.drop_capabilities()
+        abi.landlock_restrict(rules)
+        os.close(rules)
+        abi.become_undumpable()
+        command.forbid_core_files()
+        abi.load_filter(self._filter)
+
+
+class OpenCage:
+    """Makes inits that are not confined; they and their guards only end what they started."""
+
+    def run(self, sock: _socket.socket) -> None:
+        _run(sock, ["/"], lambda _: None, None)
+
+
+def _run(
+    sock: _socket.socket,
+    roots: list[str],
+    confine: Callable[[command.Terminal | None], None],
+    watched: Callable[[], restore.Watch] | None,
+) -> None:
+    def make() -> int:
+        theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                sock.close()
+                theirs.close()
+                _be_guard(its, roots, confine, watched)
+            finally:
+                os._exit(0)
+        its.close()
+        zygote.hand_over(sock, theirs, pid)
+        return pid
+
+    alive = zygote.serve_supervisor(sock, make)
+    for pid in alive:
+        guard.send(pid, command.SIGTERM)
+    for pid in alive:
+        os.waitpid(pid, 0)
+
+
+def _be_guard(
+    its: _socket.socket,
+    roots: list[str],
+    confine: Callable[[command.Terminal | None], None],
+    watched: Callable[[], restore.Watch] | None,
+) -> None:
+    """Make an init, and guard it until nothing of it is left."""
+    abi.become_subreaper()
+    terminal = _terminal()
+    ours, talk = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            abi.die_with_parent(command.SIGKILL)
+            confine(terminal)
+            init.serve(its, roots, guard.GuardedTier(talk, terminal))
+        finally:
+            os._exit(0)
+    talk.close()
+    if terminal is not None:
+        os.close(terminal.master)
+    watches: list[restore.Watch] = []
+
+    def before() -> None:
+        if watched is not None:
+            watches.append(watched())
+
+    def after() -> None:
+        for watch in watches:
+            watch.put_back()
+
+    guard.watch(pid, ours, its, before, after)
+
+
+def _terminal() -> command.Terminal | None:
+    try:
+        return command.Terminal()
+    except OSError:
+        return None
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable

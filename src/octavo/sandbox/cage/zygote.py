@@ -1,0 +1,119 @@
+"""The process that makes single-use inits ahead of need.
+
+In the full tier it is the first process of the cage: it holds the cage's namespaces and, in the
+user namespace only, the capabilities to make more. It runs no command and reads nothing a command
+wrote. When the supervisor is gone, for whatever reason, its socket ends, this process exits, and
+the kernel ends everything in the cage.
+"""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import os
+import select
+
+from . import abi, bpf, init, landlock, mounts, selftest, words
+from .plan import Plan
+
+_REAP_EVERY_MS = 1000
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def build(plan: Plan) -> init.Walls:
+    """Raise the walls around this process, the first of its pid namespace."""
+    os.chdir("/")
+    mounts.build(plan)
+    os.chdir("/")
+    abi.become_undumpable()
+    abi.lock_capabilities()
+    ruleset = None
+    if abi.landlock_abi():
+        devices = [f"/dev/{name}" for name in mounts.DEVICES] + ["/dev/ptmx"]
+        ruleset = landlock.ruleset([*plan.roots, "/dev/shm", "/dev/pts"], devices)
+    return init.Walls(filter_program=bpf.program(inet=True, unix=True), ruleset=ruleset)
+
+
+def prove(walls: init.Walls, probe: selftest.Probe) -> None:
+    """Let one init try to escape. Raises OSError saying what it could do."""
+    told, tell = os.pipe()
+    space = _own_pid_namespace()
+    abi.unshare(abi.CLONE_NEWPID, "pid namespace of a command")
+    if os.fork() == 0:
+        selftest.run_and_exit(tell, lambda: init.confine(walls), probe)
+    os.close(tell)
+    abi.setns(space, abi.CLONE_NEWPID)
+    os.close(space)
+    selftest.believe(told)
+
+
+def run(sock: _socket.socket, walls: init.Walls, roots: list[str]) -> None:
+    """Make confined inits until the supervisor is gone."""
+    space = _own_pid_namespace()
+
+    def make() -> int:
+        theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        abi.unshare(abi.CLONE_NEWPID, "pid namespace of a command")
+        pid = os.fork()
+        if pid == 0:
+            try:
+                sock.close()
+                theirs.close()
+                os.close(space)
+                init.confine(walls)
+                init.serve(its, roots, init.FullTier(its))
+            finally:
+                os._exit(0)
+        its.close()
+        abi.setns(space, abi.CLONE_NEWPID)
+        hand_over(sock, theirs, pid)
+        return pid
+
+    serve_supervisor(sock, make)
+
+
+def serve_supervisor(sock: _socket.socket, make: Callable[[], int]) -> set[int]:
+    """Make an init whenever asked; return those that live when the supervisor is gone."""
+    alive: set[int] = set()
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    while True:
+        heard = poll.poll(_REAP_EVERY_MS)
+        _reap(alive)
+        if not heard:
+            continue
+        message, fds = words.receive(sock)
+        if not message:
+            return alive
+        if message[:1] == words.HIDE:
+            for path in words.unpack(fds[0]):  # type: ignore[attr-defined]  # a list of paths
+                mounts.mask(path)
+            continue
+        for _ in message:
+            alive.add(make())
+
+
+def hand_over(sock: _socket.socket, theirs: _socket.socket, pid: int) -> None:
+    """Give an init to the supervisor: its socket and its pidfd."""
+    pidfd = os.pidfd_open(pid)
+    words.send(sock, words.INIT, (theirs.fileno(), pidfd))
+    os.close(pidfd)
+    theirs.close()
+
+
+def _own_pid_namespace() -> int:
+    return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _reap(alive: set[int]) -> None:
+    try:
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            alive.discard(pid)
+    except ChildProcessError:
+        return

@@ -1,0 +1,262 @@
+"""The supervisor's end of a cage: starts its zygote, keeps inits ready, hands out requests."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from octavo.protocol.errors import SandboxError
+from octavo.sandbox import (
+    Command,
+    FileChange,
+    FileState,
+    Policy,
+    Process,
+    Report,
+    filework,
+    refusal,
+)
+from octavo.sandbox.cage import words
+from octavo.sandbox.policy import TIERS, orders_for
+from octavo.sandbox.process import CagedProcess, Output, output_pipe
+
+WARM = 3
+"""Inits kept ready. One costs about 0.6 MB of its own."""
+_KEEPER = "import sys; sys.path.append(sys.argv[1]); from cage.main import main; main()"
+_KEEPER_FD = 3
+
+_TIERS: dict[str, Literal["namespaces", "landlock", "none"]] = {
+    "namespaces": "namespaces",
+    "landlock": "landlock",
+    "none": "none",
+}
+
+Init = tuple[socket.socket, int]
+"""A ready init: its socket and its pidfd."""
+
+
+@asynccontextmanager
+async def open_cage(policy: Policy, tiers: Sequence[str] = TIERS) -> AsyncIterator[Caged]:
+    """Start a cage of the first of `tiers` that proves itself."""
+    cage = Caged(policy, tiers)
+    try:
+        yield cage
+    finally:
+        with anyio.CancelScope(shield=True):
+            await cage.close()
+
+
+class Caged:
+    """A cage for commands and files. Implements `sandbox.Sandbox`."""
+
+    def __init__(self, policy: Policy, tiers: Sequence[str], *, warm: int = WARM) -> None:
+        self._warm = warm
+        self._pool: deque[Init] = deque()
+        self._closed = False
+        self._asked = 0
+        """Inits asked for and not yet here."""
+        self._running: set[CagedProcess] = set()
+        self._report: Report | None = None
+        self._failure: SandboxError | None = None
+        self._starting = anyio.Lock()
+        self._taking = anyio.Lock()
+        self._zygote, self._keeper = _start_keeper()
+        request = words.pack(orders_for(policy, tiers).values())
+        words.send(self._zygote, b"o", (request,))
+        os.close(request)
+
+    async def ready(self) -> Report:
+        async with self._starting:
+            if self._failure is not None:
+                raise self._failure
+            if self._report is None:
+                await anyio.wait_readable(self._zygote)
+                message, _ = words.receive(self._zygote)
+                if not message.startswith(words.READY):
+                    self._failure = refusal.explain(message.removeprefix(words.FAILED))
+                    raise self._failure
+                tier, *gaps = message[1:].decode("utf-8", "replace").split("\n")
+                self._report = Report(tier=_TIERS[tier], gaps=tuple(filter(None, gaps)))
+                self._refill()
+        return self._report
+
+    async def spawn(self, command: Command) -> Process:
+        report = await self.ready()
+        request = words.pack(
+            (list(command.argv), os.fspath(command.cwd), dict(command.env), command.tty)
+        )
+        output, writer = (None, -1) if command.tty else output_pipe()
+        fds = (request,) if writer < 0 else (request, writer)
+        try:
+            init, pidfd = await self._request(words.RUN, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        message, got = await _answer(init, pidfd)
+        if not message.startswith(words.STARTED):
+            os.close(pidfd)
+            init.close()
+            raise refusal.not_started(command, message)
+        if output is None:
+            output = Output(got[0], is_terminal=True)
+        kill_signal = signal.SIGKILL if report.tier == "namespaces" else signal.SIGTERM
+        process = CagedProcess(
+            init=init, pidfd=pidfd, output=output, kill_signal=kill_signal, on_end=self._ended
+        )
+        self._running.add(process)
+        return process
+
+    async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:
+        if not paths:
+            return []
+        request = words.pack(([os.fspath(path) for path in paths], limit_bytes))
+        message, fds = await self._do(words.LOOK, request)
+        if not message.startswith(words.RESULT) or not fds:
+            raise SandboxError("The files could not be read: the process that reads them ended.")
+        try:
+            return filework.read_states(fds[0], len(paths))
+        finally:
+            os.close(fds[0])
+
+    async def change(self, changes: Sequence[FileChange]) -> None:
+        if not changes:
+            return
+        request = words.pack([filework.plain(change) for change in changes])
+        with anyio.CancelScope(shield=True):
+            message, _ = await self._do(words.CHANGE, request)
+        if not message.startswith(words.RESULT):
+            raise SandboxError("The change was cut short: the process that makes it ended.")
+        if len(message) > 1:
+            raise filework.refused(message[1:], changes)
+
+    async def _do(self, word: bytes, request: int) -> tuple[bytes, list[int]]:
+        try:
+            init, pidfd = await self._request(word, (request,))
+        finally:
+            os.close(request)
+        try:
+            return await _answer(init, pidfd)
+        finally:
+            init.close()
+            os.close(pidfd)
+            self._refill()
+
+    async def _request(self, word: bytes, fds: tuple[int, ...]) -> Init:
+        """Send a request to a fresh init; one that died while waiting is passed over."""
+        for _ in range(WARM + 1):
+            init, pidfd = await self._take()
+            try:
+                words.send(init, word, fds)
+            except (BrokenPipeError, ConnectionResetError):
+                init.close()
+                os.close(pidfd)
+                continue
+            return init, pidfd
+        raise SandboxError("The cage lost every process it had ready.")
+
+    async def _take(self) -> Init:
+        await self.ready()
+        async with self._taking:
+            self._collect()
+            while not self._pool:
+                if self._asked == 0:
+                    self._ask(1)
+                await anyio.wait_readable(self._zygote)
+                self._collect()
+            return self._pool.popleft()
+
+    def _collect(self) -> None:
+        """Put what the zygote has made into the pool."""
+        while self._asked:
+            try:
+                message, fds = words.receive(self._zygote, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            if not message.startswith(words.INIT) or len(fds) != 2:
+                self._failure = SandboxError("The cage has ended; no command can be run in it.")
+                raise self._failure
+            self._asked -= 1
+            self._pool.append((socket.socket(fileno=fds[0]), fds[1]))
+
+    def _ask(self, count: int) -> None:
+        try:
+            words.send(self._zygote, words.MORE * count)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
+                raise
+        else:
+            self._asked += count
+
+    def _refill(self) -> None:
+        missing = self._warm - len(self._pool) - self._asked
+        if missing > 0:
+            self._ask(missing)
+
+    def _ended(self, process: CagedProcess) -> None:
+        self._running.discard(process)
+        self._refill()
+
+    async def close(self) -> None:
+        """End everything in the cage and wait until nothing of it is left."""
+        if self._closed:
+            return
+        self._closed = True
+        anyio.notify_closing(self._zygote)
+        self._zygote.close()
+        for init, pidfd in self._pool:
+            init.close()
+            os.close(pidfd)
+        self._pool.clear()
+        pidfd = os.pidfd_open(self._keeper)
+        try:
+            await anyio.wait_readable(pidfd)
+        finally:
+            os.close(pidfd)
+        os.waitpid(self._keeper, os.WNOHANG)  # noqa: ASYNC222  # it has ended: see above
+        for process in list(self._running):
+            await process.wait()
+
+
+async def _answer(init: socket.socket, pidfd: int) -> tuple[bytes, list[int]]:
+    """Wait for an init's first word; a caller that stops waiting has it killed."""
+    try:
+        await anyio.wait_readable(init)
+    except BaseException:
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        raise
+    return words.receive(init)
+
+
+def _start_keeper() -> tuple[socket.socket, int]:
+    """Start the keeper and return its socket and pid. Does not wait for it."""
+    if not sys.executable:
+        raise SandboxError("Python does not know its own path, so no cage can be started.")
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here = os.path.dirname(os.path.abspath(__file__))
+    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
+    with its:
+        # A descriptor already at 3 must not be closed by its own copy.
+        high = os.dup(its.fileno()) if its.fileno() == _KEEPER_FD else its.fileno()
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", "-c", _KEEPER, here],
+            {},
+            file_actions=[(os.POSIX_SPAWN_DUP2, high, _KEEPER_FD), *null],
+            setsigmask=[],
+        )
+        if high != its.fileno():
+            os.close(high)
+    return ours, pid

@@ -1,0 +1,77 @@
+"""A policy spelled out for the cage: real roots, secrets, protected names.
+
+Read once from the environment of octavo itself; what commands are given as theirs plays no part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from octavo.sandbox import Mode, Policy
+from octavo.sandbox.cage.orders import Orders
+
+PROTECTED_NAMES = (
+    ".git", ".octavo", ".agents", ".codex", ".claude", ".vscode", ".idea", ".envrc", ".mcp.json",
+)  # fmt: skip
+"""Read-only at the top of every writable root: what is there runs, or decides, later."""
+
+_SECRETS_AT_HOME = (
+    ".ssh", ".aws", ".azure", ".kube", ".gnupg", ".password-store", ".docker", ".config/gcloud",
+    ".config/gh", ".config/op", ".config/containers", ".config/rclone", ".config/doctl",
+    ".config/hub", ".config/google-chrome", ".config/chromium", ".config/BraveSoftware",
+    ".config/microsoft-edge", ".mozilla", ".thunderbird", ".local/share/keyrings", ".netrc",
+    ".git-credentials", ".config/git/credentials", ".pypirc", ".npmrc", ".yarnrc.yml",
+    ".cargo/credentials.toml", ".cargo/credentials", ".gem/credentials", ".vault-token",
+    ".terraform.d", ".pgpass", ".my.cnf", ".s3cfg", ".boto", ".bash_history", ".zsh_history",
+    ".python_history", ".node_repl_history", ".psql_history", ".sqlite_history", ".lesshst",
+    ".viminfo", ".local/share/fish/fish_history", ".codex/auth.json", ".codex/history.jsonl",
+    ".codex/sessions", ".claude.json", ".claude/.credentials.json", ".claude/history.jsonl",
+    ".claude/projects", ".gemini/oauth_creds.json", ".config/github-copilot",
+    ".local/share/opencode/auth.json", ".octavo/auth.json",
+)  # fmt: skip
+_SECRETS_OF_THE_MACHINE = (
+    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
+    "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",
+    "/lost+found", "/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet",
+    "/var/run/secrets", "/var/lib/sss/secrets",
+)  # fmt: skip
+
+TIERS = ("namespaces", "landlock")
+"""The mechanisms that confine, best first."""
+UNCONFINED = ("none",)
+"""What a person chooses with full access, or for one command or change. Never a fallback."""
+
+
+def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
+    """Return what a cage for `policy` has to be."""
+    home = os.path.expanduser("~")
+    secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
+    secrets += [os.path.join(octavo_home(), "auth.json"), *_SECRETS_OF_THE_MACHINE]
+    secrets += [os.fspath(path) for path in policy.deny_read]
+    return Orders(
+        cwd=os.fspath(policy.cwd),
+        roots=[] if tiers == UNCONFINED else writable_roots(policy),
+        network=policy.network,
+        secrets=secrets,
+        protected=list(PROTECTED_NAMES),
+        home=octavo_home(),
+        tiers=list(tiers),
+    )
+
+
+def writable_roots(policy: Policy) -> list[str]:
+    """Return where the policy lets commands write, as it names the places."""
+    if policy.mode is not Mode.WORKSPACE_WRITE:
+        return []
+    roots = [os.fspath(policy.cwd), *map(os.fspath, policy.writable_roots)]
+    if policy.write_tmp:
+        roots.append("/tmp")
+    if policy.write_tmpdir and os.path.isabs(os.environ.get("TMPDIR", "")):
+        roots.append(os.environ["TMPDIR"])
+    return roots
+
+
+def octavo_home() -> str:
+    """Return octavo's own directory, which commands may not write."""
+    return os.path.abspath(os.environ.get("OCTAVO_HOME") or os.path.expanduser("~/.octavo"))
