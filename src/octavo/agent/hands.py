@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+import anyio.to_thread
 import msgspec
 
 from octavo.agent.approval import Approvals
@@ -96,7 +97,7 @@ class CallHands:
             await self._room.sandbox.change(changes)
             return
         self._check_accepted()
-        await change_uncaged(changes)
+        await anyio.to_thread.run_sync(change_uncaged, changes)
 
     async def keep_output(self) -> KeptOutput:
         return self._room.keep_output(self.call_id)

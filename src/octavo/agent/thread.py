@@ -138,8 +138,8 @@ class Agent:
                 self._scope.cancel()
             try:
                 with anyio.CancelScope(shield=True):
-                    equipment = await self._equip(cages, equipment)
-                await self._loop(started, sessions, equipment)
+                    equipment = ready = await self._equip(cages, equipment)
+                await self._loop(started, sessions, ready)
             except OctavoError as failure:
                 self._refuse(started, failure)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
