@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.tools.patch.folder import patched, planned, update
 
@@ -21,7 +21,7 @@ WORDS = st.sampled_from(
 )
 PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r:"), max_size=12)
 HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n")
-LINES = st.lists(WORDS | PLAIN, max_size=30)
+LINES = st.lists(WORDS | PLAIN, min_size=1, max_size=30)
 
 
 @st.composite
@@ -37,7 +37,8 @@ def two_files(draw: st.DrawFn) -> tuple[list[str], list[str]]:
             new.append(draw(WORDS | PLAIN))
         elif action != "drop":
             new.append(line)
-    return old, new + draw(st.lists(PLAIN, max_size=2))
+    new += draw(st.lists(PLAIN, max_size=2))
+    return old, new if new != old else [*new, "more"]
 
 
 def body(old: Sequence[str], new: Sequence[str], context: int) -> str:
@@ -64,8 +65,6 @@ def test_a_patch_made_from_a_diff_gives_the_new_file(
     files: tuple[list[str], list[str]], context: int
 ) -> None:
     old, new = files
-    if old == new or not old:
-        return
     after = patched({"a.txt": encoded(old)}, update(body(old, new, context)))
     assert after == {"a.txt": encoded(new)}
 
@@ -75,8 +74,6 @@ def test_crlf_and_byte_order_marks_survive(
     files: tuple[list[str], list[str]], bom: bool, crlf_patch: bool
 ) -> None:
     old, new = files
-    if old == new or not old:
-        return
     mark = b"\xef\xbb\xbf" if bom else b""
     text = update(body(old, new, 3))
     if crlf_patch:
@@ -90,8 +87,6 @@ def test_lines_that_are_not_edited_keep_their_own_endings(
     files: tuple[list[str], list[str]], data: st.DataObject
 ) -> None:
     old, new = files
-    if old == new or not old:
-        return
     endings = [data.draw(st.sampled_from(["\n", "\r\n"])) for _ in old]
     before = "".join(map(str.__add__, old, endings)).encode()
     [after] = patched({"a.txt": before}, update(body(old, new, 3))).values()
@@ -121,8 +116,6 @@ def test_the_diff_of_a_plan_says_exactly_what_changes(
     files: tuple[list[str], list[str]], ending: str, open_end: bool
 ) -> None:
     old, new = files
-    if old == new or not old:
-        return
     before = encoded(old, ending)
     if open_end:
         before = before.removesuffix(ending.encode())
@@ -136,20 +129,18 @@ def test_the_diff_of_several_sections_is_still_one(
     files: tuple[list[str], list[str]], more: tuple[list[str], list[str]], move: bool
 ) -> None:
     old, middle = files
-    start = [f"second {line}" for line in more[0]]
-    end = [f"second {line}" for line in more[1]]
-    if old == middle or start == end or not old or not start:
-        return
-    sections = [
-        "*** Update File: a.txt\n" + ("*** Move to: b.txt\n" if move else ""),
-        body(old, middle, 1),
-        f"*** Update File: {'b' if move else 'a'}.txt\n",
-        body(start, end, 1),
-    ]
-    text = "*** Begin Patch\n" + "".join(sections) + "*** End Patch"
-    unique = set(middle).isdisjoint(start) and all(line.strip() for line in middle)
-    if not unique:
-        return
+    start, end = ([f"second {line}" for line in lines] for lines in more)
+    assume(all(line.strip() for line in middle))  # so that the context of the second is unique
+    text = "".join(
+        (
+            "*** Begin Patch\n*** Update File: a.txt\n",
+            "*** Move to: b.txt\n" if move else "",
+            body(old, middle, 1),
+            f"*** Update File: {'b' if move else 'a'}.txt\n",
+            body(start, end, 1),
+            "*** End Patch",
+        )
+    )
     before = {"a.txt": encoded(old + start)}
     plan = planned(before, text)
     [edit] = plan.edits
@@ -177,15 +168,12 @@ def test_a_patch_with_one_wrong_line_is_refused(
     files: tuple[list[str], list[str]], data: st.DataObject
 ) -> None:
     old, new = files
-    if old == new or not old:
-        return
-    lines = body(old, new, 1).split("\n")
-    wrong = data.draw(st.sampled_from([n for n, line in enumerate(lines) if line[:1] in set(" -")]))
-    if lines[wrong][:1] not in (" ", "-"):
-        return
+    lines = body(old, new, 1).split("\n")[:-1]
+    there = [number for number, line in enumerate(lines) if line[0] in " -"]
+    wrong = data.draw(st.sampled_from(there))
     lines[wrong] = lines[wrong][0] + "no such line"
     with pytest.raises(PatchError):
-        planned({"a.txt": encoded(old)}, update("\n".join(lines)))
+        planned({"a.txt": encoded(old)}, update("\n".join([*lines, ""])))
 
 
 FRAGMENTS = st.sampled_from(

@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Mapping[str, bytes | FileState], str, str]] = {
     "006_rejects_missing_context": (
         {"modify.txt": b"line1\nline2\n"},
         "*** Begin Patch\n*** Update File: modify.txt\n@@\n-missing\n+changed\n*** End Patch\n",
-        'modify.txt, chunk 1 of 1 (patch line 3, "-missing"): its lines are not in the file',
+        'modify.txt, chunk 1 of 1 (patch line 4, "-missing"): its lines are not in the file',
     ),
     "007_rejects_missing_file_delete": (
         {},

@@ -27,7 +27,7 @@ class Chunk(msgspec.Struct, frozen=True):
         headers: texts of its `@@` lines, outermost first; empty ones are left out.
         lines: with their first character: " " keeps a line, "-" removes it, "+" adds it.
         at_end: `*** End of File` followed, so the lines are the last of the file.
-        line: number of its first line in the patch.
+        line: number of the first of `lines` in the patch.
     """
 
     headers: tuple[str, ...]

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from octavo.tools.patch.content import Content, Edit
+from octavo.tools.patch.text import Text
 
 _CONTEXT_LINES = 3
 _LIMIT_CHARS = 1 << 20
@@ -24,10 +25,11 @@ class Region(NamedTuple):
     size: int
 
 
-def compose(size: int, regions: Sequence[Region], edits: Sequence[Edit]) -> list[Region]:
-    """Return the regions of a file of `size` lines after `edits` to what `regions` left."""
+def compose(old: Text, regions: Sequence[Region], edits: Sequence[Edit]) -> list[Region]:
+    """Return the regions in which `old` differs after `edits` to what `regions` left of it."""
     if not regions:
         return [Region(edit.start, edit.end, len(edit.new)) for edit in edits]
+    size = old.size
     origins = list(range(size))
     for region in reversed(regions):
         origins[region.start : region.end] = [-1] * region.size
@@ -57,7 +59,7 @@ def unified(old: Content, new: Content, regions: Sequence[Region]) -> str:
     parts: list[str] = []
     left = _LIMIT_CHARS
     for hunk in hunks:
-        for line in _hunk(old, new, hunk):
+        for line in _hunk(old, hunk):
             left -= len(line)
             if left < 0:
                 parts.append("\\ The rest of this diff is left out: it is too long.\n")
@@ -75,16 +77,22 @@ def unified(old: Content, new: Content, regions: Sequence[Region]) -> str:
 
 class _Change(NamedTuple):
     start: int
-    end: int
+    gone: list[str]
     new_start: int
-    new_end: int
+    come: list[str]
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.gone)
 
 
 def _with_last_line(old: Content, new: Content, regions: Sequence[Region]) -> list[Region]:
     """Add the last line when all it gets is its ending."""
-    size = len(old.lines)
     full = list(regions)
-    if old.open_end and not new.open_end and not any(r.start < size <= r.end for r in regions):
+    if not old.open_end or new.open_end:
+        return full
+    size = old.text.size
+    if not any(region.start < size <= region.end for region in regions):
         at = next((n for n, region in enumerate(full) if region.start >= size), len(full))
         full.insert(at, Region(size - 1, size, 1))
     return full
@@ -94,33 +102,35 @@ def _trimmed(old: Content, new: Content, regions: list[Region]) -> Iterator[_Cha
     """Yield the changes without the lines that are the same at either end."""
     shift = 0
     for region in regions:
-        start, end = region.start, region.end
-        new_start = start + shift
-        new_end = new_start + region.size
-        shift = new_end - end
-        while start < end and new_start < new_end and old.full(start) == new.full(new_start):
-            start, new_start = start + 1, new_start + 1
-        while start < end and new_start < new_end and old.full(end - 1) == new.full(new_end - 1):
-            end, new_end = end - 1, new_end - 1
-        if start < end or new_start < new_end:
-            yield _Change(start, end, new_start, new_end)
+        start = region.start + shift
+        gone = old.slice(region.start, region.end)
+        come = new.slice(start, start + region.size)
+        shift += region.size - (region.end - region.start)
+        same = 0
+        while same < min(len(gone), len(come)) and gone[same] == come[same]:
+            same += 1
+        gone, come = gone[same:], come[same:]
+        while gone and come and gone[-1] == come[-1]:
+            gone.pop()
+            come.pop()
+        if gone or come:
+            yield _Change(region.start + same, gone, start + same, come)
 
 
-def _hunk(old: Content, new: Content, hunk: list[_Change]) -> Iterator[str]:
+def _hunk(old: Content, hunk: list[_Change]) -> Iterator[str]:
     first, last = hunk[0], hunk[-1]
-    before = min(_CONTEXT_LINES, first.start)
-    after = min(_CONTEXT_LINES, len(old.lines) - last.end)
-    yield (
-        f"@@ -{_span(first.start - before, last.end + after)}"
-        f" +{_span(first.new_start - before, last.new_end + after)} @@\n"
-    )
-    at = first.start - before
+    start = max(first.start - _CONTEXT_LINES, 0)
+    before = first.start - start
+    after = old.slice(last.end, last.end + _CONTEXT_LINES)
+    end, new_end = last.end + len(after), last.new_start + len(last.come) + len(after)
+    yield f"@@ -{_span(start, end)} +{_span(first.new_start - before, new_end)} @@\n"
+    at = start
     for change in hunk:
-        yield from (_line(" ", old.full(n)) for n in range(at, change.start))
-        yield from (_line("-", old.full(n)) for n in range(change.start, change.end))
-        yield from (_line("+", new.full(n)) for n in range(change.new_start, change.new_end))
+        yield from (_line(" ", line) for line in old.slice(at, change.start))
+        yield from (_line("-", line) for line in change.gone)
+        yield from (_line("+", line) for line in change.come)
         at = change.end
-    yield from (_line(" ", old.full(n)) for n in range(at, at + after))
+    yield from (_line(" ", line) for line in after)
 
 
 def _span(start: int, end: int) -> str:

@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from octavo.tools.patch import Chunk, PatchError
 from octavo.tools.patch.content import Edit
-from octavo.tools.patch.match import INDENTATION_IGNORED, Lines
+from octavo.tools.patch.match import INDENTATION_IGNORED, Finder
 from octavo.tools.patch.nearest import explain, places_text
 from octavo.tools.patch.parse import shown
+from octavo.tools.patch.text import Text
 
-_GIT_HEADER = re.compile(r"-(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@(.*)")
-_PLACES = 1_000
+_GIT_HEADER = re.compile(r"-(\d+)(?:,\d+)? \+\d+(?:,\d+)?(?: @@(.*))?")
+_PLACES = 200
+_HINTED_PLACES = 100_000
 
 
 class _Anchor(NamedTuple):
@@ -39,10 +41,11 @@ class _Anchor(NamedTuple):
 class Placer:
     """Places the chunks of one update, one after the other, on the file as it was before them."""
 
-    def __init__(self, lines: list[str], name: str) -> None:
+    def __init__(self, text: Text, name: str) -> None:
         self.notes: list[str] = []
         """What the model should know although all went well."""
-        self._lines = Lines(lines)
+        self._text = text
+        self._finder = Finder(text)
         self._name = name
         self._edits: list[Edit] = []
         self._edited_to = 0
@@ -69,13 +72,11 @@ class Placer:
             if above is not None and self._found(chunk, above, what):
                 return
             anchor = anchor or above
-        if anchor is None:
-            raise self._no_header(chunk, what)
-        raise self._not_found(chunk, anchor, what)
+        raise self._no_header(chunk, what) if anchor is None else self._not_found(chunk, what)
 
     def _insert(self, chunk: Chunk, what: str) -> None:
-        size = len(self._lines.lines)
         if chunk.at_end or not chunk.headers:
+            size = self._text.size
             self._take([Edit(size, size, chunk.new())])
             return
         anchor = self._anchor(chunk.headers, self._at) or self._anchor(
@@ -85,8 +86,8 @@ class Placer:
             raise self._no_header(chunk, what)
         if anchor.header is None:
             raise PatchError(
-                f"{what} only adds lines, but its `@@` line names no line of the file. "
-                "Write the line they go under after `@@`, or add lines to keep around them."
+                f"{what} only adds lines, but its `@@` line does not say clearly under which "
+                "line. Write the whole line they go under after `@@`, or add lines to keep."
             )
         edit = Edit(anchor.start, anchor.start, chunk.new())
         if self._overlaps([edit]):
@@ -108,7 +109,7 @@ class Placer:
                 if unique and len(found) > 1:
                     anchor = anchor._replace(header=None)
             elif git := _GIT_HEADER.fullmatch(header):
-                text = git[2].strip()
+                text = (git[2] or "").strip()
                 section = self._headers(text, start) if text else []
                 under = section[0] + 1 if section else 0
                 anchor = anchor._replace(hint=max(int(git[1]) - 1, 0), under=under)
@@ -117,25 +118,24 @@ class Placer:
         return anchor
 
     def _headers(self, header: str, start: int) -> list[int]:
-        found, _ = self._lines.find([header], start, limit=2)
+        found, _ = self._finder.find([header], start, limit=2)
         if not found and header.rstrip().endswith("@@"):
-            found, _ = self._lines.find([header.rstrip()[:-2].rstrip()], start, limit=2)
+            found, _ = self._finder.find([header.rstrip()[:-2].rstrip()], start, limit=2)
         return found
 
     def _found(self, chunk: Chunk, anchor: _Anchor, what: str) -> bool:
         for lines in _variants(chunk.lines):
             old = [line[1:] for line in lines if line[0] != "+"]
-            places, reading = self._lines.find(
-                old, anchor.start, limit=_PLACES, at_end=chunk.at_end
-            )
-            places = [at for at in places if not self._overlaps(_edits(lines, at))]
+            limit = _PLACES if anchor.hint is None else _HINTED_PLACES
+            places, reading = self._finder.find(old, anchor.start, limit=limit, at_end=chunk.at_end)
+            places = [at for at in places if self._is_free(lines, at)]
             if anchor.header is not None and not chunk.at_end:
                 places = self._under(anchor.header, lines, old, places)
             if len(places) > 1:
                 places = _hinted(places, anchor)
             if len(places) > 1:
                 raise PatchError(
-                    f"{what} fits in several places: {places_text(self._lines.lines, places)}. "
+                    f"{what} fits in several places: {places_text(self._text.lines, places)}. "
                     "Add an `@@` line with a whole line that stands above the right one only, "
                     "or more lines around the change."
                 )
@@ -150,17 +150,20 @@ class Placer:
         self, header: int, lines: Sequence[str], old: list[str], places: list[int]
     ) -> list[int]:
         """Return the place the header means: the first below it, or at it if it is repeated."""
-        if old[0].strip() == self._lines.lines[header].strip():
-            at, _ = self._lines.find(old, header, limit=1)
+        if [old[0].strip()] == [line.strip() for line in self._text.slice(header, header + 1)]:
+            at, _ = self._finder.find(old, header, limit=1)
             if at == [header] and (lines[0][0] == " " or not places):
-                return [] if self._overlaps(_edits(lines, header)) else at
+                return at if self._is_free(lines, header) else []
         return places[:1]
+
+    def _is_free(self, lines: Sequence[str], at: int) -> bool:
+        """True if no line that a chunk would change at `at` is changed already."""
+        return at >= self._edited_to or not self._overlaps(_edits(lines, at))
 
     def _overlaps(self, edits: list[Edit]) -> bool:
         return any(
             edit.start < other.end and other.start < edit.end
             for edit in edits
-            if edit.start < self._edited_to
             for other in self._edits
         )
 
@@ -172,7 +175,7 @@ class Placer:
         if reading < INDENTATION_IGNORED or not any(line[0] == "+" for line in lines):
             return
         old = [line[1:] for line in lines if line[0] != "+"]
-        for line, there in zip(old, self._lines.lines[at:], strict=False):
+        for line, there in zip(old, self._text.slice(at, at + len(old)), strict=True):
             if _indentation(line) != _indentation(there):
                 self.notes.append(
                     f"{self._name}: the lines at {at + 1} are indented otherwise than in the "
@@ -188,16 +191,16 @@ class Placer:
         return PatchError(
             f"{what}: no line of the file{order} is {shown(missing)}, as its `@@` line says. "
             "It must be a whole line of the file, above the change.\n"
-            + explain(self._lines.lines, [missing])
+            + explain(self._text.lines, [missing])
         )
 
-    def _not_found(self, chunk: Chunk, anchor: _Anchor, what: str) -> PatchError:
-        lines, old = self._lines.lines, chunk.old()
+    def _not_found(self, chunk: Chunk, what: str) -> PatchError:
+        lines, old = self._text.lines, chunk.old()
         if chunk.at_end:
             reason = "its lines are not the last ones of the file, as `*** End of File` says."
             start = max(len(lines) - len(old), 0)
             return PatchError(f"{what}: {reason} " + explain(lines, old, start))
-        places, _ = self._lines.find(old, 0, limit=_PLACES)
+        places, _ = self._finder.find(old, 0, limit=_PLACES)
         if places:
             return PatchError(
                 f"{what}: its lines are only at {places_text(lines, places)}, which is above its "
@@ -205,9 +208,10 @@ class Placer:
                 "in the order of the file, and each line in one chunk only."
             )
         text = f"{what}: its lines are not in the file. " + explain(lines, old)
-        new = [line for line in chunk.new() if line.strip()]
-        if new and (done := self._lines.find(chunk.new(), 0, limit=1)[0]):
-            text += f"\nThe new lines are already at line {done[0] + 1}: is this chunk done?"
+        if any(line[0] == "+" and line[1:].strip() for line in chunk.lines):
+            done, _ = self._finder.find(chunk.new(), 0, limit=1)
+            if done:
+                text += f"\nThe new lines are already at line {done[0] + 1}: is this chunk done?"
         return PatchError(text)
 
 

@@ -7,7 +7,10 @@ one string, at the speed of `str.find`, and are prepared only when the pass befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from octavo.tools.patch.text import Text
 
 _FOLDED = {
     "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
@@ -36,75 +39,40 @@ INDENTATION_IGNORED = 2
 """From this pass on the found lines may be indented otherwise."""
 
 
-class Lines:
-    """The lines of one file, to be searched."""
+class Finder:
+    """Searches the lines of one file."""
 
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        self._passes: list[_Pass | None] = [None] * len(_PASSES)
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self._texts = [text]
+        """One a pass, as far as they were needed."""
 
     def find(
         self, wanted: Sequence[str], start: int, *, limit: int, at_end: bool = False
     ) -> tuple[list[int], int]:
         """Return where `wanted` stands from line `start` on, at most `limit`, and the pass."""
-        if not wanted or len(wanted) > len(self.lines) - start:
-            return [], 0
-        tail = len(self.lines) - len(wanted)
         for number, reading in enumerate(_PASSES):
             needle = [reading(line) for line in wanted]
             if at_end:
-                if [reading(line) for line in self.lines[tail:]] == needle:
-                    return [tail], number
-                continue
-            found: list[int] = []
-            for at in self._prepared(number).find(needle, start):
-                found.append(at)
-                if len(found) == limit:
+                tail = self.text.size - len(wanted)
+                if tail < start:
                     break
+                there = self.text.slice(tail, tail + len(wanted))
+                found = [tail] if [reading(line) for line in there] == needle else []
+            else:
+                found = list(islice(self._text(number).find(needle, start), limit))
             if found:
                 return found, number
         return [], 0
 
-    def _prepared(self, number: int) -> _Pass:
-        done = self._passes[number]
-        if done is None:
-            if number == 0:
-                done = _Pass(self.lines)
-            elif number < len(_PASSES) - 1:
-                done = _Pass(list(map(_PASSES[number], self.lines)))
+    def _text(self, number: int) -> Text:
+        while len(self._texts) <= number:
+            before = self._texts[-1]
+            if len(self._texts) < len(_PASSES) - 1:
+                reading = _PASSES[len(self._texts)]
+                self._texts.append(Text("\n" + "".join([reading(x) + "\n" for x in before.lines])))
             else:
-                # Folding the whole text at once is what makes this pass affordable.
-                stripped = self._prepared(number - 1)
-                folded = _fold(stripped.text)
-                if folded == stripped.text:
-                    done = stripped
-                else:
-                    done = _Pass(folded[1:-1].split("\n"))
-            self._passes[number] = done
-        return done
-
-
-class _Pass:
-    """The lines as one pass reads them, joined; each stands between two newlines."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        self.text = "\n" + "\n".join(lines) + "\n"
-        self._known = (0, 0)
-        """A line and its offset in `text`; both only grow along a patch, so counting is cheap."""
-
-    def find(self, wanted: list[str], start: int) -> Iterator[int]:
-        needle = "\n" + "\n".join(wanted) + "\n"
-        line, offset = start, self._offset(start)
-        while (found := self.text.find(needle, offset)) >= 0:
-            line += self.text.count("\n", offset, found)
-            yield line
-            line, offset = line + 1, self.text.index("\n", found + 1)
-
-    def _offset(self, line: int) -> int:
-        """Where the newline before `line` is."""
-        known, offset = self._known if self._known[0] <= line else (0, 0)
-        between = self.lines[known:line]
-        offset += sum(map(len, between)) + len(between)
-        self._known = (line, offset)
-        return offset
+                # Folding all at once is what makes this pass affordable.
+                folded = _fold(before.joined)
+                self._texts.append(before if folded == before.joined else Text(folded))
+        return self._texts[number]

@@ -21,6 +21,7 @@ _LIKE = 0.5
 _AROUND = 3
 _EXCERPT_CHARS = 160
 _SHOWN_PLACES = 5
+_SHOWN_LEVELS = 3
 _LOOK_UP_LINES = 300
 
 
@@ -42,8 +43,11 @@ def explain(lines: list[str], wanted: Sequence[str], start: int | None = None) -
             spaces = ""
             if lines[at].split() == line.split():
                 spaces = "\n  (only the space inside the line differs)"
+            place = f"The nearest place is line {max(start, 0) + 1}; line {at + 1} differs"
+            if at == start:
+                place = f"Line {at + 1} is the nearest"
             return (
-                f"The nearest place is line {max(start, 0) + 1}; line {at + 1} differs:\n"
+                f"{place}:\n"
                 f"  patch: {shown(line)}\n"
                 f"  file:  {shown(lines[at])}{spaces}\n{_excerpt(lines, at)}"
             )
@@ -51,7 +55,7 @@ def explain(lines: list[str], wanted: Sequence[str], start: int | None = None) -
 
 
 def places_text(lines: list[str], places: Sequence[int]) -> str:
-    """Return line numbers for a sentence, each with the less indented line it stands under."""
+    """Return line numbers for a sentence, each with the less indented lines it stands under."""
     texts = [f"line {at + 1}{_under(lines, at)}" for at in places[:_SHOWN_PLACES]]
     if len(places) > _SHOWN_PLACES:
         texts.append("and more")
@@ -59,12 +63,19 @@ def places_text(lines: list[str], places: Sequence[int]) -> str:
 
 
 def _under(lines: list[str], at: int) -> str:
-    line = lines[at]
-    depth = len(line) - len(line.lstrip())
-    for above in reversed(lines[max(at - _LOOK_UP_LINES, 0) : at]):
-        if above.strip() and len(above) - len(above.lstrip()) < depth:
-            return f" (under {shown(above)})"
-    return ""
+    depth = _depth(lines[at])
+    above: list[str] = []
+    for line in reversed(lines[max(at - _LOOK_UP_LINES, 0) : at]):
+        if line.strip() and _depth(line) < depth:
+            above.append(shown(line))
+            depth = _depth(line)
+            if len(above) == _SHOWN_LEVELS:
+                break
+    return f" (under {', '.join(reversed(above))})" if above else ""
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def nearest(lines: list[str], wanted: Sequence[str]) -> int | None:
@@ -84,7 +95,7 @@ def nearest(lines: list[str], wanted: Sequence[str]) -> int | None:
             for offset in places[key]:
                 votes[at - offset] = votes.get(at - offset, 0.0) + weight
     if votes:
-        return min(votes, key=lambda start: (-votes[start], start))
+        return min(votes, key=lambda start: (-votes[start], start < 0, start))
     return _alike(lines, wanted)
 
 

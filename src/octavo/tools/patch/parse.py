@@ -37,7 +37,9 @@ def parse(text: str) -> Patch:
     lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     first, last = _unwrap(lines)
     if first > last or lines[first].strip() != BEGIN:
-        raise PatchError(f"The patch must start with the line `{BEGIN}` and end with `{END}`.")
+        raise PatchError(
+            f"The patch must start with the line `{BEGIN}` and end with `{END}`. {SECTION_FORMS}"
+        )
     if lines[last].strip() != END or first == last:
         raise PatchError(_no_end(lines, first, last))
     _refuse_unwritable(lines)
@@ -143,12 +145,12 @@ def _starts_section(line: str) -> bool:
 
 
 def _chunk(reader: _Reader) -> Chunk:
-    number = reader.number
     headers: list[str] = []
     while reader.more() and reader.peek().startswith("@@"):
         header = reader.take()[2:]
         if header.strip():
             headers.append(header.removeprefix(" "))
+    number = reader.number
     lines: list[str] = []
     at_end = False
     blanks = 0
@@ -177,7 +179,8 @@ def _chunk(reader: _Reader) -> Chunk:
         lines = kept  # empty lines after added ones only set the patch out
     if not lines:
         raise PatchError(
-            f"Patch line {number}: no line follows. Write the lines to keep, remove and add here."
+            f"Patch line {number}: no line follows the `@@`. Write the lines to keep, remove and "
+            "add here."
         )
     return Chunk(tuple(headers), tuple(lines), at_end, number)
 

@@ -20,7 +20,7 @@ from octavo.tools.patch.diff import Region, compose, unified
 from octavo.tools.patch.locate import Placer
 from octavo.tools.patch.parse import shown
 
-_EMPTY = Content([])
+_EMPTY = Content.of(())
 
 
 def paths(patch: Patch, cwd: Path) -> list[Path]:
@@ -82,6 +82,8 @@ class _Work:
     def __init__(self, cwd: Path, files: Mapping[Path, FileState]) -> None:
         self._cwd = cwd
         self._files = files
+        self._names: dict[Path, str] = {}
+        """How the patch calls them."""
         self._first: dict[Path, Content] = {}
         """What was read, decoded when a section needs it."""
         self._now: dict[Path, _Text | None] = {}
@@ -108,7 +110,7 @@ class _Work:
         state = self._files[path]
         if state.kind not in ("file", "missing"):
             raise PatchError(f"Cannot add {section.path}: {_obstacle(state)}")
-        self._now[path] = _Text(Content(list(section.lines)), None, [])
+        self._now[path] = _Text(Content.of(section.lines), None, [])
         self._said["A"][section.path] = None
 
     def delete(self, section: DeleteFile) -> None:
@@ -147,14 +149,15 @@ class _Work:
                 )
             now = self._read(text.origin)
         assert now is not None, "only what was read is not yet decoded"
-        placer = Placer(now.lines, section.path)
+        placer = Placer(now.text, section.path)
         for number, chunk in enumerate(section.chunks, 1):
             what = f"{section.path}, chunk {number} of {len(section.chunks)}"
             placer.place(chunk, f"{what} (patch line {chunk.line}, {shown(chunk.lines[0])})")
         self._notes += placer.notes
         edits = placer.edits()
-        size = len(self._read(text.origin).lines) if text.origin else 0
-        regions = compose(size, text.regions, edits) if text.origin else []
+        regions = []
+        if text.origin is not None:
+            regions = compose(self._read(text.origin).text, text.regions, edits)
         return _Text(now.replace(edits), text.origin, regions)
 
     def plan(self) -> Plan:
@@ -166,7 +169,8 @@ class _Work:
                 changes.append(change)
                 edits += self._edits(path, text)
             elif self._files[path].kind == "file":
-                self._notes.append(f"{path}: nothing changed, it was like this before.")
+                name = self._names[path]
+                self._notes.append(f"{name}: nothing changed, it was like this before.")
         said = [f"{letter} {path}" for letter, named in self._said.items() for path in named]
         summary = ["Success. Updated the following files:", *said, *self._notes]
         return Plan(tuple(changes), tuple(edits), "\n".join(summary) + "\n")
@@ -203,16 +207,18 @@ class _Work:
             replaced = [] if was is None else [self._gone(path, was)]
             return [*replaced, FileEdit(str(origin), "update", diff, str(path))]
         now = text.now or Content.decode(self._data(text))
-        whole = [Region(0, len(was.lines) if was else 0, len(now.lines))]
+        whole = [Region(0, was.text.size if was else 0, now.text.size)]
         diff = unified(was or _EMPTY, now, whole)
         return [FileEdit(str(path), "add" if was is None else "update", diff)]
 
     def _gone(self, path: Path, was: Content) -> FileEdit:
-        diff = unified(was, _EMPTY, [Region(0, len(was.lines), 0)])
+        diff = unified(was, _EMPTY, [Region(0, was.text.size, 0)])
         return FileEdit(str(path), "delete", diff)
 
     def _resolved(self, path: str) -> Path:
-        return resolve(path, self._cwd)
+        resolved = resolve(path, self._cwd)
+        self._names.setdefault(resolved, path)
+        return resolved
 
     def _is_there(self, path: Path) -> bool:
         return (
