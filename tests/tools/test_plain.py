@@ -82,7 +82,7 @@ def test_it_does_not_matter_where_a_stream_is_cut(pieces: list[bytes]) -> None:
     "unit", [b"\x1b[", b"\x1b]0;", b"\x1b]0;\x1b", b"\r", b"a\r", b"\x08", b"\x9b"]
 )
 def test_hostile_output_takes_linear_time(unit: bytes) -> None:
-    data = unit * (1_000_000 // len(unit))
+    data = unit * (300_000 // len(unit))
     began = time.monotonic()
     plain(data)
     assert time.monotonic() - began < 3

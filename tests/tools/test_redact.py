@@ -92,7 +92,7 @@ def test_a_text_without_secrets_is_the_very_same_object(text: str) -> None:
     ],
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:
-    text = unit * (1_000_000 // len(unit))
+    text = unit * (300_000 // len(unit))
     began = time.monotonic()
     _shapes(text)
     assert time.monotonic() - began < 3

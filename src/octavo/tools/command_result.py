@@ -14,8 +14,13 @@ LEAST_WAIT_MS = 250
 
 def clamp_wait_s(yield_time_ms: float | None, *, default_ms: int, most_ms: int) -> float:
     """Return how long a call waits: what the model asked for, within what is sensible."""
-    wait_ms = default_ms if yield_time_ms is None else yield_time_ms
+    wait_ms = default_ms if yield_time_ms is None else whole(yield_time_ms)
     return min(max(wait_ms, LEAST_WAIT_MS), most_ms) / 1000
+
+
+def whole(value: float) -> int:
+    """Return `value` as an integer; 0 for what no call means: infinity, or no number at all."""
+    return int(value) if abs(value) < 1e15 else 0
 
 
 async def wait_and_report(
@@ -33,7 +38,7 @@ async def wait_and_report(
     wall_s = time.monotonic() - began_s
     limit = hands.output_limit_tokens
     if max_output_tokens is not None:
-        limit = min(limit, max(0, int(max_output_tokens)))
+        limit = min(limit, max(0, whole(max_output_tokens)))
     fits = window.fits(limit)
     if not fits:
         await session.capture.keep_whole()

@@ -60,7 +60,7 @@ async def capture_login_env(
         except SandboxError as error:
             known = _Cache(shell, stamps, {}, str(error))  # may be mended without a new profile
         else:
-            trouble = None if variables is not None else f"it gave none in {_TIMEOUT_S:.0f} s"
+            trouble = None if variables is not None else "a profile ended it, or takes too long"
             known = _Cache(shell, stamps, variables or {}, trouble)
             _write(cache_file, known)
     if known.trouble is not None and on_note is not None:

@@ -105,12 +105,11 @@ def _arguments(tool: Tool, call: Call) -> Any:
         return call.arguments if call.freeform else _only_text(call.arguments)
     text = call.arguments.strip() or "{}"
     kind: Any = tool.params or dict[str, Any]
-    names = tool.params.__struct_fields__ if tool.params else ()
-    if len(names) == 1 and not text.startswith(("{", "[", '"')):
-        return msgspec.convert({names[0]: call.arguments}, kind)
     try:
         if text.startswith('"'):  # an object that was encoded twice
             text = msgspec.json.decode(text, type=str)
+        elif (name := _only_string(tool)) and not text.startswith(("{", "[")):
+            text = msgspec.json.encode({name: call.arguments}).decode()
         return msgspec.json.decode(text, type=kind, strict=False)
     except msgspec.ValidationError as error:
         problem = f"The arguments of {tool.name} do not fit: {error}."
@@ -119,6 +118,13 @@ def _arguments(tool: Tool, call: Call) -> Any:
     except UnicodeEncodeError:
         problem = f"The arguments of {tool.name} hold half of a surrogate pair."
     raise ToolFailed(f"{problem} {_expected(tool)} Nothing was run.")
+
+
+def _only_string(tool: Tool) -> str | None:
+    """Return the name of the parameter, if there is one only and it is a string."""
+    properties = (tool.schema or {}).get("properties", {})
+    names = [name for name, part in properties.items() if part.get("type") == "string"]
+    return names[0] if len(names) == len(properties) == 1 else None
 
 
 def _only_text(arguments: str) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from octavo.protocol.errors import SandboxError
 from octavo.protocol.events import CallFacts
 from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
-from octavo.tools.command_result import clamp_wait_s, wait_and_report
+from octavo.tools.command_result import clamp_wait_s, wait_and_report, whole
 from octavo.tools.schema import number, obj, text
 from octavo.tools.sessions import Session
 
@@ -47,7 +47,7 @@ SCHEMA = obj(
 
 async def write_stdin(args: WriteStdin, hands: Hands) -> Outcome:
     """Type `args.chars`, then wait for the command."""
-    session = hands.sessions.find(int(args.session_id))
+    session = hands.sessions.find(whole(args.session_id))
     note = await _type(args.chars, session) if args.chars else None
     wait_s = (
         clamp_wait_s(args.yield_time_ms, default_ms=_TYPED_WAIT_MS, most_ms=_TYPED_MOST_WAIT_MS)
