@@ -1,0 +1,74 @@
+"""What a run imports is paid for at every start, so it is a closed list of what is worth it.
+
+asyncio brings logging, subprocess, inspect and ssl; msgspec brings datetime, decimal and uuid. What
+is named here would come on top of that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from octavo.trial.scripted import say, serve
+
+HEAVY = {
+    *("bz2", "csv", "difflib", "doctest", "email", "ftplib", "gzip", "html", "http"),
+    *("lzma", "multiprocessing", "pdb", "pickle", "pydoc", "shutil", "sqlite3", "tarfile"),
+    *("tempfile", "tomllib", "unittest", "urllib.request", "xml", "zipfile"),
+    *("httpx", "keyring", "mcp", "opentelemetry", "pydantic", "requests", "rich", "textual"),
+    *("starlette", "websockets", "importlib.metadata", "octavo.trial"),
+}
+
+OCTAVO = Path(sys.executable).parent / "octavo"
+
+
+def imported(stderr: str) -> set[str]:
+    """Return the modules that `-X importtime` reports."""
+    return set(re.findall(r"^import time:.*\| +(\S+)$", stderr, re.MULTILINE))
+
+
+def heavy(modules: set[str]) -> set[str]:
+    """Return those that are on the list, or in a package that is."""
+    return {
+        name
+        for name in modules
+        if name in HEAVY or any(name.startswith(package + ".") for package in HEAVY)
+    }
+
+
+@pytest.mark.anyio
+async def test_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
+    async with serve([say("Done.")]) as server:
+        done = await anyio.run_process(
+            [
+                *(sys.executable, "-X", "importtime", str(OCTAVO), "exec"),
+                *("--skip-git-repo-check", "-c", f'openai_base_url="{server.base_url}"', "hello"),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "OPENAI_API_KEY": "sk-test"},
+            check=False,
+        )
+
+    stderr = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (0, b"Done.\n"), stderr
+    modules = imported(stderr)
+    assert "octavo.agent.loop" in modules
+    assert heavy(modules) == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=lambda words: words[0])
+def test_help_needs_neither_the_core_nor_a_loop(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", OCTAVO, *arguments], capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    modules = imported(done.stderr)
+    assert heavy(modules) == set()
+    assert not modules & {"asyncio", "anyio", "msgspec", "pyqwest", "octavo.agent", "octavo.server"}
