@@ -122,27 +122,26 @@ def _key(
     """Return the key to send; None where the provider needs none."""
     if config.experimental_bearer_token:
         return config.experimental_bearer_token.strip()
-    if config.env_key:
-        key = env.get(config.env_key, "").strip()
-        if key:
-            return key
-        raise ConfigError(
-            f"Provider {provider_id!r} needs a key, and {config.env_key} is not set.",
-            hint=config.env_key_instructions or f"Set it: export {config.env_key}=…",
-        )
-    if not config.requires_openai_auth:
-        return None
-    for variable in KEY_VARIABLES:
+    variables: tuple[str, ...] = (config.env_key,) if config.env_key else ()
+    if not variables and config.requires_openai_auth:
+        variables = KEY_VARIABLES
+    for variable in variables:
         key = env.get(variable, "").strip()
         if key:
             return key
     if stored_key and stored_key.strip():
         return stored_key.strip()
-    raise ConfigError(
-        f"Provider {provider_id!r} needs a key, and {KEY_VARIABLES[0]} is not set.",
-        hint=f"Run `octavo login`, or set {KEY_VARIABLES[0]}; or use a model on this machine with"
-        " --oss.",
-    )
+    if not variables:
+        return None
+    missing = f"Provider {provider_id!r} needs a key, and {variables[0]} is not set."
+    if config.env_key:
+        hint = config.env_key_instructions or f"Set it: export {config.env_key}=…"
+    else:
+        hint = (
+            f"Run `octavo login`, or set {KEY_VARIABLES[0]}; or use a model on this machine with"
+            " --oss."
+        )
+    raise ConfigError(missing, hint=hint)
 
 
 def _unknown(provider_id: str, known: Mapping[str, ProviderConfig]) -> ConfigError:

@@ -55,13 +55,22 @@ class Responses:
         )
         self._url = f"{provider.base_url.rstrip('/')}/responses"
         self._params = list(provider.query_params.items()) or None
+        self._headers = Headers()
+        for name, value in _headers(provider).items():
+            try:
+                self._headers[name] = value
+            except ValueError:
+                what = "key" if name == "authorization" else f"header {name!r}"
+                raise ConfigError(  # its value may be a secret, so it is not shown
+                    f"The {what} of {provider.name} has characters that cannot be sent.",
+                    hint="Look for a line break or a stray quotation mark.",
+                ) from None
         try:
-            self._headers = Headers(_headers(provider).items())
             Request("POST", self._url, headers=self._headers, content=b"", params=self._params)
         except ValueError as error:
             raise ConfigError(
-                f"Requests to {provider.name} cannot be made: {error}.",
-                hint="Check base_url, the headers and the key of the provider.",
+                f"{self._url!r}, the address of {provider.name}, is no web address: {error}.",
+                hint="Check base_url.",
             ) from None
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
