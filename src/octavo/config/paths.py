@@ -6,6 +6,7 @@ Everything is below one directory, `$OCTAVO_HOME` or `~/.octavo`. Asking for a p
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,7 +110,7 @@ def _make(directory: Path) -> None:
         directory.mkdir(mode=DIRECTORY_MODE)
     except FileExistsError:
         if not directory.is_dir():
-            raise
+            raise NotADirectoryError(errno.ENOTDIR, f"{directory} is not a directory") from None
 
 
 def write_private(path: Path, data: bytes) -> None:

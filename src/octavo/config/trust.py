@@ -39,7 +39,7 @@ def read_trust(home: Path) -> dict[str, Level]:
     try:
         with open(path, "rb") as file:
             data = file.read(_LIMIT_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
@@ -126,12 +126,17 @@ def _main_checkout(root: Path) -> Path | None:
     A `.git` file can point anywhere, so it counts only if the repository points back at it.
     """
     pointer = _read_pointer(root / ".git")
-    if pointer is None or not pointer.startswith("gitdir: "):
+    if pointer is None or not pointer.startswith("gitdir: ") or not pointer.isprintable():
         return None
     private = Path(_real(root / pointer.removeprefix("gitdir: ")))
     back = _read_pointer(private / "gitdir")
     common = private.parent.parent
-    if back is None or private.parent.name != "worktrees" or common.name != ".git":
+    if (
+        not back
+        or not back.isprintable()
+        or private.parent.name != "worktrees"
+        or common.name != ".git"
+    ):
         return None
     if _real(private / back) != _real(root / ".git"):
         return None

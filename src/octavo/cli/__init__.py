@@ -1,0 +1,150 @@
+"""The command line: one file a command, and this dispatcher.
+
+`COMMANDS` is the only list of them. A command's module has `add_arguments(parser)` and
+`run(args) -> int`, and `INTERMIXED` where options may stand between its words. It is imported only
+when that command runs, so that what one command needs costs the others nothing. Errors meant for a
+person become one line on stderr here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    class Command(Protocol):
+        """What a command's module offers."""
+
+        def add_arguments(self, parser: ArgumentParser) -> None: ...
+
+        def run(self, args: Namespace) -> int: ...
+
+
+COMMANDS = {
+    "Work": {
+        "exec": "Do a task from a prompt, without asking, and print the answer",
+        "demo": "See it work on a small bug: no key, no network",
+    },
+    "Set up": {
+        "login": "Store an API key, or see whether one is there",
+        "logout": "Remove a stored API key",
+        "config": "Show settings and where they come from; take over Codex's",
+        "trust": "Trust a repository's own settings",
+        "untrust": "Stop trusting them",
+        "doctor": "Check what works here and how to mend what does not",
+        "completion": "Print a completion script for bash, zsh or fish",
+    },
+}
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
+    first = words[0] if words else "help"
+    if first in ("--version", "-V"):
+        from octavo import __version__
+
+        print(f"octavo {__version__}")
+        return 0
+    if first in ("--help", "-h", "help"):
+        return _help(words[1:])
+    if first not in commands():
+        return _unknown(first)
+    return _run(first, words[1:])
+
+
+def commands() -> dict[str, str]:
+    """Return every command that is installed, with what it is for."""
+    return {
+        name: purpose
+        for group in COMMANDS.values()
+        for name, purpose in group.items()
+        if os.path.exists(os.path.join(os.path.dirname(__file__), f"{name}.py"))
+    }
+
+
+def load_command(name: str) -> Command:
+    """Import the module of a command."""
+    from importlib import import_module
+
+    module: Command = import_module(f"octavo.cli.{name}")
+    return module
+
+
+def _run(name: str, words: list[str]) -> int:
+    from octavo.cli.parser import Parser
+    from octavo.protocol.errors import ConfigError, OctavoError, UsageError
+
+    try:
+        command = load_command(name)
+        parser = Parser(prog=f"octavo {name}", description=f"{commands()[name]}.")
+        command.add_arguments(parser)
+        intermixed = getattr(command, "INTERMIXED", False)
+        parse = parser.parse_intermixed_args if intermixed else parser.parse_args
+        return command.run(parse(words))
+    except (ConfigError, UsageError) as error:
+        return _error(str(error), EXIT_USAGE)
+    except OctavoError as error:
+        return _error(str(error), EXIT_FAILED)
+
+
+def _help(words: list[str]) -> int:
+    if words and words[0] in commands():
+        return _run(words[0], ["--help"])
+    if words and not words[0].startswith("-"):
+        return _unknown(words[0])
+    print("octavo: an open coding assistant that works with any model\n")
+    print("Usage: octavo COMMAND [OPTIONS]\n")
+    for title, group in COMMANDS.items():
+        print(f"{title}:")
+        for name in filter(commands().__contains__, group):
+            print(f"  {name:<12}{group[name]}")
+        print()
+    print("`octavo COMMAND --help` tells about one of them; `octavo --version` tells the version.")
+    print('Start with `octavo demo`, or `octavo login` and `octavo exec "fix the failing test"`.')
+    return 0
+
+
+def _unknown(word: str) -> int:
+    import difflib
+
+    if word.startswith("-"):
+        return _error(
+            f"There is no option {word} before a command. See `octavo --help`.", EXIT_USAGE
+        )
+    near = difflib.get_close_matches(word, commands(), n=1)
+    advice = f"Did you mean `octavo {near[0]}`?" if near else "See `octavo --help`."
+    return _error(f"There is no command {word!r}. {advice}", EXIT_USAGE)
+
+
+def _error(message: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"octavo: error: {message}", file=sys.stderr)
+    return status
+
+
+def _pipe_closed() -> int:
+    """Whoever read the output has seen enough; keep Python from complaining at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return EXIT_PIPE_CLOSED

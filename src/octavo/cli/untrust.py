@@ -1,0 +1,23 @@
+"""`octavo untrust`: stop a repository's own settings from counting."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from octavo.cli.parser import working_directory
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="default: this directory")
+
+
+def run(args: Namespace) -> int:
+    """Distrust, whatever the settings say: "untrusted" wins."""
+    from octavo.config.paths import octavo_home
+    from octavo.config.trust import set_trust
+
+    directory = working_directory(args.directory)
+    print(f"Not trusted: {set_trust(octavo_home(os.environ), directory, 'untrusted')}")
+    return 0
