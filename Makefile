@@ -29,10 +29,10 @@ format: $(VENV)/.dev  ## Rewrite the code in its one format
 	@$(BIN)/ruff check -q --fix-only --select I .
 
 format-check: $(VENV)/.dev
-	@$(BIN)/ruff format --check -q . && echo "format: good" || { echo "format: run \`make format\`" >&2; exit 1; }
+	@$(BIN)/ruff format --check -q --output-format concise . && echo "format: good" || { echo "format: run \`make format\`" >&2; exit 1; }
 
 lint: $(VENV)/.dev  ## Lint
-	@$(BIN)/ruff check -q . && echo "lint: good"
+	@$(BIN)/ruff check -q --output-format concise . && echo "lint: good"
 
 types: $(VENV)/.dev  ## Check types, strictly
 	@$(BIN)/mypy
