@@ -31,14 +31,16 @@ def complete(words: list[str], tmp_path: Path) -> list[str]:
         (["octavo", "ex"], ["exec"]),
         (["octavo", "log"], ["login", "logout"]),
         (["octavo", "--v"], ["--version"]),
-        (["octavo", "config", ""], ["show", "path", "import-codex", "--help", "-h"]),
+        (["octavo", "config", ""], ["show", "path", "import-codex"]),
+        (["octavo", "config", "-"], ["--help", "-h"]),
+        (["octavo", "trust", ""], []),
         (["octavo", "config", "show", "--j"], ["--json"]),
         (["octavo", "config", "show", "-p", "x", "--al"], ["--all"]),
         (["octavo", "login", "st"], ["status"]),
         (["octavo", "exec", "--sandbox", "w"], ["workspace-write"]),
         (["octavo", "exec", "-s", "read-only", "--js"], ["--json"]),
         (["octavo", "exec", "-i", ""], []),
-        (["octavo", "completion", ""], ["bash", "zsh", "fish", "--help", "-h"]),
+        (["octavo", "completion", ""], ["bash", "zsh", "fish"]),
     ],
 )
 def test_bash_completes(words: list[str], offered: list[str], tmp_path: Path) -> None:

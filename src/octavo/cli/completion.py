@@ -108,8 +108,8 @@ _octavo() {{
 {_value_cases(tree, '            {pattern}) words="{words}" ;;')}
     esac
     if [[ -z $words ]]; then
-        case "$at" in
-{_word_cases(tree, '            "{at}") words="{words}" ;;')}
+        case "$at:$cur" in
+{_word_cases(tree, '            "{at}:{begin}"*) words="{words}" ;;')}
         esac
     fi
     [[ $words == - ]] && words=
@@ -134,8 +134,8 @@ _octavo() {{
 {_value_cases(tree, '        {pattern}) given="{words}" ;;')}
     esac
     if [[ -z $given ]]; then
-        case "$at" in
-{_word_cases(tree, '            "{at}") given="{words}" ;;')}
+        case "$at:$cur" in
+{_word_cases(tree, '            "{at}:{begin}"*) given="{words}" ;;')}
         esac
     fi
     [[ $given == - ]] && given=
@@ -197,8 +197,10 @@ def _value_cases(tree: list[Node], case: str) -> str:
 
 
 def _word_cases(tree: list[Node], case: str) -> str:
+    """Two cases for each place: options once a dash is typed, else what else can stand there."""
     lines = []
     for node in tree:
-        words = [*node.words, *(name for option in node.options for name in option.names)]
-        lines.append(case.format(at=_at(node.path), words=" ".join(words)))
+        options = " ".join(name for option in node.options for name in option.names)
+        lines.append(case.format(at=_at(node.path), begin="-", words=options))
+        lines.append(case.format(at=_at(node.path), begin="", words=" ".join(node.words)))
     return "\n".join(lines)
