@@ -85,6 +85,19 @@ async def test_a_patch_outside_the_writable_roots_needs_a_person(tmp_path: Path)
     assert hands.granted[-1] == (outside,)
 
 
+async def test_a_person_is_shown_where_links_lead(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "link").symlink_to(outside)
+    patch = {"input": _patch(f"{tmp_path}/in/../out/../in/link/a.txt")}
+    async with hands_in(inside / "none", answers=[Answer("decline")]) as hands:
+        await call(hands, "apply_patch", patch)
+    [asked] = hands.asked
+    assert isinstance(asked, FileChangeQuestion)
+    assert asked.paths == (f"{outside}/a.txt",)
+
+
 async def test_a_person_is_shown_every_file_of_a_change_that_leaves_the_roots(
     tmp_path: Path,
 ) -> None:

@@ -25,6 +25,7 @@ class Progress:
         self._plain = Plain()
         self._pending = bytearray()
         self._pausing: anyio.CancelScope | None = None
+        self._shown_at_s = -_PAUSE_S
 
     def show(self, data: bytes, group: TaskGroup) -> None:
         """Show `data`, now or soon; `group` is where the pause is waited for."""
@@ -32,10 +33,14 @@ class Progress:
         if len(self._pending) > _PIECE_BYTES:
             del self._pending[:-_PIECE_BYTES]
             self._plain = Plain()
-        if self._pausing is None:
-            self._pausing = anyio.CancelScope()
-            group.start_soon(self._pause, self._pausing)
+        if self._pausing is not None:
+            return
+        wait_s = self._shown_at_s + _PAUSE_S - anyio.current_time()
+        if wait_s <= 0:
             self.flush()
+        else:
+            self._pausing = anyio.CancelScope()
+            group.start_soon(self._pause, self._pausing, wait_s)
 
     def stop(self) -> None:
         """Stop waiting; what is pending can still be flushed."""
@@ -47,13 +52,12 @@ class Progress:
         text = self._plain.feed(bytes(self._pending))
         self._pending.clear()
         if text:
+            self._shown_at_s = anyio.current_time()
             self._show(text)
 
-    async def _pause(self, scope: anyio.CancelScope) -> None:
+    async def _pause(self, scope: anyio.CancelScope, wait_s: float) -> None:
         with scope:
-            while True:
-                await anyio.sleep(_PAUSE_S)
-                if not self._pending:
-                    break
-                self.flush()
+            await anyio.sleep(wait_s)
         self._pausing = None
+        if not scope.cancelled_caught:
+            self.flush()

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from octavo.protocol.events import CallFacts, EditIntent
 from octavo.protocol.questions import FileChangeQuestion
-from octavo.sandbox import FileChange, FileChangeRefused
+from octavo.sandbox import FileChange, FileChangeRefused, Write
 from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
 from octavo.tools.denials import writable
 from octavo.tools.patch import words
@@ -55,7 +56,9 @@ async def _change_outside(
             f"{where} Nobody can be asked to allow it. No file was changed. Change only files "
             "there, or say in your answer what should be changed."
         )
-    # Every path is shown, not only the one refused: what a person accepts is the whole change.
+    # Every path is shown, not only the one refused: what a person accepts is the whole change. And
+    # each is shown as what it really is, with no link on the way to it.
+    changes = await _with_real_paths(changes, hands)
     targets = tuple(change.path for change in changes)
     answer = await hands.ask(FileChangeQuestion(tuple(map(str, targets)), where))
     if answer.decision not in ("accept", "acceptForSession"):
@@ -71,6 +74,21 @@ async def _change_outside(
     except FileChangeRefused as again:
         raise ToolFailed(_say(again)) from None
     return None
+
+
+async def _with_real_paths(changes: Sequence[FileChange], hands: Hands) -> list[FileChange]:
+    """Return the changes with links in their paths followed, as making them would."""
+    folders = await hands.look([change.path.parent for change in changes])
+    files = await hands.look([change.path for change in changes])
+    return [
+        replace(
+            change,
+            path=file.real_path
+            if isinstance(change, Write)
+            else folder.real_path / change.path.name,
+        )
+        for change, folder, file in zip(changes, folders, files, strict=True)
+    ]
 
 
 def _say(refused: FileChangeRefused) -> str:
