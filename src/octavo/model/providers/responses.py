@@ -204,8 +204,12 @@ def body_of(prompt: Prompt) -> bytes:
         parallel = b"true" if prompt.parallel_calls else b"false"
         parts += [b',"tool_choice":"auto","parallel_tool_calls":', parallel]
         parts += [b',"tools":', prompt.tools]
-    parts += [b',"input":[', b",".join(prompt.input), b"]}"]
-    return b"".join(parts)
+    parts.append(b',"input":[')
+    # A long history is copied once, so the head goes in front of the first item.
+    items = list(prompt.input) or [b""]
+    items[0] = b"".join(parts) + items[0]
+    items[-1] += b"]}"
+    return b",".join(items)
 
 
 def _text_settings(prompt: Prompt) -> list[bytes]:
