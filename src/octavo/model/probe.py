@@ -37,9 +37,9 @@ async def probe(provider: Provider, env: Mapping[str, str], *, timeout_s: float 
                 params=list(provider.query_params.items()) or None,
             ) as response:
                 return response.status
-    except ValueError as error:
-        raise ConfigError(
-            f"Requests to {provider.name} cannot be made: {error}.",
+    except ValueError:
+        raise ConfigError(  # the reason would quote the header, and that may be the key
+            f"Requests to {provider.name} cannot be made with these settings.",
             hint="Check base_url, the headers and the key of the provider.",
         ) from None
     except TimeoutError as error:

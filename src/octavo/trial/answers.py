@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from octavo.trial.scripted import Received
+    from octavo.trial.connection import Received
 
 
 class Text(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
