@@ -88,7 +88,7 @@ async def _serve(args: Namespace, options: Options, transcript: Transcript) -> i
     from octavo.rpc.memory import memory_pair
     from octavo.server.server import serving
 
-    launch = await _launch(args, options)
+    launch = await _launch(args)
     run = Run(options, transcript)
     status = 1
     async with serving(launch) as server, anyio.create_task_group() as group:
@@ -100,7 +100,7 @@ async def _serve(args: Namespace, options: Options, transcript: Transcript) -> i
     return status
 
 
-async def _launch(args: Namespace, options: Options) -> Launch:
+async def _launch(args: Namespace) -> Launch:
     from octavo.server.server import Launch
 
     flags: dict[str, object] = {
@@ -161,7 +161,7 @@ def _options(args: Namespace, cwd: Path) -> Options:
     return Options(
         cwd=cwd,
         prompt=words[0] if words else None,
-        images=tuple(Path(file) for file in args.image),
+        images=tuple(Path(os.path.abspath(file)) for file in args.image),
         json=args.json,
         output_file=None if args.output_last_message is None else Path(args.output_last_message),
         output_schema=None if args.output_schema is None else Path(args.output_schema),

@@ -12,6 +12,8 @@ class Options(msgspec.Struct, frozen=True):
 
     cwd: Path
     prompt: str | None = None
+    takes_stdin: bool = True
+    """Standard input is the prompt, or part of it; False leaves it alone."""
     images: tuple[Path, ...] = ()
     json: bool = False
     output_file: Path | None = None

@@ -35,11 +35,11 @@ async def inputs(options: Options) -> tuple[UserInput, ...]:
             raise UsageError("The prompt from standard input is empty.", hint=_NO_PROMPT)
     elif not text.strip():
         raise UsageError("The prompt is empty.", hint=_NO_PROMPT)
-    elif sys.stdin is not None and not sys.stdin.isatty():
+    elif options.takes_stdin and sys.stdin is not None and not sys.stdin.isatty():
         more = await _stdin()
         if more.strip():
             text = f"{text}\n\n<stdin>\n{more.rstrip(chr(10))}\n</stdin>"
-    pictures = [LocalImage(os.path.abspath(image)) for image in options.images]
+    pictures = [LocalImage(str(image)) for image in options.images]
     return (*pictures, Text(text))
 
 

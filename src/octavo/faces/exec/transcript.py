@@ -1,23 +1,25 @@
 """What `octavo exec` shows a person on stderr, as it happens.
 
 Lines are only ever appended, a spinner on a terminal apart; nothing the model or a command wrote
-can move the cursor. The final message is not here: it goes to stdout.
+can move the cursor. A message is held back until something follows it, because the final one is
+not shown here: it goes to stdout.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import assert_never
 
+from octavo.faces.exec.commands import Commands, plain
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.usage import Usage
 
-OUTPUT_LINES = 20
-"""How much of a command's output is shown; the model may see more."""
 DIFF_LINES = 60
+SAY_SECONDS_FROM = 3
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 _STYLES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -33,12 +35,15 @@ class Transcript:
         self._spin = 0
         self._spinning = False
         self._working = "thinking"
-        self._lines: dict[str, int] = {}
-        self._partial: dict[str, str] = {}
+        self._working_since_s = time.monotonic()
+        self._commands = Commands(self._say)
+        self._held: str | None = None
+        self._cwd = ""
         self._usage = Usage()
 
     def began(self, thread: m.ThreadResult) -> None:
         """Say what runs where."""
+        self._cwd = thread.cwd
         sandbox = {
             "dangerFullAccess": "NONE (danger-full-access)",
             "readOnly": "read-only",
@@ -56,24 +61,26 @@ class Transcript:
             case note.ItemCompleted():
                 self._completed(notification.item)
             case note.CommandOutputDelta():
-                self._output(notification.item_id, notification.delta)
+                self._commands.output(notification.item_id, notification.delta)
             case note.PlanUpdated():
+                self._let_go()
                 for step in notification.plan:
-                    self._say(f"  {_PLAN_MARKS[step.status]} {_plain(step.step)}", "cyan")
+                    self._say(f"  {_PLAN_MARKS[step.status]} {plain(step.step)}", "cyan")
             case note.ErrorHappened():
                 if notification.will_retry:
-                    self._say(f"! {_plain(notification.error.message)} Trying again.", "yellow")
+                    self._say(f"! {plain(notification.error.message)} Trying again.", "yellow")
             case note.Warned():
-                self._say(f"! {_plain(notification.message)}", "yellow")
+                self._say(f"! {plain(notification.message)}", "yellow")
             case note.TokenUsageUpdated():
                 usage = notification.token_usage
                 self._usage = usage.octavo_turn or usage.last
+                self._commands.stepped()
             case note.TurnCompleted():
                 self._ended(notification.turn)
             case note.AgentMessageDelta():
-                self._working = "writing"
+                self._work("writing")
             case note.ReasoningSummaryTextDelta() | note.ReasoningTextDelta():
-                self._working = "thinking"
+                self._work("thinking")
             case (
                 note.TurnStarted()
                 | note.ThreadStarted()
@@ -91,7 +98,9 @@ class Transcript:
         if not self._terminal:
             return
         self._spin = (self._spin + 1) % len(SPINNER)
-        self._write(f"\r{SPINNER[self._spin]} {self._working} …\x1b[K")
+        for_s = int(time.monotonic() - self._working_since_s)
+        took = f" {for_s} s" if for_s >= SAY_SECONDS_FROM else ""
+        self._write(f"\r{SPINNER[self._spin]} {self._working} …{took}\x1b[K")
         self._spinning = True
 
     def stop(self) -> None:
@@ -103,79 +112,77 @@ class Transcript:
     def _started(self, item: it.ThreadItem) -> None:
         match item:
             case it.CommandExecution():
-                self._say(f"$ {_plain(item.command)}", "bold")
-                self._working = "running"
-            case it.AgentMessage() | it.Reasoning():
-                self._working = "writing" if isinstance(item, it.AgentMessage) else "thinking"
+                self._let_go()
+                self._commands.started(item)
+                self._work("running")
+            case it.AgentMessage():
+                self._work("writing")
+            case it.FileChange():
+                self._work("writing files")
             case _:
-                pass
+                self._work("thinking")
 
     def _completed(self, item: it.ThreadItem) -> None:
-        self._working = "thinking"
+        self._work("thinking")
+        if isinstance(item, it.CommandExecution):
+            self._commands.completed(item)
+            return
+        if isinstance(item, it.UserMessage):
+            return
+        self._let_go()
         match item:
             case it.AgentMessage():
-                self._say(_plain(item.text))
+                self._held = plain(item.text)
             case it.Reasoning():
                 if item.summary:
-                    self._say(_plain("\n".join(item.summary)), "dim")
-            case it.CommandExecution():
-                self._command_done(item)
+                    self._say(plain("\n".join(item.summary)), "dim")
             case it.FileChange():
                 self._change_done(item)
             case it.WebSearch():
-                self._say(f"searched the web: {_plain(item.query)}", "cyan")
+                self._say(f"searched the web: {plain(item.query)}", "cyan")
             case it.ImageView():
-                self._say(f"looked at {_plain(item.path)}", "cyan")
+                self._say(f"looked at {self._path(item.path)}", "cyan")
             case it.DynamicToolCall():
                 if not item.success:
                     text = "".join(part.get("text", "") for part in item.content_items or ())
-                    self._say(f"! {_plain(item.tool)} failed: {_plain(text)}", "yellow")
-            case it.UserMessage():
-                pass
+                    self._say(f"! {plain(item.tool)} failed: {plain(text)}", "yellow")
+            case _:
+                assert_never(item)
 
-    def _output(self, item_id: str, text: str) -> None:
-        """Show the first lines of a command's output as they come."""
-        *lines, rest = (self._partial.get(item_id, "") + text).split("\n")
-        self._partial[item_id] = rest[-4096:]
-        for line in lines:
-            self._output_line(item_id, line)
+    def _let_go(self) -> None:
+        """Show the message that was held back: something follows it, so it is not the final one."""
+        if self._held is not None:
+            self._say(self._held)
+            self._held = None
 
-    def _output_line(self, item_id: str, line: str) -> None:
-        shown = self._lines[item_id] = self._lines.get(item_id, 0) + 1
-        if shown <= OUTPUT_LINES:
-            self._say(f"  {_plain(line)}", "dim")
+    def _work(self, what: str) -> None:
+        if what != self._working:
+            self._working = what
+            self._working_since_s = time.monotonic()
 
-    def _command_done(self, item: it.CommandExecution) -> None:
-        rest = self._partial.pop(item.id, "")
-        if rest:
-            self._output_line(item.id, rest)
-        lines = self._lines.pop(item.id, 0)
-        if lines > OUTPUT_LINES:
-            self._say(f"  … {lines - OUTPUT_LINES} more lines", "dim")
-        took = "" if item.duration_ms is None else f" in {item.duration_ms / 1000:.1f} s"
-        if item.exit_code == 0:
-            self._say(f"  ok{took}", "green")
-        elif item.exit_code is None:
-            self._say(f"  {item.status}", "red")
-        else:
-            self._say(f"  exit code {item.exit_code}{took}", "red")
+    def _path(self, path: str) -> str:
+        """`path` as seen from the working directory."""
+        below = path.removeprefix(f"{self._cwd}/") if self._cwd else path
+        return plain(below)
 
     def _change_done(self, item: it.FileChange) -> None:
         for change in item.changes:
             word = {"add": "added", "delete": "deleted", "update": "changed"}[change.kind.type_]
             failed = "" if item.status == "completed" else f" — {item.status}"
-            self._say(f"{word} {_plain(change.path)}{failed}", "bold")
+            self._say(f"{word} {self._path(change.path)}{failed}", "bold")
             lines = change.diff.splitlines()
             for line in lines[:DIFF_LINES]:
                 style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-                self._say(f"  {_plain(line)}", style)
+                self._say(f"  {plain(line)}", style)
             if len(lines) > DIFF_LINES:
                 self._say(f"  … {len(lines) - DIFF_LINES} more lines", "dim")
 
     def _ended(self, turn: it.Turn) -> None:
         self.stop()
+        if turn.status != "completed":
+            self._let_go()
         if turn.status == "failed" and turn.error is not None:
-            self._say(f"octavo: the turn failed: {_plain(turn.error.message)}", "red")
+            self._say(f"octavo: the turn failed: {plain(turn.error.message)}", "red")
         elif turn.status == "interrupted":
             self._say("octavo: interrupted", "red")
         usage = self._usage
@@ -206,10 +213,3 @@ def wants_color(env: dict[str, str] | os._Environ[str], choice: str) -> bool:
     if choice != "auto":
         return choice == "always"
     return sys.stderr.isatty() and "NO_COLOR" not in env and env.get("TERM") != "dumb"
-
-
-def _plain(text: str) -> str:
-    """`text` without anything that moves a cursor or hides what follows."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else f"⟨U+{ord(c):04X}⟩" for c in text)

@@ -1,0 +1,147 @@
+"""Commands in the transcript: one at a time, however many run at once.
+
+The first of several shows its output as it comes; the others wait, whole, for their turn. A
+command that outlives the response it was started in gives way to the next one and is told about
+when it ends. Of a long output its two ends are shown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from octavo.protocol.items import CommandExecution
+
+HEAD_LINES, TAIL_LINES = 14, 6
+LINE_CHARACTERS = 500
+
+
+class Say(Protocol):
+    """Writes lines in a style."""
+
+    def __call__(self, text: str, style: str | None = None) -> None: ...
+
+
+class _Command:
+    """One command that has not been told about to its end."""
+
+    def __init__(self, text: str, step: int) -> None:
+        self.text = text
+        self.step = step
+        self.ended: CommandExecution | None = None
+        self.was_live = False
+        self._partial = ""
+        self._lines = 0
+        self._head: list[str] = []
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def feed(self, text: str) -> None:
+        *lines, rest = (self._partial + text).split("\n")
+        self._partial = rest[: LINE_CHARACTERS + 1]
+        for line in lines:
+            self._add(line)
+
+    def take_head(self) -> list[str]:
+        """Return what can be shown of the beginning and was not yet."""
+        head, self._head = self._head, []
+        return head
+
+    def take_rest(self) -> list[str]:
+        """Return what is left to show when it has ended."""
+        if self._partial:
+            self._add(self._partial)
+        left_out = self._lines - HEAD_LINES - len(self._tail)
+        gap = [f"… {left_out} more lines …"] if left_out > 0 else []
+        return [*self.take_head(), *gap, *self._tail]
+
+    def _add(self, line: str) -> None:
+        self._lines += 1
+        shown = line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]}…"
+        (self._head if self._lines <= HEAD_LINES else self._tail).append(shown)
+
+
+class Commands:
+    """The commands of a turn, as they are shown."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._open: dict[str, _Command] = {}
+        self._live: str | None = None
+        self._step = 0
+
+    def stepped(self) -> None:
+        """A response of the model is complete; a command that runs on is in the background."""
+        self._step += 1
+
+    def started(self, item: CommandExecution) -> None:
+        self._open[item.id] = _Command(item.command, self._step)
+        live = None if self._live is None else self._open[self._live]
+        if live is None or live.step < self._step:
+            self._go_live(item.id)
+
+    def output(self, item_id: str, text: str) -> None:
+        command = self._open.get(item_id)
+        if command is None:
+            return
+        command.feed(text)
+        if item_id == self._live:
+            self._say_lines(command.take_head())
+
+    def completed(self, item: CommandExecution) -> None:
+        command = self._open.get(item.id)
+        if command is None:
+            return
+        command.ended = item
+        if item.id == self._live:
+            self._live = None
+            self._close(item.id, command)
+            self._go_on()
+        elif command.was_live:
+            self._say(f"$ {plain(command.text)}  (from before)", "bold")
+            self._close(item.id, command)
+
+    def _go_on(self) -> None:
+        """Show the commands that waited, up to the first that is still running."""
+        for item_id, command in list(self._open.items()):
+            if command.was_live:
+                continue
+            self._go_live(item_id)
+            if command.ended is None:
+                return
+            self._live = None
+            self._close(item_id, command)
+
+    def _go_live(self, item_id: str) -> None:
+        command = self._open[item_id]
+        command.was_live = True
+        self._live = item_id
+        self._say(f"$ {plain(command.text)}", "bold")
+        self._say_lines(command.take_head())
+
+    def _close(self, item_id: str, command: _Command) -> None:
+        del self._open[item_id]
+        self._say_lines(command.take_rest())
+        item = command.ended
+        if item is None:
+            return
+        took = "" if item.duration_ms is None else f" in {item.duration_ms / 1000:.1f} s"
+        if item.exit_code == 0:
+            self._say(f"  ok{took}", "green")
+        elif item.exit_code is None:
+            self._say(f"  {_ENDINGS.get(item.status, item.status)}{took}", "red")
+        else:
+            self._say(f"  exit code {item.exit_code}{took}", "red")
+
+    def _say_lines(self, lines: list[str]) -> None:
+        for line in lines:
+            self._say(f"  {plain(line)}" if line else "", "dim")
+
+
+_ENDINGS = {"failed": "did not finish", "declined": "not allowed"}
+
+
+def plain(text: str) -> str:
+    """`text` without anything that moves a cursor or hides what follows."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else f"⟨U+{ord(c):04X}⟩" for c in text)
