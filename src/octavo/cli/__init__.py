@@ -8,7 +8,6 @@ person become one line on stderr here.
 
 from __future__ import annotations
 
-import os
 import sys
 
 TYPE_CHECKING = False
@@ -75,13 +74,8 @@ def _dispatch(words: list[str]) -> int:
 
 
 def commands() -> dict[str, str]:
-    """Return every command that is installed, with what it is for."""
-    return {
-        name: purpose
-        for group in COMMANDS.values()
-        for name, purpose in group.items()
-        if os.path.exists(os.path.join(os.path.dirname(__file__), f"{name}.py"))
-    }
+    """Return every command with what it is for."""
+    return {name: purpose for group in COMMANDS.values() for name, purpose in group.items()}
 
 
 def load_command(name: str) -> Command:
@@ -118,8 +112,8 @@ def _help(words: list[str]) -> int:
     print("Usage: octavo COMMAND [OPTIONS]\n")
     for title, group in COMMANDS.items():
         print(f"{title}:")
-        for name in filter(commands().__contains__, group):
-            print(f"  {name:<12}{group[name]}")
+        for name, purpose in group.items():
+            print(f"  {name:<12}{purpose}")
         print()
     print("`octavo COMMAND --help` tells about one of them; `octavo --version` tells the version.")
     print('Start with `octavo demo`, or `octavo login` and `octavo exec "fix the failing test"`.')
@@ -146,5 +140,7 @@ def _error(message: str, status: int) -> int:
 
 def _pipe_closed() -> int:
     """Whoever read the output has seen enough; keep Python from complaining at exit."""
+    import os
+
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return EXIT_PIPE_CLOSED

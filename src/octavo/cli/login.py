@@ -42,7 +42,9 @@ def run(args: Namespace) -> int:
     if args.action == "status":
         return _status(provider, config, loaded)
     if not needs_key(config):
-        raise UsageError(f"{provider} needs no key.", hint="Name another one with --provider.")
+        own = provider in loaded.settings.model_providers
+        hint = f"If it does, add env_key to [model_providers.{provider}]." if own else None
+        raise UsageError(f"{provider} needs no key.", hint=hint)
     key = _ask(provider, from_stdin=args.with_api_key)
     store = loaded.settings.cli_auth_credentials_store
     place = write_key(provider, key, home=loaded.home, store=store)

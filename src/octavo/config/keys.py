@@ -15,8 +15,8 @@ from octavo.protocol.errors import UsageError
 
 Key = tuple[str, ...]
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|' + r"'([^']*)'")
+_BARE = r"[A-Za-z0-9_-]+"
+_QUOTED = r'"(?:[^"\\]|\\.)*"|' + r"'[^']*'"
 
 TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
     words.Settings: {
@@ -91,7 +91,11 @@ CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
 
 def dotted(key: Key) -> str:
     """Write `key` as TOML would."""
-    return ".".join(part if _BARE.fullmatch(part) else _quote(part) for part in key)
+    return ".".join(part if _is_bare(part) else _quote(part) for part in key)
+
+
+def _is_bare(part: str) -> bool:
+    return part.isascii() and part.replace("-", "x").replace("_", "x").isalnum()
 
 
 def _quote(part: str) -> str:
@@ -120,13 +124,16 @@ def parse_key(text: str) -> Key:
     Raises:
         UsageError: it is not a key.
     """
+    simple = text.split(".")
+    if all(map(_is_bare, simple)):
+        return tuple(simple)
     parts: list[str] = []
     at = 0
     while True:
-        found = _BARE.match(text, at) or _QUOTED.match(text, at)
+        found = re.compile(f"{_BARE}|{_QUOTED}").match(text, at)
         if found is None:
             break
-        parts.append(_unquoted(found))
+        parts.append(_unquoted(found.group()))
         at = found.end()
         if at == len(text):
             return tuple(parts)
@@ -139,19 +146,15 @@ def parse_key(text: str) -> Key:
     )
 
 
-def _unquoted(found: re.Match[str]) -> str:
-    if found.re is _BARE:
-        return found.group()
-    literal: str | None = found.group(2)
-    if literal is not None:
-        return literal
-    inside: str = found.group(1)
-    if "\\" not in inside:
-        return inside
+def _unquoted(part: str) -> str:
+    if part[0] not in "\"'":
+        return part
+    if part[0] == "'" or "\\" not in part:
+        return part[1:-1]
     import tomllib
 
     try:
-        value: str = tomllib.loads(f"k = {found.group()}")["k"]
+        value: str = tomllib.loads(f"k = {part}")["k"]
     except tomllib.TOMLDecodeError:
-        raise UsageError(f"{found.group()} is not a valid quoted name.") from None
+        raise UsageError(f"{part} is not a valid quoted name.") from None
     return value

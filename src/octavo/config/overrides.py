@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from octavo.config.keys import Key, parse_key
 from octavo.protocol.errors import UsageError
 
-_KEY = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^="'])*""")
-_SIMPLE_STRING = re.compile(r'"([^"\\\x00-\x1f\x7f]*)"')
-_INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
-_MAY_BE_TOML = re.compile(r"[\"'\[{+\-0-9]|(?:inf|nan)$")
+_KEY = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^="'])*"""
+_BEGINS_TOML = frozenset("\"'[{+-0123456789")
+_LONGEST_INTEGER = 18
 
 
 def parse_override(text: str) -> tuple[Key, object]:
@@ -24,8 +23,7 @@ def parse_override(text: str) -> tuple[Key, object]:
     Raises:
         UsageError: there is no `=`, or what stands before it is not a key.
     """
-    found = _KEY.match(text)
-    end = found.end() if found else 0
+    end = _end_of_key(text)
     if end >= len(text) or text[end] != "=":
         raise UsageError(f"-c {text!r} is not key=value.", hint="For example: -c model=gpt-5.")
     try:
@@ -35,17 +33,26 @@ def parse_override(text: str) -> tuple[Key, object]:
     return parse_key(text[:end].strip()), parse_value(text[end + 1 :].strip())
 
 
+def _end_of_key(text: str) -> int:
+    """Return where the first `=` outside quotes stands; the length of `text` if nowhere."""
+    end = text.find("=")
+    if '"' in text[:end] or "'" in text[:end]:
+        found = re.match(_KEY, text)
+        end = found.end() if found else -1
+    return end if end >= 0 else len(text)
+
+
 def parse_value(text: str) -> object:
     """Read `text` as a TOML value, or else as itself. Common values need no TOML parser."""
     if text in ("true", "false"):
         return text == "true"
-    simple = _SIMPLE_STRING.fullmatch(text)
-    if simple is not None:
-        return simple.group(1)
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if not _MAY_BE_TOML.match(text):
+    if text[:1] not in _BEGINS_TOML and text not in ("inf", "nan"):
         return text
+    if _is_integer(text):
+        return int(text)
+    inside = text[1:-1]
+    if text == f'"{inside}"' and inside.isprintable() and not {'"', "\\"} & set(inside):
+        return inside
     import tomllib
 
     try:
@@ -53,6 +60,13 @@ def parse_value(text: str) -> object:
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return table["value"] if len(table) == 1 else text
+
+
+def _is_integer(text: str) -> bool:
+    digits = text[1:] if text[0] in "+-" else text
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _LONGEST_INTEGER:
+        return False
+    return digits == "0" or digits[0] != "0"
 
 
 def as_table(settings: Iterable[tuple[Key, object]]) -> dict[str, object]:
