@@ -98,6 +98,6 @@ $(VENV)/.lock: requirements/lock.lock | $(PY)
 .node/.done: tests/conformance/package.json tests/conformance/package-lock.json
 	@echo "fetching the official TypeScript SDK into .node"
 	@mkdir -p .node && cp $^ .node/
-	@npm ci --prefix .node --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error \
+	@npm ci --prefix .node --ignore-scripts --omit=optional --no-audit --no-fund --no-update-notifier --loglevel=error \
 		&& touch $@ \
 		|| echo "node: the SDK could not be fetched; tests that need it are skipped" >&2
