@@ -153,7 +153,7 @@ async def test_a_reader_that_leaves_closes_the_connection() -> None:
 
 
 async def test_one_connection_serves_many_prompts() -> None:
-    async with serve([answer(say("Hi."), times=3)]) as server:
+    async with serve([answer(say("Hi."), times=3, end_delay_s=0.002)]) as server:
         model = Responses(provider_of(server.base_url))
         for _ in range(3):
             assert [chunk async for chunk in model.stream(PROMPT)]

@@ -81,6 +81,14 @@ def test_an_event_comes_out_with_the_byte_that_ends_it() -> None:
     assert parser.feed(b"\ndata: y\n\n") == [(b"", b"y")]
 
 
+def test_a_line_end_of_two_bytes_may_be_split_between_them() -> None:
+    parser = SseParser()
+
+    events = [e for piece in (b"data: x\r", b"\ndata: y\r\n\r", b"\n") for e in parser.feed(piece)]
+
+    assert events == [(b"", b"x\ny")]
+
+
 def test_lines_of_data_are_joined_and_comments_are_not_events() -> None:
     assert _in_one(b": hello\n\nevent: e\ndata: a\ndata:b\n: c\n\n") == [(b"e", b"a\nb")]
 

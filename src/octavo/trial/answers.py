@@ -104,6 +104,8 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Wait before the first byte of the reply."""
     gap_s: float = 0
     """Wait before each event."""
+    end_delay_s: float = 0
+    """Wait between the last event and the end of the HTTP body."""
     chunk_bytes: int | None = None
     """Write the stream in pieces of so many bytes, whatever they split."""
 

@@ -268,6 +268,8 @@ class Connection(asyncio.Protocol):
             await self._write_pieces(event, chosen.chunk_bytes)
             received.events_sent = sent + 1
             self._server.changed()
+        if chosen.end_delay_s:
+            await asyncio.sleep(chosen.end_delay_s)
         await self._write(b"0\r\n\r\n")
         return True
 
