@@ -8,6 +8,7 @@ import pytest
 from tests.tools.patch.folder import patched, planned, update
 
 from octavo.tools.patch import PatchError
+from octavo.tools.patch.nearest import nearest
 
 CODE = """\
 class A:
@@ -68,6 +69,17 @@ def test_an_earlier_chunk_leaves_only_what_is_below_it() -> None:
     )
     again = "@@\n class A:\n+    y = 0\n@@\n-        x = 1\n+        x = 2\n"
     assert "fits in several places: line 3" in refused(again)
+
+
+def test_lines_added_under_a_header_leave_only_what_is_below_it() -> None:
+    body = "@@ class B:\n+    y = 0\n@@\n-        x = 1\n+        x = 2\n"
+    assert edited(body) == CODE.replace("B:", "B:\n    y = 0").replace("= 1", "= 2").replace(
+        "= 2", "= 1", 1
+    )
+
+
+def test_places_that_overlap_are_several() -> None:
+    assert "line 1, line 2." in refused("@@\n-x\n-x\n", "x\nx\nx\n")
 
 
 def test_an_exact_place_is_better_than_several_inexact_ones() -> None:
@@ -161,6 +173,16 @@ def test_chunks_may_share_the_lines_they_keep() -> None:
     assert edited(body, "a\nb\nc\n") == "A\nb\nC\n"
 
 
+def test_a_header_further_up_chooses_only_if_there_is_one_such_line() -> None:
+    last = "@@\n-    print('hi')\n+    print('ho')\n"
+    once = "@@ class B:\n-        x = 1\n+        x = 2\n"
+    assert "x = 2" in edited(last + once).split("class B:")[1]
+    twice = "@@     def run(self):\n-        x = 1\n+        x = 2\n"
+    assert "fits in several places: line 3" in refused(last + twice)
+    added = "@@     def run(self):\n+        y = 0\n"
+    assert "does not say clearly under which line" in refused(last + added)
+
+
 def test_no_line_is_changed_twice() -> None:
     body = "@@\n-    print('hi')\n+    print('ho')\n@@\n-    print('hi')\n+    print('hu')\n"
     assert "Write the chunks in the order of the file" in refused(body)
@@ -209,6 +231,11 @@ def test_the_nearest_place_is_shown_with_what_differs() -> None:
         "    11  def main():\n"
         "No file was changed. Mend this and send the whole patch again."
     )
+
+
+def test_the_nearest_place_is_in_the_file_if_it_can_be() -> None:
+    assert nearest(["a"] * 5, ["a", "a", "a", "b"]) == 0
+    assert nearest(["b", "c"], ["a", "b", "c"]) == -1
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,13 @@ def test_lines_that_are_not_edited_keep_their_own_endings(
         assert all(line.endswith("\r") == (endings[0] == "\r\n") for line in got)
 
 
+def test_a_new_line_ends_like_the_one_it_replaces_or_the_one_above() -> None:
+    before = {"a.txt": b"a\r\nb\nc\r\nd\n"}
+    body = "@@\n-b\n+B1\n+B2\n c\n+C\n"
+    assert patched(before, update(body)) == {"a.txt": b"a\r\nB1\nB2\nc\r\nC\r\nd\n"}
+    assert patched(before, update("@@\n+0\n a\n")) == {"a.txt": b"0\r\n" + before["a.txt"]}
+
+
 @given(st.lists(st.binary(max_size=8), min_size=1, max_size=12), st.integers(0, 11))
 def test_bytes_that_are_not_text_survive_beside_an_edit(lines: list[bytes], at: int) -> None:
     lines = [line.replace(b"\n", b"").replace(b"\r", b"") for line in lines]
