@@ -11,7 +11,9 @@ def measure(bench: Bench) -> list[Row]:
     with bench.model([exec_call("echo hi") | {"times": 4}, message()]) as model:
         found = bench.in_turns(lambda one: model.run(one, cwd=cwd, requests=5))
         trees = bench.in_turns(
-            lambda one: model.run(one, cwd=cwd, requests=5, watch_tree=True), runs=3, warm=False
+            lambda one: model.run(one, cwd=cwd, requests=5, watch_tree=True),
+            runs=min(3, bench.runs),
+            warm=False,
         )
     return [
         Row(

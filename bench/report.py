@@ -26,8 +26,8 @@ def verdict(row: Row) -> str:
     if row.goal is not None:
         goals.append((f"≤ {row.goal:g} {row.unit}", row.values["octavo"] <= row.goal))
     share = ratio(row)
-    if row.goal_ratio is not None:
-        goals.append((f"≤ {row.goal_ratio:.2f} of Codex", share is None or share <= row.goal_ratio))
+    if row.goal_ratio is not None and share is not None:
+        goals.append((f"≤ {row.goal_ratio:.2f} of Codex", share <= row.goal_ratio))
     return "; ".join(f"{text} {'✓' if met else '✗'}" for text, met in goals)
 
 
