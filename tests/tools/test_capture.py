@@ -94,6 +94,17 @@ async def test_the_file_holds_everything_also_what_was_shown_before_it_was_opene
     assert capture.where() == "the whole output is in /kept/output.log"
 
 
+async def test_an_output_larger_than_its_file_may_be_says_what_the_file_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("octavo.tools.capture.OUTPUT_FILE_LIMIT_BYTES", 1 << 20)
+    capture = _capture(Memory())
+    await capture.feed(b"x" * (1 << 20))
+    assert capture.where() == "the whole output is in /kept/output.log"
+    await capture.feed(b"x")
+    assert capture.where() == "/kept/output.log has the first 1 MiB"
+
+
 async def test_a_disk_that_fills_up_is_told(tmp_path: Path) -> None:
     async def open_file() -> KeptFile:
         return FullDisk()

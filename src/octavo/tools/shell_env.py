@@ -7,14 +7,13 @@ addresses of agents that would act for the user outside the cage, always.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import translate
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 Inherit = Literal["all", "core", "none"]
 
-DEFAULT_EXCLUDES = ("*KEY*", "*SECRET*", "*TOKEN*")
+_DEFAULT_EXCLUDES = ("KEY", "SECRET", "TOKEN")
+"""Anywhere in a name: `*KEY*`, `*SECRET*`, `*TOKEN*`."""
 
 _CORE = frozenset(
     ("HOME", "LOGNAME", "PATH", "SHELL", "USER", "USERNAME", "TMPDIR", "TEMP", "TMP", "LANG")
@@ -43,18 +42,20 @@ def command_env(
     """
     env = _inherited(environ, inherit)
     if not ignore_default_excludes:
-        env = _without(env, DEFAULT_EXCLUDES)
-    env = _without(env, exclude)
+        env = {name: value for name, value in env.items() if not is_excluded_by_default(name)}
+    if exclude:
+        unwanted = _matcher(exclude)
+        env = {name: value for name, value in env.items() if not unwanted(name)}
     env.update(set or {})
     if include_only:
         wanted = _matcher(include_only)
-        env = {name: value for name, value in env.items() if wanted.match(name)}
+        env = {name: value for name, value in env.items() if wanted(name)}
     return env
 
 
 def is_excluded_by_default(name: str) -> bool:
     """Return whether a variable of this name is taken for a key."""
-    return _matcher(DEFAULT_EXCLUDES).match(name) is not None
+    return any(part in name.upper() for part in _DEFAULT_EXCLUDES)
 
 
 def _inherited(environ: Mapping[str, str], inherit: Inherit) -> dict[str, str]:
@@ -67,13 +68,9 @@ def _inherited(environ: Mapping[str, str], inherit: Inherit) -> dict[str, str]:
     }
 
 
-def _without(env: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
-    globs = list(patterns)
-    if not globs:
-        return dict(env)
-    unwanted = _matcher(globs)
-    return {name: value for name, value in env.items() if not unwanted.match(name)}
+def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    import re  # most settings name no patterns
+    from fnmatch import translate
 
-
-def _matcher(globs: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(glob) for glob in globs), re.IGNORECASE)
+    pattern = re.compile("|".join(map(translate, globs)), re.IGNORECASE)
+    return lambda name: pattern.match(name) is not None

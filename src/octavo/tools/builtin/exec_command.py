@@ -57,7 +57,10 @@ SCHEMA = obj(
             "How long to wait before a command that is still running is left running and gets a "
             "session ID. Default 10000; 250 to 30000."
         ),
-        "max_output_tokens": number("Show at most this much of the output, both ends of it."),
+        "max_output_tokens": number(
+            "Show at most this many tokens of the output, half from each end. Default 10000, which "
+            "is also the most."
+        ),
         "sandbox_permissions": one_of(
             "use_default",
             "require_escalated",
@@ -67,11 +70,7 @@ SCHEMA = obj(
         "justification": text(
             'With "require_escalated": one question to the user that says what the command is for.'
         ),
-        "prefix_rule": many(
-            {"type": "string"},
-            'With "require_escalated": the beginning of the command, word by word, that the user '
-            "may allow for good.",
-        ),
+        "prefix_rule": many({"type": "string"}, "Has no effect here; leave it out."),
     },
     required=("cmd",),
 )
@@ -211,8 +210,8 @@ TOOL = Tool(
         "Run a shell command. Returns its output, stdout and stderr together, and its exit code; "
         "or, when it takes longer than yield_time_ms, a session ID: the command goes on, and "
         "write_stdin waits for it, reads more or ends it. Start a server or a watcher in the "
-        "foreground, not with &: what a command leaves behind is killed when it ends. Commands run "
-        "in a sandbox. Long output is shown by its two ends, and where the whole of it is kept."
+        "foreground, not with &: what a command leaves behind is killed when it ends. Of a long "
+        "output you get both ends, and the path of a file that has all of it."
     ),
     params=ExecCommand,
     run=exec_command,

@@ -39,7 +39,9 @@ SCHEMA = obj(
             "How long to wait for the command to end before returning its output so far. After "
             "typing: default 250, at most 30000. Without: default 5000, at most 300000."
         ),
-        "max_output_tokens": number("Show at most this much of the new output, both ends of it."),
+        "max_output_tokens": number(
+            "Show at most this many tokens of the new output, half from each end."
+        ),
     },
     required=("session_id",),
 )
