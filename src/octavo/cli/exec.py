@@ -59,6 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--ignore-user-config", action="store_true", help=SUPPRESS)
     add("--yolo", "--dangerously-bypass-approvals-and-sandbox", action="store_true", help=SUPPRESS)
     add("--thread-source", help=SUPPRESS)
+    add("--cyber-access-program", help=SUPPRESS)
     add_config_options(parser)
 
 
@@ -111,10 +112,13 @@ async def _launch(args: Namespace) -> Launch:
     }
     if args.oss or args.local_provider:
         flags |= await _local(args)
+    env = dict(os.environ)
+    if env.get("CODEX_API_KEY"):  # how SDKs pass the key they were given; it is the nearer one
+        env["OPENAI_API_KEY"] = env["CODEX_API_KEY"]
     return Launch(
-        env=dict(os.environ),
+        env=env,
         profile=args.profile,
-        overrides=tuple(args.config),
+        overrides=tuple(word for word in args.config if not _is_about_asking(word)),
         flags=flags,
         add_dirs=tuple(_existing(path) for path in args.add_dir),
         strict_config=args.strict_config,
@@ -122,6 +126,11 @@ async def _launch(args: Namespace) -> Launch:
         alone=True,
         source="exec",
     )
+
+
+def _is_about_asking(override: str) -> bool:
+    """Nobody is asked here, and old clients still send policies that are no more."""
+    return override.partition("=")[0].strip() == "approval_policy"
 
 
 async def _local(args: Namespace) -> dict[str, object]:
