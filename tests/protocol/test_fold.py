@@ -154,21 +154,15 @@ ANY_EVENT = st.one_of(
             CALLS.map(lambda call_id: call(call_id, turn_id)),
             CALLS.map(lambda call_id: output(call_id, turn_id)),
             CALLS.map(
-                lambda call_id: output(
-                    call_id, turn_id, ev.CallFacts(running=True, session_id=1)
-                )
+                lambda call_id: output(call_id, turn_id, ev.CallFacts(running=True, session_id=1))
             ),
-            CALLS.map(
-                lambda call_id: ev.CallStarted(turn_id, call_id, 0, ev.RunIntent("x", "/"))
-            ),
+            CALLS.map(lambda call_id: ev.CallStarted(turn_id, call_id, 0, ev.RunIntent("x", "/"))),
             CALLS.map(
                 lambda call_id: ev.QuestionAsked(
                     turn_id, call_id, call_id, 0, CommandQuestion("x", "/")
                 )
             ),
-            CALLS.map(
-                lambda call_id: ev.QuestionAnswered(turn_id, call_id, 0, Answer("decline"))
-            ),
+            CALLS.map(lambda call_id: ev.QuestionAnswered(turn_id, call_id, 0, Answer("decline"))),
             st.just(step(turn_id)),
             st.just(ev.Retrying(turn_id, 0, "again", 1, 5)),
             CALLS.map(lambda call_id: ev.Progress(turn_id, call_id, "…")),

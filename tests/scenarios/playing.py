@@ -82,7 +82,9 @@ class Play:
     def items(self, kind: type[it.ThreadItem]) -> list[Any]:
         """The completed items of `kind` so far."""
         return [
-            n.item for n in self.seen if isinstance(n, note.ItemCompleted) and isinstance(n.item, kind)
+            n.item
+            for n in self.seen
+            if isinstance(n, note.ItemCompleted) and isinstance(n.item, kind)
         ]
 
     def requests(self) -> list[dict[str, Any]]:

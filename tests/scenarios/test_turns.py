@@ -45,7 +45,9 @@ async def test_calls_of_one_response_run_side_by_side_and_are_answered_in_order(
 ) -> None:
     wait_for_b = "while [ ! -e b ]; do sleep 0.01; done; echo first"
     script = [
-        answer(call("exec_command", cmd=wait_for_b), call("exec_command", cmd="touch b; echo second")),
+        answer(
+            call("exec_command", cmd=wait_for_b), call("exec_command", cmd="touch b; echo second")
+        ),
         say("Done."),
     ]
     async with playing(script, workspace) as play:
@@ -184,22 +186,24 @@ async def test_the_same_call_id_twice_is_told_apart(workspace: Path) -> None:
 FAULTS = [
     refuse(500),
     refuse(503),
-    cut(say("half"), after=3),
-    cut(say("half"), after=4, how="clean"),
-    cut(say("half"), after=4, how="inside"),
+    cut(say("unfinished business"), after=3),
+    cut(say("unfinished business"), after=4, how="clean"),
+    cut(say("unfinished business"), after=4, how="inside"),
     garble("data: {not json}\n\n"),
     fail("server_is_overloaded"),
 ]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: repr(fault)[:40])
-async def test_a_passing_fault_is_retried_and_leaves_nothing(fault: object, workspace: Path) -> None:
+async def test_a_passing_fault_is_retried_and_leaves_nothing(
+    fault: object, workspace: Path
+) -> None:
     async with playing([fault, say("Whole.")], workspace) as play:
         turn = await play.turn("go")
 
     assert turn.status == "completed"
     assert [item.text for item in play.items(it.AgentMessage)] == ["Whole."]
-    assert "half" not in str(play.requests()[-1])
+    assert "unfinished business" not in str(play.requests()[-1])
     assert [n for n in play.seen if isinstance(n, note.ErrorHappened) and n.will_retry]
 
 
@@ -214,7 +218,13 @@ async def test_an_item_that_was_finished_before_the_cut_is_not_said_twice(worksp
 
 async def test_after_a_cut_the_turn_goes_on_from_the_calls_that_started(workspace: Path) -> None:
     script = [
-        cut(think("Run it."), call("exec_command", cmd="echo ran >> log"), say("x"), after=13),
+        cut(
+            think("Run it."),
+            call("exec_command", cmd="echo ran >> log"),
+            say("x"),
+            after=13,
+            how="clean",
+        ),
         say("Done."),
     ]
     async with playing(script, workspace) as play:
@@ -258,7 +268,9 @@ async def test_one_budget_bounds_all_attempts(workspace: Path) -> None:
 
 async def test_a_silent_stream_is_given_up_after_the_idle_time(workspace: Path) -> None:
     settings = "model_providers.trial.stream_idle_timeout_ms=200"
-    async with playing([stall(say("x"), after=2), say("Awake.")], workspace, overrides=[settings]) as play:
+    async with playing(
+        [stall(say("x"), after=2), say("Awake.")], workspace, overrides=[settings]
+    ) as play:
         turn = await play.turn("go")
 
     assert turn.status == "completed"

@@ -38,6 +38,7 @@ class Room(msgspec.Struct, frozen=True):
     alone: bool
     output_limit_tokens: int
     login_env: Callable[[], Awaitable[Mapping[str, str]]]
+    redact: Callable[[str], str]
     keep_output: Callable[[str], KeptOutput]
     """Opens the file for a call's full output, by the call's id."""
 
@@ -69,7 +70,7 @@ class CallHands:
     def progress(self, text: str) -> None:
         thread = self._room.journal.thread
         if thread.is_open(self.call_id) or self.call_id in thread.running:
-            self._room.journal.emit(Progress(self._turn_id, self.call_id, text))
+            self._room.journal.emit(Progress(self._turn_id, self.call_id, self._room.redact(text)))
 
     async def ask(self, question: Question) -> Answer:
         if not self.asks:

@@ -6,7 +6,7 @@ happen at a step wraps what the loop is given (`step.Setup`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -16,7 +16,6 @@ from octavo.agent.clock import now_ms
 from octavo.agent.inbox import Inbox
 from octavo.agent.journal import Journal
 from octavo.agent.step import Setup, Step
-from octavo.context.assemble import ContextItem
 from octavo.protocol.errors import ModelError, OctavoError
 from octavo.protocol.events import ContextAdded, TurnEnded, TurnStarted, UserSpoke
 from octavo.protocol.ids import new_id
@@ -42,14 +41,11 @@ class Loop:
         self._inbox = inbox
         self._clear = clear
 
-    async def run(self, context: Sequence[ContextItem]) -> None:
+    async def run(self) -> None:
         """Answer what is in the inbox. The last event is `TurnEnded`, however this ends."""
         end = self._end("failed", "octavo made a mistake; this is a bug.", "internalServerError")
         self._journal.emit(self._started)
         try:
-            for item in context:
-                raw = msgspec.Raw(item.raw)
-                self._journal.emit(ContextAdded(self._id, item.key, item.digest, raw))
             self._hear()
             end = self._end(await self._steps())
         except ModelError as failure:
@@ -74,7 +70,10 @@ class Loop:
         return "step_limit"
 
     def _hear(self) -> bool:
-        """Let what the user said become part of the thread; return whether there was any."""
+        """Let news and what the user said become part of the thread; return if the user spoke."""
+        for item in self._setup.news():
+            raw = msgspec.Raw(item.raw)
+            self._journal.emit(ContextAdded(self._id, item.key, item.digest, raw))
         said = self._inbox.take()
         for one in said:
             raw = msgspec.Raw(one.raw)

@@ -7,7 +7,7 @@ Ops only leave a note for it and return; what comes of them comes as events.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 import anyio
@@ -23,6 +23,7 @@ from octavo.agent.loop import Loop
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
 from octavo.agent.wiring import Equipment, TurnChoices, Wiring
+from octavo.context.assemble import ContextItem
 from octavo.model import Prompt
 from octavo.protocol.errors import OctavoError, StoreError
 from octavo.protocol.events import Noticed, TurnEnded, TurnStarted
@@ -54,6 +55,7 @@ class Agent:
         self._wake = anyio.Event()
         self._closing = False
         self._cancelled_early = False
+        self._warned: set[str] = set()
         self._idle = anyio.Event()
         self._schema: bytes | None = None
         self._sessions: CommandSessions | None = None
@@ -110,7 +112,7 @@ class Agent:
     async def run(self) -> None:
         """Run turns until `close` or cancellation."""
         try:
-            async with CommandSessions() as sessions, AsyncExitStack() as cages:
+            async with AsyncExitStack() as cages, CommandSessions() as sessions:
                 self._sessions = sessions
                 equipment: Equipment | None = None
                 with suppress(OctavoError):  # the turn will say it; the cage starts before it
@@ -184,11 +186,12 @@ class Agent:
             cwd=choices.policy.cwd,
             env=equipment.env,
             writable_roots=equipment.writable_roots,
-            network=choices.policy.network,
+            network=equipment.network,
             asks=choices.approval == "on-request" and not self.wiring.alone,
             alone=self.wiring.alone,
             output_limit_tokens=self.wiring.output_limit_tokens,
             login_env=equipment.login_env,
+            redact=equipment.redact,
             keep_output=self.wiring.keep_output,
         )
 
@@ -204,15 +207,38 @@ class Agent:
             toolbox=equipment.toolbox,
             hands=hands,
             prompt=self._prompter(equipment),
+            news=self._reporter(equipment),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
         )
         loop = Loop(started, setup, journal, self._inbox, clear)
-        context, warnings = self.wiring.context(journal.thread.context, choices, equipment)
-        for warning in warnings:
-            journal.emit(Noticed(now_ms(), warning))
         self._next = None
-        await loop.run(context)
+        await loop.run()
+
+    def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:
+        """What the model must be told: everything at first, then what changed.
+
+        Only the cage can change within a turn: what confines it is known when it is ready, and the
+        first request does not wait for that.
+        """
+        told: tuple[str, ...] | None = None
+
+        def news() -> Sequence[ContextItem]:
+            nonlocal told
+            report = equipment.sandbox.report
+            gaps = () if report is None else report.gaps
+            if gaps == told:
+                return ()
+            told = gaps
+            known = self.journal.thread.context
+            items, warnings = self.wiring.context(known, self.choices, equipment, gaps)
+            for warning in warnings:
+                if warning not in self._warned:
+                    self._warned.add(warning)
+                    self.journal.emit(Noticed(now_ms(), warning))
+            return items
+
+        return news
 
     def _prompter(self, equipment: Equipment) -> Callable[[], Prompt]:
         base = msgspec.structs.replace(equipment.prompt, output_schema=self._schema)

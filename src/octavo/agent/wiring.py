@@ -150,7 +150,10 @@ class Equipment(msgspec.Struct, frozen=True):
     sandbox: Sandbox
     env: Mapping[str, str]
     writable_roots: tuple[Path, ...]
+    network: bool
     login_env: LoginShell
+    redact: Callable[[str], str]
+    """Takes keys out of what tools say."""
     patience: Callable[[], Patience]
 
 
@@ -230,7 +233,6 @@ class Wiring:
         """
         if last is not None and last.choices == choices:
             return last
-        settings = self._settings
         provider = self.provider(choices)
         info = catalog.find(choices.model)
         if last is not None and last.choices.policy == choices.policy:
@@ -241,13 +243,14 @@ class Wiring:
             login_env = LoginShell(sandbox, self._env, cache_dir(self.loaded.home), notice)
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
+        redact = redactor([*secret_values(self._env), *filter(None, [provider.api_key])])
         return Equipment(
             choices=choices,
             model=Responses(provider),
             info=info,
             toolbox=Toolbox(
                 tools,
-                redact=redactor([*secret_values(self._env), *filter(None, [provider.api_key])]),
+                redact=redact,
                 on_bug=lambda bug: self.on_bug(repr(bug)),
             ),
             prompt=Prompt(
@@ -263,14 +266,25 @@ class Wiring:
             sandbox=sandbox,
             env=env,
             writable_roots=_writable_roots(choices.policy, self._env),
+            network=choices.policy.network or choices.policy.mode is Mode.DANGER_FULL_ACCESS,
             login_env=login_env,
+            redact=redact,
             patience=lambda: Patience(provider),
         )
 
     def context(
-        self, known: Mapping[str, str], choices: TurnChoices, equipment: Equipment
+        self,
+        known: Mapping[str, str],
+        choices: TurnChoices,
+        equipment: Equipment,
+        gaps: Sequence[str],
     ) -> tuple[Sequence[ContextItem], Sequence[str]]:
-        """Return what the model must be told now, and warnings for the person."""
+        """Return what the model must be told now, and warnings for the person.
+
+        Args:
+            known: what it was told last, as digests by key.
+            gaps: what the cage cannot stop here.
+        """
         settings, policy = self._settings, choices.policy
         found = find_instructions(
             policy.cwd,
@@ -287,13 +301,18 @@ class Wiring:
                 [str(root) for root in equipment.writable_roots],
                 network=policy.network,
                 approval=choices.approval,
+                gaps=gaps,
                 alone=self.alone,
             ),
             environment=environment_text(policy.cwd, shell=self._env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
             agents_md=instructions_text(found, policy.cwd),
         )
-        return context_changes(known, state), found.warnings
+        warnings = found.warnings
+        if gaps:
+            weak = "The sandbox here is a reduced one: " + " ".join(gaps)
+            warnings = (*warnings, f"{weak} `octavo doctor` says how to get the full one.")
+        return context_changes(known, state), warnings
 
     def _command_env(self) -> Mapping[str, str]:
         shell = self._settings.shell_environment_policy
@@ -325,6 +344,8 @@ class Wiring:
 def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
     if policy.mode is Mode.READ_ONLY:
         return ()
+    if policy.mode is Mode.DANGER_FULL_ACCESS:
+        return (Path("/"),)
     roots = [policy.cwd, *policy.writable_roots]
     if policy.write_tmp:
         roots.append(Path("/tmp"))

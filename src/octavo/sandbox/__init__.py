@@ -147,6 +147,10 @@ class Report(msgspec.Struct, frozen=True):
 class Sandbox(Protocol):
     """The cage of one thread. Starting is in the background: only the first use waits for it."""
 
+    @property
+    def report(self) -> Report | None:
+        """What `ready` returned; None before."""
+
     async def ready(self) -> Report:
         """Wait until the mechanism has proved itself.
 

@@ -27,6 +27,7 @@ from octavo.sandbox import (
     refusal,
 )
 from octavo.sandbox.cage import words
+from octavo.sandbox.cage.plan import Socket, host_sockets
 from octavo.sandbox.policy import TIERS, orders_for
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
@@ -63,17 +64,26 @@ class Caged:
         self._warm = warm
         self._pool: deque[Init] = deque()
         self._closed = False
+        self._stale = 0
+        """Of those, how many are to be thrown away: they were made before a mask."""
+        self._sockets: set[Socket] | None = None
+        """The host's unix sockets that are masked; None while they need no mask."""
         self._asked = 0
         """Inits asked for and not yet here."""
         self._running: set[CagedProcess] = set()
         self._report: Report | None = None
         self._failure: SandboxError | None = None
+        if not policy.network and "namespaces" in tiers:
+            self._sockets = host_sockets()
         self._starting = anyio.Lock()
         self._taking = anyio.Lock()
         self._zygote, self._keeper = _start_keeper()
-        request = words.pack(orders_for(policy, tiers).values())
-        words.send(self._zygote, b"o", (request,))
-        os.close(request)
+        words.ask(self._zygote, words.ORDERS, orders_for(policy, tiers).values())
+
+    @property
+    def report(self) -> Report | None:
+        """What confines, as soon as that is known."""
+        return self._report
 
     async def ready(self) -> Report:
         async with self._starting:
@@ -86,26 +96,24 @@ class Caged:
                     self._failure = refusal.explain(message.removeprefix(words.FAILED))
                     raise self._failure
                 tier, *gaps = message[1:].decode("utf-8", "replace").split("\n")
+                if tier != "namespaces":
+                    self._sockets = None
                 self._report = Report(tier=_TIERS[tier], gaps=tuple(filter(None, gaps)))
                 self._refill()
         return self._report
 
     async def spawn(self, command: Command) -> Process:
         report = await self.ready()
-        request = words.pack(
-            (list(command.argv), os.fspath(command.cwd), dict(command.env), command.tty)
-        )
+        request = (list(command.argv), os.fspath(command.cwd), dict(command.env), command.tty)
         output, writer = (None, -1) if command.tty else output_pipe()
-        fds = (request,) if writer < 0 else (request, writer)
         try:
-            init, pidfd = await self._request(words.RUN, fds)
+            init, pidfd = await self._request(words.RUN, request, () if writer < 0 else (writer,))
         finally:
-            for fd in fds:
-                os.close(fd)
+            if writer >= 0:
+                os.close(writer)
         message, got = await _answer(init, pidfd)
         if not message.startswith(words.STARTED):
-            os.close(pidfd)
-            init.close()
+            _discard((init, pidfd))
             raise refusal.not_started(command, message)
         if output is None:
             output = Output(got[0], is_terminal=True)
@@ -119,7 +127,7 @@ class Caged:
     async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:
         if not paths:
             return []
-        request = words.pack(([os.fspath(path) for path in paths], limit_bytes))
+        request = ([os.fspath(path) for path in paths], limit_bytes)
         message, fds = await self._do(words.LOOK, request)
         if not message.startswith(words.RESULT) or not fds:
             raise SandboxError("The files could not be read: the process that reads them ended.")
@@ -131,7 +139,7 @@ class Caged:
     async def change(self, changes: Sequence[FileChange]) -> None:
         if not changes:
             return
-        request = words.pack([filework.plain(change) for change in changes])
+        request = [filework.plain(change) for change in changes]
         with anyio.CancelScope(shield=True):
             message, _ = await self._do(words.CHANGE, request)
         if not message.startswith(words.RESULT):
@@ -139,27 +147,22 @@ class Caged:
         if len(message) > 1:
             raise filework.refused(message[1:], changes)
 
-    async def _do(self, word: bytes, request: int) -> tuple[bytes, list[int]]:
-        try:
-            init, pidfd = await self._request(word, (request,))
-        finally:
-            os.close(request)
+    async def _do(self, word: bytes, request: object) -> tuple[bytes, list[int]]:
+        init, pidfd = await self._request(word, request)
         try:
             return await _answer(init, pidfd)
         finally:
-            init.close()
-            os.close(pidfd)
+            _discard((init, pidfd))
             self._refill()
 
-    async def _request(self, word: bytes, fds: tuple[int, ...]) -> Init:
+    async def _request(self, word: bytes, request: object, fds: tuple[int, ...] = ()) -> Init:
         """Send a request to a fresh init; one that died while waiting is passed over."""
         for _ in range(WARM + 1):
             init, pidfd = await self._take()
             try:
-                words.send(init, word, fds)
+                words.ask(init, word, request, fds)
             except (BrokenPipeError, ConnectionResetError):
-                init.close()
-                os.close(pidfd)
+                _discard((init, pidfd))
                 continue
             return init, pidfd
         raise SandboxError("The cage lost every process it had ready.")
@@ -167,13 +170,24 @@ class Caged:
     async def _take(self) -> Init:
         await self.ready()
         async with self._taking:
+            self._hide_new_sockets()
             self._collect()
             while not self._pool:
-                if self._asked == 0:
+                if self._asked == self._stale:
                     self._ask(1)
                 await anyio.wait_readable(self._zygote)
                 self._collect()
             return self._pool.popleft()
+
+    def _hide_new_sockets(self) -> None:
+        """Mask what has begun to listen on the host; inits made before that are not used."""
+        if self._sockets is None or self._sockets.issuperset(found := host_sockets()):
+            return
+        words.ask(self._zygote, words.HIDE, sorted({path for path, _, _ in found - self._sockets}))
+        self._sockets.update(found)
+        self._stale = self._asked
+        while self._pool:
+            _discard(self._pool.popleft())
 
     def _collect(self) -> None:
         """Put what the zygote has made into the pool."""
@@ -186,7 +200,12 @@ class Caged:
                 self._failure = SandboxError("The cage has ended; no command can be run in it.")
                 raise self._failure
             self._asked -= 1
-            self._pool.append((socket.socket(fileno=fds[0]), fds[1]))
+            init = socket.socket(fileno=fds[0]), fds[1]
+            if self._stale:
+                self._stale -= 1
+                _discard(init)
+            else:
+                self._pool.append(init)
 
     def _ask(self, count: int) -> None:
         try:
@@ -213,10 +232,8 @@ class Caged:
         self._closed = True
         anyio.notify_closing(self._zygote)
         self._zygote.close()
-        for init, pidfd in self._pool:
-            init.close()
-            os.close(pidfd)
-        self._pool.clear()
+        while self._pool:
+            _discard(self._pool.popleft())
         pidfd = os.pidfd_open(self._keeper)
         try:
             await anyio.wait_readable(pidfd)
@@ -225,6 +242,11 @@ class Caged:
         os.waitpid(self._keeper, os.WNOHANG)  # noqa: ASYNC222  # it has ended: see above
         for process in list(self._running):
             await process.wait()
+
+
+def _discard(init: Init) -> None:
+    init[0].close()
+    os.close(init[1])
 
 
 async def _answer(init: socket.socket, pidfd: int) -> tuple[bytes, list[int]]:

@@ -50,6 +50,7 @@ class Connection:
         self._filled = anyio.Event()
         self._posted = 0
         self._sent = 0
+        self._progress = anyio.Event()
         self._muted: frozenset[str] = frozenset()
         self.client: m.ClientInfo | None = None
 
@@ -83,6 +84,8 @@ class Connection:
                 while self._outbox:
                     await self._peer.send_encoded(self._outbox.popleft())
                     self._sent += 1
+                self._progress.set()
+                self._progress = anyio.Event()
                 self._filled = anyio.Event()
         except LinkClosed:
             return
@@ -106,7 +109,7 @@ class Connection:
         """Wait until what was posted so far is sent: what happened before comes before."""
         until = self._posted
         while self._sent < until:
-            await anyio.sleep(0)
+            await self._progress.wait()
 
     async def _on_notification(self, method: str, params: bytes) -> None:
         """`initialized` says only what the answer to `initialize` implies; others are unknown."""
