@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 
 from . import words
 
@@ -89,11 +88,6 @@ def _program(name: str, env: dict[str, str]) -> str:
         if os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return name
-
-
-def forbid_core_files() -> None:
-    """A crash leaves nothing in the workspace, and a dump shows no memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def interrupt(pid: int) -> None:

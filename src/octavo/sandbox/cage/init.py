@@ -62,26 +62,25 @@ def confine(walls: Walls) -> None:
         os.close(walls.ruleset)
     abi.die_with_parent(command.SIGKILL)
     abi.become_undumpable()
-    command.forbid_core_files()
+    abi.forbid_core_files()
     abi.load_filter(walls.filter_program)
 
 
 def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
     """Do the one thing this process is for."""
-    word, fds = words.receive(sock)
+    message, fds = words.receive(sock)
+    word = message[:1]
     if word == words.RUN:
-        request: Request = words.unpack(fds[0])  # type: ignore[assignment]  # what `spawn` packed
-        _run(sock, request, fds[1] if len(fds) > 1 else -1, tier)
+        request: Request = words.asked(message, fds)
+        _run(sock, request, fds[0] if fds else -1, tier)
     elif word == words.LOOK:
-        asked: tuple[list[str], int] = words.unpack(fds[0])  # type: ignore[assignment]
-        paths, limit_bytes = asked
+        paths, limit_bytes = words.asked(message, fds)
         found = os.memfd_create("octavo", os.MFD_CLOEXEC)
         files.look(paths, limit_bytes, found)
         words.send(sock, words.RESULT, (found,))
     elif word == words.CHANGE:
         try:
-            changes: list[files.Change] = words.unpack(fds[0])  # type: ignore[assignment]
-            files.change(changes, roots=roots)
+            files.change(words.asked(message, fds), roots=roots)
             refusal = b""
         except files.Refused as refused:
             refusal = refused.encode()

@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a thi
 import _socket
 import os
 
-from . import abi, command, namespaces, reduced, selftest, words, zygote
+from . import abi, command, namespaces, selftest, words, zygote
 from .orders import Orders
 from .plan import Plan, make_plan
 
@@ -31,7 +31,7 @@ def main() -> None:
     message, fds = words.receive(sock)
     if not message:
         return
-    orders = Orders(**words.unpack(fds[0]))  # type: ignore[arg-type]
+    orders = Orders(**words.asked(message, fds))
     try:
         plan = make_plan(orders)
     except OSError as error:
@@ -148,6 +148,8 @@ def _be_builder(
 
 def _reduced(sock: _socket.socket, orders: Orders, plan: Plan, probe: selftest.Probe) -> bytes:
     """Hold a cage of Landlock and seccomp until it ends, and return b""; or what failed."""
+    from . import reduced
+
     plan.release()
     try:
         cage = reduced.LandlockCage(orders, plan)
@@ -163,6 +165,8 @@ def _reduced(sock: _socket.socket, orders: Orders, plan: Plan, probe: selftest.P
 
 def _open(sock: _socket.socket, _orders: Orders, _plan: Plan, probe: selftest.Probe) -> bytes:
     """Run commands with no walls, which a person chose; they still end with the supervisor."""
+    from . import reduced
+
     probe.close()
     words.send(sock, words.READY + b"none\n")
     reduced.OpenCage().run(sock)

@@ -75,7 +75,7 @@ def make_plan(orders: Orders) -> Plan:
         plan.release()
         raise
     plan.secrets = _masks(orders.secrets, plan)
-    plan.masks = plan.secrets + [path for path in host_sockets() if path not in plan.secrets]
+    plan.masks = [*plan.secrets, *sorted({path for path, _, _ in host_sockets()})]
     return plan
 
 
@@ -179,28 +179,32 @@ def _masks(secrets: list[str], plan: Plan) -> list[str]:
     return masks
 
 
-def host_sockets() -> list[str]:
-    """Return the paths of the host's unix sockets, which no namespace and no mount flag closes."""
-    paths: set[str] = set()
-    try:
-        with open("/proc/net/unix", "rb") as file:
-            lines = file.read().split(b"\n")
-    except OSError:
-        return []
-    for line in lines[1:]:
-        fields = line.split(None, 7)
-        if len(fields) == 8 and fields[7].startswith(b"/"):
-            path = os.fsdecode(fields[7])
-            if not path.startswith(("/run/", "/var/run/")) and _is_socket(path):
-                paths.add(os.path.realpath(path))
-    return sorted(paths)
+Socket = tuple[str, int, int]
+"""A unix socket's path, inode and time of change: one made anew at the same path is another."""
 
 
-def _is_socket(path: str) -> bool:
+def host_sockets() -> set[Socket]:
+    """Return the host's unix sockets that have a path, which no namespace and mount flag closes.
+
+    Those in /run are not among them: a cage has a /run of its own.
+    """
     try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
+        with open("/proc/net/unix", "rb", buffering=0) as file:
+            listing = file.readall()
     except OSError:
-        return False
+        return set()
+    sockets: set[Socket] = set()
+    for part in listing.split(b" /")[1:]:
+        path = "/" + os.fsdecode(part.partition(b"\n")[0])
+        if path.startswith(("/run/", "/var/run/")):
+            continue
+        try:
+            state = os.stat(path)
+        except OSError:
+            continue
+        if stat.S_ISSOCK(state.st_mode):
+            sockets.add((os.path.realpath(path), state.st_ino, state.st_ctime_ns))
+    return sockets
 
 
 def _is_under(path: str, roots: list[str]) -> bool:

@@ -74,7 +74,7 @@ class LandlockCage:
         abi.landlock_restrict(rules)
         os.close(rules)
         abi.become_undumpable()
-        command.forbid_core_files()
+        abi.forbid_core_files()
         abi.load_filter(self._filter)
 
 

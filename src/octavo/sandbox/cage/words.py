@@ -1,32 +1,34 @@
 """What the supervisor and the cage say to each other.
 
-Messages are one packet each, over a SEQPACKET socket. The first byte is the word; what is large
-or is a list of strings travels in a memory file. Everything that comes *out* of the cage is fixed
+Messages are one packet each, over a SEQPACKET socket. The first byte is the word; what is too
+large for a packet travels in a memory file. Everything that comes *out* of the cage is fixed
 fields and raw bytes, never a Python value: nothing in there is trusted to be parsed freely.
 """
 
 from __future__ import annotations
 
 import _socket
-import array
 import marshal
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+ORDERS = b"o"
+"""To the keeper, with the orders' values: the cage it shall build."""
 MORE = b"x"
 """To the zygote: make one more init, for each such byte."""
 HIDE = b"h"
-"""To the zygote, with a memory file: mask these paths as well."""
+"""To the zygote, with a list of paths: mask these as well."""
 READY, FAILED = b"R", b"F"
 """From the zygote: what it is, or why it is not; text follows."""
 INIT = b"i"
 """From the zygote, with (socket, pidfd): an init that waits for its one request."""
 
 RUN, LOOK, CHANGE = b"r", b"l", b"c"
-"""To an init, with a memory file (and the output pipe for RUN): its one request."""
+"""To an init, with a value (and the output pipe for RUN): its one request."""
 STARTED = b"s"
 """From an init, with the terminal if there is one: the command runs."""
 NOT_STARTED = b"n"
@@ -39,6 +41,8 @@ RESULT = b"o"
 STEP_CWD, STEP_PROGRAM, STEP_TERMINAL = 1, 2, 3
 
 PACKET_BYTES = 65536
+_INLINE_BYTES = 32768
+_INT_BYTES = 4
 _MSG_CMSG_CLOEXEC = 0x40000000
 
 
@@ -51,36 +55,46 @@ def memory_file(data: bytes) -> int:
     return fd
 
 
-def read_memory_file(fd: int) -> bytes:
-    """Return all of a memory file and close it."""
+def _read_memory_file(fd: int) -> bytes:
+    size = os.fstat(fd).st_size
+    parts: list[bytes] = []
+    at = 0
+    while at < size:
+        parts.append(os.pread(fd, size - at, at))
+        if not parts[-1]:
+            break
+        at += len(parts[-1])
+    return b"".join(parts)
+
+
+def ask(sock: _socket.socket, word: bytes, value: Any, fds: tuple[int, ...] = ()) -> None:
+    """Send a word with a value of the supervisor's to the cage."""
+    data = marshal.dumps(value)
+    if len(data) <= _INLINE_BYTES:
+        send(sock, word + data, fds)
+        return
+    file = memory_file(data)
     try:
-        size = os.fstat(fd).st_size
-        parts: list[bytes] = []
-        at = 0
-        while at < size:
-            parts.append(os.pread(fd, size - at, at))
-            if not parts[-1]:
-                break
-            at += len(parts[-1])
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        send(sock, word, (*fds, file))
     finally:
-        os.close(fd)
+        os.close(file)
 
 
-def pack(value: Any) -> int:
-    """Return a memory file with a value of the supervisor's, for the cage."""
-    return memory_file(marshal.dumps(value))
+def asked(message: bytes, fds: list[int]) -> Any:
+    """Return the value that came with a word; its descriptor, if it had one, is taken off `fds`.
 
-
-def unpack(fd: int) -> object:
-    """Read what `pack` wrote. For the cage's side only."""
-    # Only the supervisor can have written it: its own words to its own processes.
-    value: object = marshal.loads(read_memory_file(fd))  # noqa: S302
-    return value
+    For the cage's side only: just the supervisor can have written it.
+    """
+    data = message[1:]
+    if not data:
+        file = fds.pop()
+        data = _read_memory_file(file)
+        os.close(file)
+    return marshal.loads(data)  # noqa: S302  # octavo's own words to its own process
 
 
 def send(sock: _socket.socket, data: bytes, fds: tuple[int, ...] = ()) -> None:
-    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _encode(fds))] if fds else []
     sock.sendmsg([data], rights, _socket.MSG_NOSIGNAL)
 
 
@@ -90,8 +104,14 @@ def receive(sock: _socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
         data, ancillary, _, _ = sock.recvmsg(PACKET_BYTES, 256, flags | _MSG_CMSG_CLOEXEC)
     except ConnectionResetError:
         return b"", []
-    fds = array.array("i")
+    fds: list[int] = []
     for level, kind, part in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds.frombytes(part[: len(part) - len(part) % fds.itemsize])
-    return data, fds.tolist()
+            ends = range(_INT_BYTES, len(part) + 1, _INT_BYTES)
+            fds += [int.from_bytes(part[end - _INT_BYTES : end], sys.byteorder) for end in ends]
+    return data, fds
+
+
+def _encode(fds: tuple[int, ...]) -> bytes:
+    """Return descriptors as a C array of int; `array` would import all of `collections`."""
+    return b"".join(fd.to_bytes(_INT_BYTES, sys.byteorder) for fd in fds)

@@ -11,12 +11,11 @@ from __future__ import annotations
 import _socket
 import gc
 import os
-import select
 
 from . import abi, bpf, init, landlock, mounts, selftest, words
 from .plan import Plan
 
-_REAP_EVERY_MS = 1000
+_REAP_EVERY_S = 1.0
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,21 +77,21 @@ def run(sock: _socket.socket, walls: init.Walls, roots: list[str]) -> None:
 def serve_supervisor(sock: _socket.socket, make: Callable[[], int]) -> set[int]:
     """Make an init whenever asked; return those that live when the supervisor is gone."""
     alive: set[int] = set()
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
+    sock.settimeout(_REAP_EVERY_S)
     gc.collect()
     gc.freeze()
     gc.disable()
     while True:
-        heard = poll.poll(_REAP_EVERY_MS)
-        _reap(alive)
-        if not heard:
+        try:
+            message, fds = words.receive(sock)
+        except TimeoutError:
+            _reap(alive)
             continue
-        message, fds = words.receive(sock)
+        _reap(alive)
         if not message:
             return alive
         if message[:1] == words.HIDE:
-            for path in words.unpack(fds[0]):  # type: ignore[attr-defined]  # a list of paths
+            for path in words.asked(message, fds):
                 mounts.mask(path)
             continue
         for _ in message:
