@@ -58,8 +58,10 @@ def texts(thread: Thread) -> list[object]:
 
 def test_outputs_stand_in_the_order_of_their_calls_after_the_items_of_the_step() -> None:
     thread = fold(
-        [STARTED, turn(), said("go"), call("a"), output("a"), call("b"), call("c")]
-        + [output("c"), item("and so"), step(), output("b")]
+        [
+            *(STARTED, turn(), said("go"), call("a"), output("a"), call("b"), call("c")),
+            *(output("c"), item("and so"), step(), output("b")),
+        ]
     )
 
     assert texts(thread) == ["go", "a", "b", "c", "and so", "out a", "out b", "out c"]
@@ -88,8 +90,10 @@ def test_a_call_that_never_began_is_told_apart_from_one_that_did() -> None:
 
 def test_usage_adds_up_over_turns_and_within_one() -> None:
     thread = fold(
-        [STARTED, turn(), item("x"), step(tokens=5), ended(), turn("2"), item("y", "2")]
-        + [step("2", 7), item("z", "2"), step("2", 1)]
+        [
+            *(STARTED, turn(), item("x"), step(tokens=5), ended(), turn("2"), item("y", "2")),
+            *(step("2", 7), item("z", "2"), step("2", 1)),
+        ]
     )
 
     assert thread.usage.total_tokens == 13

@@ -1,4 +1,4 @@
-"""Whole behaviours through the client: a real server, a real sandbox, a scripted model over HTTP."""
+"""Whole behaviours through the client: real server, real sandbox, scripted model over HTTP."""
 
 from __future__ import annotations
 

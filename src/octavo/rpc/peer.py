@@ -198,7 +198,7 @@ class Peer:
             reply = _Answer(request_id, await self._on_request(method, params))
         except RpcError as error:
             reply = _Refusal(request_id, _Error(error.code, error.message, error.data))
-        except Exception as error:  # a bug in a handler must not take the other requests down
+        except Exception as error:  # noqa: BLE001 - a bug in a handler takes no other request down
             text = f"Internal error: {type(error).__name__}: {error}"
             reply = _Refusal(request_id, _Error(INTERNAL, text))
         await self._reply(reply)
