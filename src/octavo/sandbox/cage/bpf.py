@@ -85,7 +85,7 @@ def _set_id_on_create(flags: int, mode: int) -> list[_Step]:
     ]
 
 
-def _rules(numbers: dict[str, int], families: tuple[int, ...]) -> dict[int, list[_Step]]:
+def _rules(families: tuple[int, ...]) -> dict[str, list[_Step]]:
     rules: dict[str, list[_Step]] = {}
     for name in _REFUSED.split():
         rules[name] = [(_RETURN, _EPERM, 0, 0)]
@@ -103,14 +103,19 @@ def _rules(numbers: dict[str, int], families: tuple[int, ...]) -> dict[int, list
         rules[name] = _refuse_bits(mode, _SET_ID_BITS)
     rules["open"] = _set_id_on_create(1, 2)
     rules["openat"] = _set_id_on_create(2, 3)
-    return {numbers[name]: steps for name, steps in rules.items() if name in numbers}
+    return rules
 
 
 def program(*, inet: bool, unix: bool, machine: str = abi.MACHINE) -> bytes:
-    """Return the filter: which socket families may be made, on which machine."""
-    architecture, numbers = abi.TABLES[machine]
+    """Return the cage's filter: which socket families may be made, on which machine."""
     families = ((_AF_INET, _AF_INET6) if inet else ()) + ((_AF_UNIX,) if unix else ())
-    rules = _rules(numbers, families)
+    return assemble(_rules(families), machine)
+
+
+def assemble(named: dict[str, list[_Step]], machine: str = abi.MACHINE) -> bytes:
+    """Return a filter of rules by system call name; names a machine does not have are left out."""
+    architecture, numbers = abi.TABLES[machine]
+    rules = {numbers[name]: steps for name, steps in named.items() if name in numbers}
     head: list[_Step] = [
         (_LOAD, _ARCHITECTURE, 0, 0),
         (_EQUAL, architecture, 1, 0),

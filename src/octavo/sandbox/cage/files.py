@@ -195,13 +195,21 @@ class _Batch:
                 try:
                     deeper = os.open(name, flags, dir_fd=fd)
                 except FileNotFoundError:
-                    os.mkdir(name, dir_fd=fd)
-                    self._made.append((os.dup(fd), name))
+                    self._make(fd, name)
                     deeper = os.open(name, flags, dir_fd=fd)
             finally:
                 os.close(fd)
             fd = deeper
         return fd
+
+    def _make(self, parent: int, name: str) -> None:
+        held = os.dup(parent)
+        try:
+            os.mkdir(name, dir_fd=parent)
+        except BaseException:
+            os.close(held)
+            raise
+        self._made.append((held, name))
 
     def commit(self, index: int) -> None:
         target = self._targets[index]
@@ -226,6 +234,8 @@ class _Batch:
                 target.undo()
             except OSError as error:
                 lost = Refused(target.index, "io", target.abandon(error))
+        for target in self._targets:
+            target.tidy()
         for parent, name in reversed(self._made):
             try:
                 os.rmdir(name, dir_fd=parent)
@@ -237,6 +247,7 @@ class _Batch:
 
     def close(self) -> None:
         for target in self._targets:
+            target.tidy()
             target.close()
         for parent, _ in self._made:
             os.close(parent)
@@ -392,14 +403,21 @@ class _Target:
         text = f"{self.real} could not be put back ({error.strerror})"
         return f"{text}; its old content is in {kept} beside it." if kept else f"{text}."
 
-    def close(self) -> None:
+    def tidy(self) -> None:
         """Remove every name but the file's own."""
-        for name in (self._temporary if self._named else None, self._kept):
-            if name is not None:
-                try:
-                    os.unlink(name, dir_fd=self._parent)
-                except OSError:
-                    continue
+        if self._named:
+            self._unlink(self._temporary)
+        if self._kept is not None:
+            self._unlink(self._kept)
+        self._named, self._kept = False, None
+
+    def _unlink(self, name: str) -> None:
+        try:
+            os.unlink(name, dir_fd=self._parent)
+        except OSError:
+            return
+
+    def close(self) -> None:
         if self._data >= 0:
             os.close(self._data)
         os.close(self._parent)
