@@ -97,13 +97,13 @@ async def resume(request: Request) -> m.ThreadResult:
         cwd = _directory(params.cwd or _last_cwd(thread))
         loaded = _settings(request.server, cwd, params)
         choices = _resumed_choices(loaded, cwd, thread, request.server.launch.add_dirs)
+        journal = Journal(thread, log)
+        for event in _endings(thread):  # before anybody follows: it is not news of this run
+            journal.emit(event)
     except BaseException:
         log.close()
         raise
-    journal = Journal(thread, log)
     agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
-    for event in _endings(thread):
-        journal.emit(event)
     for warning in (*loaded.warnings, *warnings):
         journal.emit(Noticed(now_ms(), warning))
     return _result(agent)
