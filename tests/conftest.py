@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,14 @@ def anyio_backend() -> str:
 def _sample() -> Callable[[int, int], int]:
     """`sample(full, fast)`: how often to do something; see `tests.sampling`."""
     return sample
+
+
+@pytest.fixture
+def workspace() -> Iterator[Path]:
+    """An empty git repository, outside of /tmp so that the sandbox decides what is writable."""
+    place = Path(tempfile.mkdtemp(prefix="octavo-test-", dir=Path.home()))
+    folder = place / "work"
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    yield folder
+    shutil.rmtree(place, ignore_errors=True)
