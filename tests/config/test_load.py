@@ -39,7 +39,7 @@ class Place:
     def load(self, directory: str = ".", **more: object) -> Loaded:
         cwd = self.project / directory
         env = {"OCTAVO_HOME": str(self.home), "HOME": str(self.home.parent)}
-        return load(cwd=cwd, env=env, system_file=self.system, **more)  # type: ignore[arg-type]
+        return load(cwd=cwd, env=env, system_file=self.system, **more)
 
 
 @pytest.fixture
@@ -352,16 +352,16 @@ def test_an_unchanged_file_is_not_parsed_again(place: Place, tmp_path: Path) -> 
     now = tables.time.time_ns
     kept: Mapping[str, object] = {}
     try:
-        tables.time.time_ns = lambda: old_ns + 10_000_000_000  # type: ignore[assignment]
+        tables.time.time_ns = lambda: old_ns + 10_000_000_000
         kept = place.load().sources
     finally:
-        tables.time.time_ns = now  # type: ignore[assignment]
+        tables.time.time_ns = now
     cache = place.home / "cache/config.msgpack"
     assert cache.stat().st_mode & 0o777 == 0o600
 
     tomllib = sys.modules["tomllib"]
     try:
-        sys.modules["tomllib"] = None  # type: ignore[assignment]
+        sys.modules["tomllib"] = None
         assert place.load().sources == kept
     finally:
         sys.modules["tomllib"] = tomllib

@@ -53,11 +53,11 @@ def test_a_repository_that_claims_to_be_a_worktree_of_another_is_not_trusted(
     evil.mkdir()
     (evil / ".git").write_text(f"gitdir: {repository}/.git/worktrees/tree\n")
     decided = {str(repository): "trusted"}
-    assert is_trusted(tmp_path / "tree", decided)  # type: ignore[arg-type]
-    assert not is_trusted(evil, decided)  # type: ignore[arg-type]
+    assert is_trusted(tmp_path / "tree", decided)
+    assert not is_trusted(evil, decided)
     for pointer in ("gitdir: ../repo/.git", "", "\udcff", "gitdir: \x00", "x" * 9000):
         (evil / ".git").write_bytes(pointer.encode(errors="surrogateescape"))
-        assert not is_trusted(evil, decided)  # type: ignore[arg-type]
+        assert not is_trusted(evil, decided)
 
 
 def test_a_repository_inside_a_trusted_directory_is_not_trusted(

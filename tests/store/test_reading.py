@@ -91,7 +91,7 @@ def test_an_empty_log_holds_no_events(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_after_a_header_break_the_reading(tmp_path_factory, data: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_no_bytes_after_a_header_break_the_reading(tmp_path_factory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "log.jsonl"
     path.write_bytes(HEADER + data)
 

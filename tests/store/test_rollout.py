@@ -32,7 +32,7 @@ def writer(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes]
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pipesize=4096,
-        **options,  # type: ignore[call-overload]
+        **options,
     )
 
 

@@ -218,7 +218,7 @@ def _state(path: Path) -> FileState:
 async def hands_in(cwd: Path, **options: object) -> AsyncIterator[PlainHands]:
     """Give hands whose commands are gone afterwards."""
     async with CommandSessions() as sessions:
-        yield PlainHands(sessions, cwd, **options)  # type: ignore[arg-type]
+        yield PlainHands(sessions, cwd, **options)
 
 
 async def until(claim: object, within_s: float = 10) -> None:
