@@ -280,3 +280,26 @@ async def test_an_interrupt_while_waiting_to_retry_ends_the_turn(workspace: Path
         turn = await play.ended(turn_id)
 
     assert turn.status == "interrupted"
+
+
+async def test_the_diagnostic_log_says_what_happened_and_not_what_was_said(workspace: Path) -> None:
+    script = [refuse(500), call("exec_command", cmd="echo secret-words"), say("Hello.")]
+    home = workspace.parent / "home"
+    async with playing(script, workspace, home=home, overrides=['log_level="debug"']) as play:
+        await play.turn("quiet-words")
+
+    [log] = (home / "log").iterdir()
+    text = log.read_text()
+    assert "TurnStarted" in text
+    assert "Retrying" in text
+    assert "CallEnded" in text
+    assert "words" not in text
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+async def test_without_a_log_level_there_is_no_diagnostic_log(workspace: Path) -> None:
+    home = workspace.parent / "home"
+    async with playing([say("Hello.")], workspace, home=home) as play:
+        await play.turn("hi")
+
+    assert not (home / "log").exists()

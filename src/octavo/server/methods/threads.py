@@ -34,6 +34,7 @@ from octavo.protocol.inputs import Text
 from octavo.protocol.notifications import ThreadStarted as ThreadStartedNotification
 from octavo.protocol.project import Projection, user_inputs
 from octavo.server.connection import Connection, Handler, Request
+from octavo.server.diary import diary
 from octavo.server.followers import Followers
 from octavo.server.policies import wire_policy
 from octavo.store.diagnostics import Diagnostics
@@ -197,6 +198,9 @@ def _load(
         except BaseException:
             close()
             raise
+    writes = diary(started.thread_id, diagnostics)
+    if writes is not None:
+        journal.follow(writes)
     agent = Agent(started.thread_id, journal, wiring, choices)
     projection = Projection(
         agent.id,
