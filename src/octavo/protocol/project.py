@@ -14,54 +14,19 @@ import msgspec
 from octavo.protocol import events as ev
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
-from octavo.protocol.inputs import ImageUrl, LocalImage, Text, UserInput
 from octavo.protocol.questions import InputQuestion
+from octavo.protocol.show import (
+    change_of,
+    decode_item,
+    error_info,
+    file_diff,
+    output_shown,
+    plan_word,
+    search_action,
+    text_of,
+    user_inputs,
+)
 from octavo.protocol.usage import Usage
-
-OUTPUT_MARK = "\nOutput:\n"
-"""What precedes a command's output in what the model is told; see `tools.builtin.exec_command`."""
-
-
-class _Part(msgspec.Struct):
-    type: str = ""
-    text: str = ""
-    image_url: str = ""
-    path: str = ""
-
-
-class _Item(msgspec.Struct):
-    """The fields of a model item that a face shows."""
-
-    content: list[_Part] | None = None
-    summary: list[_Part] | None = None
-    phase: str | None = None
-    arguments: str = ""
-    input: str = ""
-    output: str | list[_Part] = ""
-    action: dict[str, Any] | None = None
-
-
-_decode_item = msgspec.json.Decoder(_Item).decode
-
-
-def _text(parts: list[_Part] | None) -> str:
-    return "".join(part.text for part in parts or ())
-
-
-def user_inputs(raw: bytes) -> tuple[UserInput, ...]:
-    """What the user put in, read back from the model item it became."""
-    parts = _decode_item(raw).content or []
-    inputs: list[UserInput] = []
-    path: str | None = None
-    for part in parts:
-        if part.type == "input_image":
-            inputs.append(LocalImage(path) if path is not None else ImageUrl(part.image_url))
-            path = None
-        elif part.text.startswith("<image name=") and ' path="' in part.text:
-            path = part.text.split(' path="', 1)[1].rsplit('"', 1)[0]
-        elif part.text != "</image>":
-            inputs.append(Text(part.text))
-    return tuple(inputs)
 
 
 class _Call:
@@ -129,7 +94,7 @@ class Projection:
                 yield from self._turn_ended(event)
             case ev.Retrying():
                 self._began.clear()
-                error = it.TurnError(event.message, _error_info(event.info, event.status))
+                error = it.TurnError(event.message, error_info(event.info, event.status))
                 yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
             case ev.Noticed():
                 yield note.Warned(event.message, self._thread_id)
@@ -184,7 +149,7 @@ class Projection:
         yield self._started(event.turn_id, item, event.at_ms)
 
     def _item_added(self, event: ev.ItemAdded) -> Iterator[note.Notification]:
-        raw = _decode_item(event.raw)
+        raw = decode_item(event.raw)
         if event.call_id is not None:
             self._calls[event.call_id] = _Call(
                 event.turn_id, event.name or "", raw.arguments or raw.input
@@ -193,7 +158,7 @@ class Projection:
         item: it.ThreadItem
         match event.kind:
             case "message":
-                item = it.AgentMessage(id=event.item_id, text=_text(raw.content), phase=raw.phase)
+                item = it.AgentMessage(id=event.item_id, text=text_of(raw.content), phase=raw.phase)
             case "reasoning":
                 item = it.Reasoning(
                     id=event.item_id,
@@ -203,7 +168,9 @@ class Projection:
             case "web_search_call":
                 action = raw.action or {}
                 query = action.get("query") or action.get("url") or ""
-                item = it.WebSearch(id=event.item_id, query=str(query), action=_search(action))
+                item = it.WebSearch(
+                    id=event.item_id, query=str(query), action=search_action(action)
+                )
             case _:
                 return
         began_ms = self._began.pop(event.item_id, None)
@@ -229,7 +196,7 @@ class Projection:
             case ev.EditIntent():
                 call.item = it.FileChange(
                     id=event.call_id,
-                    changes=tuple(_change(edit) for edit in event.intent.changes),
+                    changes=tuple(change_of(edit) for edit in event.intent.changes),
                     status="inProgress",
                     started_at_ms=event.at_ms,
                 )
@@ -239,18 +206,18 @@ class Projection:
         call = self._calls.get(event.call_id)
         if call is None:
             return
-        output = _decode_item(event.raw).output
-        text = output if isinstance(output, str) else _text(output)
+        output = decode_item(event.raw).output
+        text = output if isinstance(output, str) else text_of(output)
         if isinstance(call.item, it.CommandExecution) and event.facts is not None:
             if event.facts.running:
                 call.item = msgspec.structs.replace(
                     call.item,
                     process_id=str(event.facts.session_id),
-                    aggregated_output=_shown(text),
+                    aggregated_output=output_shown(text),
                 )
                 return
             del self._calls[event.call_id]
-            yield self._command_done(call, event.at_ms, event.facts, _shown(text))
+            yield self._command_done(call, event.at_ms, event.facts, output_shown(text))
             return
         del self._calls[event.call_id]
         declined = event.facts is not None and event.facts.declined
@@ -267,7 +234,7 @@ class Projection:
                 )
                 yield self._completed(event.turn_id, done, event.at_ms)
                 if event.ok:
-                    self._diff.extend(_file_diff(change) for change in done.changes)
+                    self._diff.extend(file_diff(change) for change in done.changes)
                     yield note.DiffUpdated(self._thread_id, event.turn_id, "".join(self._diff))
             case None:
                 yield from self._plain_call(call, event, text)
@@ -286,7 +253,7 @@ class Projection:
                 self._thread_id,
                 event.turn_id,
                 arguments.get("explanation"),
-                tuple(note.PlanStep(step["step"], _plan_word(step["status"])) for step in steps),
+                tuple(note.PlanStep(step["step"], plan_word(step["status"])) for step in steps),
             )
             return
         if event.ok and call.name == "view_image":
@@ -366,7 +333,7 @@ class Projection:
         )
         error = None
         if status == "failed":
-            error = it.TurnError(event.error or event.outcome, _error_info(event.info, None))
+            error = it.TurnError(event.error or event.outcome, error_info(event.info, None))
             yield note.ErrorHappened(error, False, self._thread_id, event.turn_id)
         yield self._status("idle")
         turn = it.Turn(
@@ -379,57 +346,3 @@ class Projection:
             root_turn_id=event.turn_id,
         )
         yield note.TurnCompleted(self._thread_id, turn)
-
-
-def _shown(text: str) -> str:
-    """A command's output out of what the model was told about it."""
-    _, mark, output = text.partition(OUTPUT_MARK)
-    return output if mark else text
-
-
-def _change(edit: ev.FileEdit) -> it.FileUpdateChange:
-    move: str | None | msgspec.UnsetType = msgspec.UNSET
-    if edit.kind == "update":
-        move = edit.move_path
-    return it.FileUpdateChange(edit.path, it.Kind(edit.kind, move), edit.diff)
-
-
-def _file_diff(change: it.FileUpdateChange) -> str:
-    old = "/dev/null" if change.kind.type_ == "add" else f"a{change.path}"
-    new = "/dev/null" if change.kind.type_ == "delete" else f"b{change.path}"
-    if change.kind.move_path:
-        new = f"b{change.kind.move_path}"
-    end = "" if change.diff.endswith("\n") or not change.diff else "\n"
-    return f"--- {old}\n+++ {new}\n{change.diff}{end}"
-
-
-def _search(action: dict[str, Any]) -> dict[str, Any]:
-    match action.get("type"):
-        case "search":
-            return {"type": "search", "query": action.get("query"), "queries": None}
-        case "open_page":
-            return {"type": "openPage", "url": action.get("url")}
-        case "find_in_page" | "find":
-            url, pattern = action.get("url"), action.get("pattern")
-            return {"type": "findInPage", "url": url, "pattern": pattern}
-        case _:
-            return {"type": "other"}
-
-
-def _plan_word(status: str) -> Any:
-    return "inProgress" if status == "in_progress" else status
-
-
-_WITH_STATUS = (
-    "httpConnectionFailed",
-    "responseStreamConnectionFailed",
-    "responseStreamDisconnected",
-    "responseTooManyFailedAttempts",
-)
-
-
-def _error_info(info: str | None, status: int | None) -> Any:
-    """`codexErrorInfo`: a word, or for connection failures an object with the HTTP status."""
-    if info in _WITH_STATUS:
-        return {info: {"httpStatusCode": status}}
-    return info

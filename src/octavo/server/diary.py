@@ -32,7 +32,7 @@ def diary(thread_id: str, diagnostics: Diagnostics) -> Follower | None:
                     "info", name, thread=thread_id, attempt=event.attempt, error=event.message
                 )
             case ev.Noticed():
-                diagnostics.write("info", name, thread=thread_id, message=event.message)
+                diagnostics.write("info", name, thread=thread_id, notice=event.message)
             case ev.ItemAdded() | ev.CallEnded():
                 diagnostics.write(
                     "debug",

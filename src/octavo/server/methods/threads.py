@@ -32,7 +32,8 @@ from octavo.protocol.fold import OutOfOrder, Thread
 from octavo.protocol.ids import new_id
 from octavo.protocol.inputs import Text
 from octavo.protocol.notifications import ThreadStarted as ThreadStartedNotification
-from octavo.protocol.project import Projection, user_inputs
+from octavo.protocol.project import Projection
+from octavo.protocol.show import user_inputs
 from octavo.server.connection import Connection, Handler, Request
 from octavo.server.diary import diary
 from octavo.server.followers import Followers

@@ -39,7 +39,8 @@ async def steer(request: Request) -> m.TurnSteerResult:
     if agent.turn_id is None:
         raise RpcError(INVALID_REQUEST, "no active turn to steer")
     _expect(agent, params.expected_turn_id, "expected active turn id `{0}` but found `{1}`")
-    agent.steer(_said(agent, params))
+    if not agent.steer(_said(agent, params)):
+        raise RpcError(INVALID_REQUEST, "no active turn to steer: it is ending")
     return m.TurnSteerResult(params.expected_turn_id)
 
 
