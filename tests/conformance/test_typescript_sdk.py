@@ -222,9 +222,9 @@ async def test_a_thread_is_resumed_by_its_id(place: Place) -> None:
 
 
 async def test_resuming_an_unknown_thread_throws_and_says_why(place: Place) -> None:
-    node = place.node("resume.mjs", [], id="00000000-dead-7000-8000-000000000000")
+    given = {"id": "00000000-dead-7000-8000-000000000000"}
     with pytest.raises(AssertionError, match="There is no thread"):
-        await node
+        await place.node("resume.mjs", [], **given)
 
 
 async def test_an_abort_ends_everything_and_the_thread_can_go_on(place: Place) -> None:
@@ -369,7 +369,6 @@ async def test_outside_of_git_it_refuses_unless_told_to_skip_the_check(place: Pl
     skipped = await place.node("once.mjs", [say("x")], thread={**thread, "skipGitRepoCheck": True})
 
     assert "not in a git repository" in refused["message"]
-    assert "exited with code 1" in refused["message"]
     assert skipped["finalResponse"] == "x"
 
 

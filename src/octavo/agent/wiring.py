@@ -27,7 +27,7 @@ from octavo.context.permissions import permissions_text
 from octavo.model import Model, Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
 from octavo.model.providers.responses import Responses
-from octavo.model.registry import resolve
+from octavo.model.registry import built_in, resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
@@ -81,6 +81,8 @@ def default_choices(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = ()) ->
     provider = settings.model_provider or "openai"
     model = settings.model or (catalog.DEFAULT_OPENAI_MODEL if provider == "openai" else None)
     if model is None:
+        if provider not in {**built_in({}), **settings.model_providers}:
+            resolve(provider, settings.model_providers, {})  # says which providers there are
         raise ConfigError(
             f"No model is set for the provider {provider!r}.",
             hint="Name one with -m, or set `model` in config.toml.",

@@ -69,17 +69,48 @@ def run(args: Namespace) -> int:
 
     from octavo.faces.exec.transcript import Transcript, wants_color
 
-    cwd = working_directory(args.cd)
-    options = _options(args, cwd)
-    if args.trust:
-        _trust(cwd)
-    elif not args.skip_git_repo_check:
-        _check_workspace(args, cwd)
-    if not args.json:
-        os.environ.setdefault("PYTHONUTF8", "1")
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    transcript = Transcript(color=wants_color(os.environ, args.color), terminal=terminal)
-    return anyio.run(_serve, args, options, transcript)
+    _open_standard_files()
+    try:
+        cwd = _utf8(working_directory(args.cd))
+        options = _options(args, cwd)
+        if args.trust:
+            _trust(cwd)
+        elif not args.skip_git_repo_check:
+            _check_workspace(args, cwd)
+        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        transcript = Transcript(color=wants_color(os.environ, args.color), terminal=terminal)
+        return anyio.run(_serve, args, options, transcript)
+    except OctavoError as error:
+        if args.json:
+            _print_failed(str(error))
+        raise
+
+
+def _open_standard_files() -> None:
+    """Give what was closed a file of its own, so that no other one gets its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _print_failed(message: str) -> None:
+    """A program that reads events is told in their words, too, that there was no turn."""
+    import msgspec
+
+    event = {"type": "turn.failed", "error": {"message": message}}
+    print(msgspec.json.encode(event).decode(), flush=True)
+
+
+def _utf8(directory: Path) -> Path:
+    try:
+        str(directory).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"The name of the directory {str(directory)!r} is not UTF-8.", hint="Rename it."
+        ) from None
+    return directory
 
 
 async def _serve(args: Namespace, options: Options, transcript: Transcript) -> int:

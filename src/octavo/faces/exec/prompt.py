@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
+import anyio.lowlevel
 import msgspec
 
 from octavo.faces.exec.options import Options
@@ -39,6 +39,7 @@ async def inputs(options: Options) -> tuple[UserInput, ...]:
         more = await _stdin()
         if more.strip():
             text = f"{text}\n\n<stdin>\n{more.rstrip(chr(10))}\n</stdin>"
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     pictures = [LocalImage(str(image)) for image in options.images]
     return (*pictures, Text(text))
 
@@ -72,23 +73,34 @@ def output_schema(file: Path | None) -> dict[str, Any] | None:
 
 async def _stdin() -> str:
     """Everything on standard input; says that it waits when that takes long."""
+    data = bytearray()
     async with anyio.create_task_group() as group:
         group.start_soon(_say_waiting)
-        data = await anyio.to_thread.run_sync(_read_stdin, abandon_on_cancel=True)
+        while chunk := await _read_some():
+            data += chunk
+            if len(data) > STDIN_LIMIT_BYTES:
+                break
         group.cancel_scope.cancel()
+    if len(data) > STDIN_LIMIT_BYTES:
+        raise UsageError(
+            f"Standard input is longer than {STDIN_LIMIT_BYTES >> 20} MB.",
+            hint="Put it into a file and name the file in the prompt.",
+        )
     return data.decode("utf-8", "replace")
 
 
-def _read_stdin() -> bytes:
-    data = bytearray()
-    while chunk := os.read(0, 1 << 16):
-        data += chunk
-        if len(data) > STDIN_LIMIT_BYTES:
-            raise UsageError(
-                f"Standard input is longer than {STDIN_LIMIT_BYTES >> 20} MB.",
-                hint="Put it into a file and name the file in the prompt.",
-            )
-    return bytes(data)
+async def _read_some() -> bytes:
+    """What standard input has next, at its end nothing. No thread: it could not be cancelled."""
+    try:
+        await anyio.wait_readable(0)
+    except OSError:  # a file or /dev/null, which never makes anybody wait
+        await anyio.lowlevel.checkpoint()
+    try:
+        return os.read(0, 1 << 16)
+    except OSError as error:
+        raise UsageError(
+            f"Standard input cannot be read: {error.strerror}.", hint=_NO_PROMPT
+        ) from None
 
 
 async def _say_waiting() -> None:

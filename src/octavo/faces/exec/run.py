@@ -7,6 +7,7 @@ how the turn ended and nothing is left running.
 from __future__ import annotations
 
 import os
+import select
 import signal
 from contextlib import aclosing
 from typing import Any
@@ -23,11 +24,11 @@ from octavo.faces.exec.transcript import Transcript
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
-from octavo.protocol.errors import OctavoError, StoreError
+from octavo.protocol.errors import OctavoError, StoreError, UsageError
 from octavo.protocol.inputs import UserInput
 from octavo.rpc import NO_METHOD, Link, LinkClosed, RpcError
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, PIPE_CLOSED = 0, 1, 2, 141
 USAGE_CODES = ("usage", "config")
 SPIN_EVERY_S = 0.1
 
@@ -52,63 +53,70 @@ class Run:
         self._options = options
         self._transcript = transcript
         self._json = JsonEvents() if options.json else None
+        self._client: Client | None = None
         self._thread_id = ""
         self._turn_id: str | None = None
         self._signal: int | None = None
+        self._work = anyio.CancelScope()
         self._message: str | None = None
         self._status = "failed"
         self._nobody_reads = False
+        self._told_end = False
         self.failure: OctavoError | None = None
 
     async def over(self, link: Link) -> int:
         """Run over a connection to a server; return the exit code."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._heed_signals)
+            if self._json is None:
+                group.start_soon(self._spin)
+            with self._work:
+                await self._run(link)
+            link.close()
+            group.cancel_scope.cancel()
+        self._transcript.stop()
+        if self._work.cancelled_caught:
+            self._fail(OctavoError("Interrupted before the turn began."))
+        return self._exit_code()
+
+    async def _run(self, link: Link) -> None:
         try:
+            _check_output_file(self._options)
             schema = output_schema(self._options.output_schema)
             asked = await inputs(self._options)
         except OctavoError as failure:
             self._fail(failure)
-            return USAGE
+            return
         async with connect(link, name="octavo_exec", version=__version__, answer=_refuse) as client:
-            await self._serve(client, asked, schema)
-        return self._exit_code()
-
-    async def _serve(
-        self, client: Client, asked: tuple[UserInput, ...], schema: dict[str, Any] | None
-    ) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._heed_signals, client)
-            if self._json is None:
-                group.start_soon(self._spin)
+            self._client = client
             try:
                 await self._turn(client, asked, schema)
             except RpcError as error:
                 self._fail(Refused(error))
             except OctavoError as failure:
                 self._fail(failure)
-            group.cancel_scope.cancel()
-        self._transcript.stop()
+            except LinkClosed:
+                self._fail(StoreError("The server went away.", hint="Resume the thread."))
 
     async def _turn(
         self, client: Client, asked: tuple[UserInput, ...], schema: dict[str, Any] | None
     ) -> None:
         thread = await self._open(client)
         self._thread_id = thread.thread.id
-        self._print(None if self._json is None else self._json.thread_started(self._thread_id))
-        if self._json is None:
-            self._transcript.began(thread)
         turn = await client.start_turn(
             m.TurnStartParams(self._thread_id, asked, output_schema=schema)
         )
         self._turn_id = turn.id
-        if self._signal is not None:
-            await self._interrupt(client)
+        self._print(None if self._json is None else self._json.thread_started(self._thread_id))
+        if self._json is None:
+            self._transcript.began(thread)
         async with aclosing(client.notifications()) as notifications:
             async for notification in notifications:
                 if isinstance(notification, note.TurnCompleted):
                     await self._finish(client, notification)
                     return
                 self._show(notification)
-        raise StoreError("The server went away in mid-turn.", hint="Resume the thread.")
+        raise LinkClosed
 
     async def _open(self, client: Client) -> m.ThreadResult:
         options = self._options
@@ -117,8 +125,7 @@ class Run:
             cwd = None if options.resume_all else str(options.cwd)
             page = await client.call(m.THREAD_LIST, m.ThreadListParams(limit=1, cwd=cwd))
             if not page.data:
-                where = "" if cwd is None else f" that began in {cwd}"
-                raise StoreError(f"There is no thread{where}.", hint="Begin one, or add --all.")
+                raise _nothing_to_resume(cwd)
             thread_id = page.data[0].id
         if thread_id is not None:
             return await client.resume_thread(
@@ -134,8 +141,9 @@ class Run:
         for notification in client.waiting():
             self._show(notification)
         self._status = completed.turn.status
-        self._turn_id = None
-        self._write_message()
+        self._told_end = True
+        if self._status == "completed":
+            self._write_message()
         self._show(completed)
 
     def _show(self, notification: note.Notification) -> None:
@@ -153,26 +161,35 @@ class Run:
     def _write_message(self) -> None:
         """The last message to stdout, for people, and to the file of -o, verbatim."""
         if self._message is None:
+            self._transcript.no_answer()
             return
         data = self._message.encode("utf-8", "replace")
-        if self._json is None and self._status == "completed":
-            self._transcript.stop()
+        if self._json is None:
+            self._transcript.before_answer()
             self._write(data if data.endswith(b"\n") else data + b"\n")
         file = self._options.output_file
-        if file is not None and self._status == "completed":
+        if file is not None:
             try:
                 file.write_bytes(data)
             except OSError as error:
-                failure = StoreError(f"The last message was not written to {file}: {error}.")
-                self.failure = failure
+                self.failure = StoreError(
+                    f"The last message was not written to {file}: {error.strerror}.",
+                    hint="Resume the thread and ask for it again, with another file.",
+                )
 
     def _fail(self, failure: OctavoError) -> None:
         self.failure = failure
-        self._print(None if self._json is None else self._json.failed(str(failure)))
+        if not self._told_end:
+            self._told_end = True
+            self._print(None if self._json is None else self._json.failed(str(failure)))
 
     def _exit_code(self) -> int:
+        if self._nobody_reads:
+            return PIPE_CLOSED
         if self._signal is not None and self._status != "completed":
             return 128 + self._signal
+        if isinstance(self.failure, UsageError):
+            return USAGE
         if isinstance(self.failure, Refused) and self.failure.is_usage:
             return USAGE
         if self.failure is not None:
@@ -184,31 +201,35 @@ class Run:
             self._write(msgspec.json.encode(event) + b"\n")
 
     def _write(self, data: bytes) -> None:
-        """Write to stdout, whole. A reader that went away ends the run like SIGPIPE would."""
+        """Write to stdout, whole. A reader that went away ends the run like a signal would."""
         view = memoryview(data)
         while view and not self._nobody_reads:
             try:
                 view = view[os.write(1, view) :]
-            except BrokenPipeError:
+            except BlockingIOError:  # the reader shares it, and wants never to wait
+                select.select((), (1,), ())
+            except OSError:  # closed by its reader, or by whoever started us
                 self._nobody_reads = True
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    async def _heed_signals(self, client: Client) -> None:
-        """The first signal interrupts the turn; a second one does not wait for it."""
+    async def _heed_signals(self) -> None:
+        """The first signal ends the turn, or what comes before it; a second one does not wait."""
         wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with anyio.open_signal_receiver(*wanted) as signals:
             async for received in signals:
                 if self._signal is not None:
+                    self._transcript.stop()
+                    self._fail(OctavoError("Interrupted, without waiting for the turn to end."))
                     os._exit(128 + received)
                 self._signal = int(received)
-                if self._turn_id is not None:
-                    await self._interrupt(client)
+                if self._client is None or self._turn_id is None:
+                    self._work.cancel()
+                else:
+                    await self._interrupt(self._client, self._turn_id)
 
-    async def _interrupt(self, client: Client) -> None:
-        if self._turn_id is None:
-            return
+    async def _interrupt(self, client: Client, turn_id: str) -> None:
         try:
-            await client.interrupt(self._thread_id, self._turn_id)
+            await client.interrupt(self._thread_id, turn_id)
         except (RpcError, LinkClosed):  # it ended by itself meanwhile
             return
 
@@ -216,6 +237,32 @@ class Run:
         while True:
             await anyio.sleep(SPIN_EVERY_S)
             self._transcript.spin()
+
+
+def _nothing_to_resume(cwd: str | None) -> StoreError:
+    if cwd is None:
+        return StoreError("There is no thread yet.", hint="Begin one: octavo exec PROMPT.")
+    return StoreError(
+        f"No thread has begun in {cwd}.",
+        hint="Add --all for the newest of any directory, or begin one here.",
+    )
+
+
+def _check_output_file(options: Options) -> None:
+    """Empty the file of -o before anything is asked: what is in it afterwards is of this run.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    if options.output_file is None:
+        return
+    try:
+        options.output_file.write_bytes(b"")
+    except OSError as error:
+        raise UsageError(
+            f"-o {options.output_file} cannot be written: {error.strerror}.",
+            hint="Name a file in a directory that exists and is yours.",
+        ) from None
 
 
 async def _refuse(method: str, params: bytes) -> Any:

@@ -109,6 +109,17 @@ class Transcript:
             self._write("\r\x1b[K")
             self._spinning = False
 
+    def before_answer(self) -> None:
+        """Make room for the final message, which somebody else writes to stdout."""
+        self.stop()
+        self._held = None
+        if self._terminal:
+            self._write("\n")
+
+    def no_answer(self) -> None:
+        """Say that there is no final message."""
+        self._say("! The model ended the turn without a message.", "yellow")
+
     def _started(self, item: it.ThreadItem) -> None:
         match item:
             case it.CommandExecution():
@@ -152,7 +163,7 @@ class Transcript:
     def _let_go(self) -> None:
         """Show the message that was held back: something follows it, so it is not the final one."""
         if self._held is not None:
-            self._say(self._held)
+            self._say(f"\n{self._held}")
             self._held = None
 
     def _work(self, what: str) -> None:
