@@ -105,3 +105,12 @@ def test_no_option_is_without_an_explanation(name: str) -> None:
     load_command(name).add_arguments(parser)
     for action in parser._actions:
         assert action.help, (name, action.dest)
+
+
+def test_the_program_ends_at_once_with_everything_said() -> None:
+    code = (
+        "import atexit, sys; atexit.register(print, 'late'); sys.argv[1:] = ['--version']\n"
+        "from octavo.cli import program; program()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")
