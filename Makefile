@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock node clean
+.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -61,6 +61,9 @@ sbom: $(VENV)/.core  ## Write a CycloneDX bill of materials to dist/sbom.cdx.jso
 lock:  ## Choose the newest allowed versions again and write requirements/*.lock
 	@$(MAKE) $(VENV)/.lock
 	@$(PY) tools/lock.py
+
+models: $(VENV)/.core  ## Write the model catalog that octavo reads from models.toml
+	@$(PY) tools/models.py
 
 node:  ## Fetch the official TypeScript SDK into .node (skipped without npm)
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .node/.done; \

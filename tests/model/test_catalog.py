@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+
 import pytest
 
-from octavo.model.catalog import DEFAULT_OPENAI_MODEL, FALLBACK, MODELS, find
+from octavo.model.catalog import COMPILED, FALLBACK, catalog, default_openai_model, find
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,7 @@ from octavo.model.catalog import DEFAULT_OPENAI_MODEL, FALLBACK, MODELS, find
     ],
 )
 def test_a_model_is_found_by_the_names_its_servers_give_it(name: str, entry: str) -> None:
-    assert find(name) is MODELS[entry]
+    assert find(name) is catalog().models[entry]
 
 
 @pytest.mark.parametrize("name", ["gpt-7", "gpt-5.55", "gpt-5.5-codex-new", "", "mystery:1b"])
@@ -38,9 +40,14 @@ def test_a_model_that_is_not_listed_is_assumed_to_be_able(name: str) -> None:
 
 
 def test_entries_are_consistent() -> None:
-    assert DEFAULT_OPENAI_MODEL in MODELS
-    for name, info in MODELS.items():
+    assert default_openai_model() in catalog().models
+    for name, info in catalog().models.items():
         assert name == name.lower()
         assert info.known
         assert info.default_effort is None or info.default_effort in info.efforts
         assert info.max_context_window is None or info.max_context_window > info.context_window
+
+
+def test_what_octavo_reads_is_what_the_source_says() -> None:
+    """Mend with `make models`."""
+    assert COMPILED.read_bytes() == runpy.run_path("tools/models.py")["compiled"]()

@@ -79,7 +79,7 @@ def default_choices(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = ()) ->
     """
     settings = loaded.settings
     provider = settings.model_provider or "openai"
-    model = settings.model or (catalog.DEFAULT_OPENAI_MODEL if provider == "openai" else None)
+    model = settings.model or (catalog.default_openai_model() if provider == "openai" else None)
     if model is None:
         if provider not in {**built_in({}), **settings.model_providers}:
             resolve(provider, settings.model_providers, {})  # says which providers there are
