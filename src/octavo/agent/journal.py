@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import anyio.to_thread
+
 from octavo.protocol.errors import StoreError
 from octavo.protocol.events import Delta, Event, ItemBegan, Progress, TurnStarted
 from octavo.protocol.fold import Thread
@@ -63,15 +65,15 @@ class Journal:
             for follower in self._followers:
                 follower(event)
 
-    def sync(self) -> None:
-        """Wait until what was stored is on the disk; to be called off the event loop.
+    async def sync(self) -> None:
+        """Wait until what happened so far is on the disk.
 
         Raises:
             StoreError: the disk did not take it.
         """
-        self._write()
+        self._write()  # here, where `emit` is: what is written by two is written twice
         if self._log is not None:
-            self._log.sync()
+            await anyio.to_thread.run_sync(self._log.sync)
 
     def emit_last(self, event: Event) -> StoreError | None:
         """Let `event` happen, and return rather than raise why it could not be stored."""

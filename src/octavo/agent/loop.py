@@ -40,6 +40,8 @@ class Loop:
         self._journal = journal
         self._inbox = inbox
         self._clear = clear
+        self.ending = False
+        """What is said from now on is not heard any more."""
 
     async def run(self) -> None:
         """Answer what is in the inbox. The last event is `TurnEnded`, however this ends."""
@@ -56,6 +58,7 @@ class Loop:
             end = self._end("interrupted")
             raise
         finally:
+            self.ending = True
             with anyio.CancelScope(shield=True):
                 if end.outcome != "completed":
                     await self._clear()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from octavo.agent.approval import Approvals
@@ -32,6 +31,16 @@ from octavo.protocol.questions import Answer
 from octavo.tools.sessions import CommandSessions
 
 
+class _Next:
+    """A turn that is about to run."""
+
+    def __init__(self, started: TurnStarted, said: Said, schema: bytes | None) -> None:
+        self.started = started
+        self.said = [said]
+        self.schema = schema
+        self.cancelled = False
+
+
 class Agent:
     """A loaded thread. `run` must be running for turns to happen.
 
@@ -50,48 +59,56 @@ class Agent:
         self.approvals = Approvals(journal, self.cancel_turn)
         self._inbox = Inbox()
         self._transcript = Transcript(journal.thread)
-        self._next: TurnStarted | None = None
+        self._next: _Next | None = None
+        self._current: TurnStarted | None = None
+        self._loop: Loop | None = None
         self._scope: anyio.CancelScope | None = None
         self._wake = anyio.Event()
         self._closing = False
-        self._cancelled_early = False
         self._warned: set[str] = set()
         self._idle = anyio.Event()
-        self._schema: bytes | None = None
         self._sessions: CommandSessions | None = None
 
     @property
     def turn_id(self) -> str | None:
         """The running turn's id, or the one's that is about to run."""
         if self._next is not None:
-            return self._next.turn_id
-        turn = self.journal.thread.turn
-        return None if turn is None else turn.started.turn_id
+            return self._next.started.turn_id
+        return None if self._current is None else self._current.turn_id
 
     def start_turn(
         self, said: Said, choices: TurnChoices, *, output_schema: bytes | None = None
     ) -> str:
-        """Begin a turn, or steer the one that runs; return its id."""
-        self._inbox.put(said)
-        running = self.turn_id
-        if running is not None:
-            return running
-        self.choices = choices
-        self._schema = output_schema
-        self._next = choices.turn_started(new_id(), now_ms())
-        self._wake.set()
-        return self._next.turn_id
+        """Begin a turn, or steer the one that runs; return its id.
 
-    def steer(self, said: Said) -> None:
-        """Say something into the running turn."""
+        A turn that is ending hears nothing any more; the new one begins after it.
+        """
+        turn_id = self.turn_id
+        if turn_id is not None and self.steer(said):
+            return turn_id
+        self.choices = choices
+        self._next = _Next(choices.turn_started(new_id(), now_ms()), said, output_schema)
+        self._wake.set()
+        return self._next.started.turn_id
+
+    def steer(self, said: Said) -> bool:
+        """Say something into the running turn; False if there is none that would hear it."""
+        if self._next is not None:
+            self._next.said.append(said)
+            return True
+        if self._scope is None or self._scope.cancel_called:
+            return False
+        if self._loop is not None and self._loop.ending:
+            return False
         self._inbox.put(said)
+        return True
 
     def cancel_turn(self) -> None:
         """End the running turn as interrupted; a turn about to run ends as soon as it began."""
+        if self._next is not None:
+            self._next.cancelled = True
         if self._scope is not None:
             self._scope.cancel()
-        elif self._next is not None:
-            self._cancelled_early = True
 
     def answer(self, question_id: str, answer: Answer) -> bool:
         """Answer an open question; False when it is not open any more."""
@@ -130,28 +147,29 @@ class Agent:
 
     async def _turn(
         self,
-        started: TurnStarted,
+        turn: _Next,
         sessions: CommandSessions,
         cages: AsyncExitStack,
         equipment: Equipment | None,
     ) -> Equipment | None:
+        self._next, self._current = None, turn.started
+        for said in turn.said:
+            self._inbox.put(said)
         with anyio.CancelScope() as self._scope:
-            if self._cancelled_early:
+            if turn.cancelled:
                 self._scope.cancel()
             try:
                 with anyio.CancelScope(shield=True):
                     equipment = ready = await self._equip(cages, equipment)
-                await self._loop(started, sessions, ready)
+                await self._run_loop(turn, sessions, ready)
             except OctavoError as failure:
-                self._refuse(started, failure)
+                self._refuse(turn.started, failure)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
                 self.wiring.on_bug("".join(traceback.format_exception(bug)))
-                self._refuse(started, OctavoError("octavo made a mistake; this is a bug."))
-        self._scope = None
-        self._next = None
-        self._cancelled_early = False
+                self._refuse(turn.started, OctavoError("octavo made a mistake; this is a bug."))
+        self._scope = self._loop = self._current = None
         try:
-            await anyio.to_thread.run_sync(self.journal.sync)
+            await self.journal.sync()
         except StoreError as failure:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
@@ -165,17 +183,15 @@ class Agent:
     def _refuse(self, started: TurnStarted, failure: OctavoError) -> None:
         """A turn that could not begin, or whose end could not be told, begins and ends."""
         if self.journal.thread.turn is None:
-            if self._next is None:  # it ended; only what came after went wrong
-                return
+            if self._loop is not None and self._loop.ending:
+                return  # it ended; only what came after went wrong
             self._inbox.take()
             self.journal.emit_last(started)
         info = getattr(failure, "info", "other")
         end = TurnEnded(started.turn_id, now_ms(), "failed", str(failure), info)
         self.journal.emit_last(end)
 
-    async def _loop(
-        self, started: TurnStarted, sessions: CommandSessions, equipment: Equipment
-    ) -> None:
+    async def _run_loop(self, turn: _Next, sessions: CommandSessions, equipment: Equipment) -> None:
         choices, journal = self.choices, self.journal
         turn_calls: list[str] = []
         room = Room(
@@ -206,13 +222,12 @@ class Agent:
             model=equipment.model,
             toolbox=equipment.toolbox,
             hands=hands,
-            prompt=self._prompter(equipment),
+            prompt=self._prompter(equipment, turn.schema),
             news=self._reporter(equipment),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
         )
-        loop = Loop(started, setup, journal, self._inbox, clear)
-        self._next = None
+        loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear)
         await loop.run()
 
     def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:
@@ -240,8 +255,8 @@ class Agent:
 
         return news
 
-    def _prompter(self, equipment: Equipment) -> Callable[[], Prompt]:
-        base = msgspec.structs.replace(equipment.prompt, output_schema=self._schema)
+    def _prompter(self, equipment: Equipment, schema: bytes | None) -> Callable[[], Prompt]:
+        base = msgspec.structs.replace(equipment.prompt, output_schema=schema)
 
         def prompt() -> Prompt:
             return msgspec.structs.replace(base, input=self._transcript.items())

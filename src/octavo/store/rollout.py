@@ -18,7 +18,7 @@ import msgspec
 
 from octavo.protocol.errors import StoreError
 from octavo.protocol.events import Delta, Event, ItemBegan, Progress
-from octavo.store.lock import Lock
+from octavo.store.lock import Lock, is_at
 
 _FOR_EYES_ONLY = frozenset({ItemBegan, Delta, Progress})
 
@@ -146,13 +146,15 @@ class Rollout:
         )
 
     def _write(self, line: bytes) -> None:
-        before_bytes = os.fstat(self._fd).st_size
+        before = os.fstat(self._fd)
+        if not before.st_nlink and not is_at(self.path, self._fd):
+            raise OSError(errno.ENOENT, "it was deleted while octavo wrote to it")
         try:
             done_bytes = os.write(self._fd, line)
             while done_bytes < len(line):  # a full disk takes a part, then says why
                 done_bytes += os.write(self._fd, line[done_bytes:])
         except BaseException:  # also a KeyboardInterrupt between the two
-            self._take_back(before_bytes)
+            self._take_back(before.st_size)
             raise
         self._is_torn = False
 
@@ -178,6 +180,7 @@ def make_private(folder: Path) -> None:
 _LIST_HINT = "`octavo exec resume --last` continues the newest thread of this folder."
 
 _ADVICE = {
+    errno.ENOENT: "Begin a new thread; what this one did in the workspace is still there.",
     errno.ENOSPC: "Free some space, then continue the thread.",
     errno.EDQUOT: "Free some of your quota, then continue the thread.",
     errno.EFBIG: "Raise the limit on file sizes (ulimit -f), then continue the thread.",
