@@ -93,6 +93,8 @@ def _open_standard_files() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _print_failed(message: str) -> None:
@@ -123,13 +125,27 @@ async def _serve(args: Namespace, options: Options, transcript: Transcript) -> i
     launch = await _launch(args)
     run = Run(options, transcript)
     status = 1
-    async with serving(launch) as server, anyio.create_task_group() as group:
-        ours, theirs = memory_pair()
-        group.start_soon(server.connect, theirs)
-        status = await run.over(ours)
+    try:
+        async with serving(launch) as server, anyio.create_task_group() as group:
+            ours, theirs = memory_pair()
+            group.start_soon(server.connect, theirs)
+            status = await run.over(ours)
+    except Exception as bug:  # whatever it is, the run ends with a sentence
+        if args.log_level in ("debug", "trace"):
+            raise
+        run.fail(_mistake(bug))
     if run.failure is not None:
         print(f"octavo: error: {run.failure}", file=sys.stderr)
     return status
+
+
+def _mistake(bug: BaseException) -> OctavoError:
+    while isinstance(bug, BaseExceptionGroup):
+        bug = bug.exceptions[0]
+    return OctavoError(
+        f"octavo made a mistake ({type(bug).__name__}: {bug}); this is a bug.",
+        hint="Run it again with --log-level debug to see where, and please report it.",
+    )
 
 
 async def _launch(args: Namespace) -> Launch:

@@ -6,9 +6,11 @@ how the turn ended and nothing is left running.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
+import stat
 from contextlib import aclosing
 from typing import Any
 
@@ -68,6 +70,7 @@ class Run:
         """Run over a connection to a server; return the exit code."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._heed_signals)
+            group.start_soon(self._heed_reader)
             if self._json is None:
                 group.start_soon(self._spin)
             with self._work:
@@ -76,7 +79,7 @@ class Run:
             group.cancel_scope.cancel()
         self._transcript.stop()
         if self._work.cancelled_caught:
-            self._fail(OctavoError("Interrupted before the turn began."))
+            self.fail(OctavoError("Interrupted before the turn began."))
         return self._exit_code()
 
     async def _run(self, link: Link) -> None:
@@ -85,18 +88,18 @@ class Run:
             schema = output_schema(self._options.output_schema)
             asked = await inputs(self._options)
         except OctavoError as failure:
-            self._fail(failure)
+            self.fail(failure)
             return
         async with connect(link, name="octavo_exec", version=__version__, answer=_refuse) as client:
             self._client = client
             try:
                 await self._turn(client, asked, schema)
             except RpcError as error:
-                self._fail(Refused(error))
+                self.fail(Refused(error))
             except OctavoError as failure:
-                self._fail(failure)
+                self.fail(failure)
             except LinkClosed:
-                self._fail(StoreError("The server went away.", hint="Resume the thread."))
+                self.fail(StoreError("The server went away.", hint="Resume the thread."))
 
     async def _turn(
         self, client: Client, asked: tuple[UserInput, ...], schema: dict[str, Any] | None
@@ -177,7 +180,8 @@ class Run:
                     hint="Resume the thread and ask for it again, with another file.",
                 )
 
-    def _fail(self, failure: OctavoError) -> None:
+    def fail(self, failure: OctavoError) -> None:
+        """End because of `failure`; told once, unless the turn's own end was."""
         self.failure = failure
         if not self._told_end:
             self._told_end = True
@@ -208,9 +212,21 @@ class Run:
                 view = view[os.write(1, view) :]
             except BlockingIOError:  # the reader shares it, and wants never to wait
                 select.select((), (1,), ())
-            except OSError:  # closed by its reader, or by whoever started us
-                self._nobody_reads = True
-                os.kill(os.getpid(), signal.SIGTERM)
+            except OSError:  # closed by its reader, or the disk behind it is full
+                self._end_unread()
+
+    def _end_unread(self) -> None:
+        if not self._nobody_reads:
+            self._nobody_reads = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _heed_reader(self) -> None:
+        """Notice that the reader of a pipe is gone even while there is nothing to write."""
+        only_writes = fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+        if not (only_writes and stat.S_ISFIFO(os.fstat(1).st_mode)):
+            return
+        await anyio.wait_readable(1)  # of the writing end, that is
+        self._end_unread()
 
     async def _heed_signals(self) -> None:
         """The first signal ends the turn, or what comes before it; a second one does not wait."""
@@ -219,7 +235,7 @@ class Run:
             async for received in signals:
                 if self._signal is not None:
                     self._transcript.stop()
-                    self._fail(OctavoError("Interrupted, without waiting for the turn to end."))
+                    self.fail(OctavoError("Interrupted, without waiting for the turn to end."))
                     os._exit(128 + received)
                 self._signal = int(received)
                 if self._client is None or self._turn_id is None:
