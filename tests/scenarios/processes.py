@@ -165,11 +165,16 @@ class Run:
 
 
 async def begin(
-    place: Place, base_url: str, *words: str, env: dict[str, str] | None = None, **options: Any
+    place: Place,
+    base_url: str,
+    *words: str,
+    model: str | None = "scripted",
+    env: dict[str, str] | None = None,
+    **options: Any,
 ) -> Run:
     """Start `octavo exec --json` with `words` on the model at `base_url`."""
     process = await asyncio.create_subprocess_exec(
-        *argv(base_url, *words),
+        *argv(base_url, *words, model=model),
         cwd=options.pop("cwd", place.work),
         env=place.env() if env is None else env,
         stdin=asyncio.subprocess.DEVNULL,
@@ -242,7 +247,7 @@ def log_of(place: Place) -> Reading:
 
 
 def _stopped_tree(root: int) -> dict[int, str]:
-    """Stop `root`, so that it starts nothing more, and return it and all below with their births."""
+    """Stop `root`, so that it starts nothing more; return it and all below with their births."""
     with suppress(ProcessLookupError):
         os.kill(root, signal.SIGSTOP)
     parents: dict[int, list[int]] = {}

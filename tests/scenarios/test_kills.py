@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 
 import msgspec
 import pytest
-from tests.sampling import sample
-from tests.scenarios import processes
-from tests.scenarios.processes import Place, Run
 
 from octavo.protocol.events import CallEnded, CallStarted, Event, ItemAdded, TurnEnded, TurnStarted
 from octavo.store.reading import read
 from octavo.trial import scripted
 from octavo.trial.scripted import Received, Step, answer, call, cut, say, think
+from tests.sampling import sample
+from tests.scenarios import processes
+from tests.scenarios.processes import Place, Run
 
 pytestmark = pytest.mark.anyio
 
@@ -182,7 +183,7 @@ class _Killed:
         bodies = self._requests()
         for body in bodies:
             processes.check_history(body)
-        for earlier, later in zip(bodies, bodies[1:], strict=False):
+        for earlier, later in itertools.pairwise(bodies):
             assert later.startswith(processes.stem(earlier))
         if bodies:
             assert history.startswith(processes.input_of(bodies[-1]))

@@ -131,6 +131,15 @@ class Thread:
         """The running turn, if any."""
         return self._turn
 
+    @property
+    def in_step(self) -> bool:
+        """Whether the model's response is still being written."""
+        return self._step_open
+
+    def waiting(self) -> list[tuple[str, bool, bool]]:
+        """The open calls without an output: id, whether freeform, whether begun."""
+        return [(c.call_id, c.freeform, c.began) for c in self._calls.values() if c.raw is None]
+
     def is_open(self, call_id: str) -> bool:
         """Whether this call of the running step still waits for its output."""
         call = self._calls.get(call_id)

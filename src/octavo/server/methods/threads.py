@@ -13,6 +13,7 @@ import msgspec
 from octavo import __version__
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
+from octavo.agent.reopen import reopen
 from octavo.agent.thread import Agent
 from octavo.agent.wiring import TurnChoices, Wiring, default_choices
 from octavo.config.load import Loaded, load
@@ -28,7 +29,7 @@ from octavo.protocol.events import (
     ThreadStarted,
     TurnEnded,
 )
-from octavo.protocol.fold import OutOfOrder, Thread
+from octavo.protocol.fold import Thread
 from octavo.protocol.ids import new_id
 from octavo.protocol.inputs import Text
 from octavo.protocol.notifications import ThreadStarted as ThreadStartedNotification
@@ -41,7 +42,7 @@ from octavo.server.policies import wire_policy
 from octavo.store.diagnostics import Diagnostics
 from octavo.store.find import Thread as ListedThread
 from octavo.store.find import find, recent
-from octavo.store.reading import Reading, read
+from octavo.store.reading import read
 from octavo.store.rollout import Rollout
 from octavo.tools.redact import redactor, secret_values
 from octavo.workspace.git import read_head
@@ -93,7 +94,7 @@ async def resume(request: Request) -> m.ThreadResult:
     log = Rollout.open(path)
     try:
         reading = await anyio.to_thread.run_sync(read, path)
-        thread, warnings = _folded(reading)
+        thread, warnings = reopen(reading)
         if thread.started is None:
             raise StoreError(f"{path} is empty.", hint="Begin a new thread.")
         cwd = _directory(params.cwd or _last_cwd(thread))
@@ -214,20 +215,6 @@ def _load(
     return agent
 
 
-def _folded(reading: Reading) -> tuple[Thread, list[str]]:
-    """Fold what the log says; what cannot be is passed over, with a warning."""
-    thread = Thread()
-    warnings = list(reading.warnings)
-    if reading.torn is not None:
-        warnings.append("The last event was being written when octavo was stopped; it is lost.")
-    for event in reading.events:
-        try:
-            thread.apply(event)
-        except OutOfOrder as failure:
-            warnings.append(f"The log has an event out of order, passed over: {failure}.")
-    return thread, warnings
-
-
 def _endings(thread: Thread) -> Iterator[Event]:
     """What has to be said of things that were running when the last process died."""
     if thread.turn is not None:
@@ -246,14 +233,18 @@ def _resumed_choices(
     loaded: Loaded, cwd: Path, thread: Thread, add_dirs: Sequence[Path]
 ) -> TurnChoices:
     """A thread goes on with its model unless another one is asked for."""
-    explicit = loaded.sources.get("model")
     last = thread.turns[-1].started if thread.turns else None
-    if last is None or (explicit is not None and explicit.layer in ("flag", "override")):
+    if last is None or _asked_for(loaded, "model"):
         return default_choices(loaded, cwd, add_dirs)
-    settings = msgspec.structs.replace(
-        loaded.settings, model=last.model, model_provider=last.provider
-    )
+    settings = msgspec.structs.replace(loaded.settings, model=last.model)
+    if not _asked_for(loaded, "model_provider"):
+        settings = msgspec.structs.replace(settings, model_provider=last.provider)
     return default_choices(msgspec.structs.replace(loaded, settings=settings), cwd, add_dirs)
+
+
+def _asked_for(loaded: Loaded, setting: str) -> bool:
+    source = loaded.sources.get(setting)
+    return source is not None and source.layer in ("flag", "override")
 
 
 def _result(agent: Agent) -> m.ThreadResult:
