@@ -24,20 +24,20 @@ HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n")
 LINES = st.lists(WORDS | PLAIN, min_size=1, max_size=15)
 
 
+EDITS = st.lists(
+    st.tuples(st.integers(0, 15), st.integers(0, 4), st.lists(WORDS | PLAIN, max_size=3)),
+    min_size=1,
+    max_size=6,
+)
+
+
 @st.composite
 def two_files(draw: st.DrawFn) -> tuple[list[str], list[str]]:
     """A file whose lines are all different in every reading, and the same file edited."""
     old = [f"{number}:{line}." for number, line in enumerate(draw(LINES))]
-    new: list[str] = []
-    for line in old:
-        action = draw(st.sampled_from(["keep", "keep", "keep", "drop", "change", "insert"]))
-        if action == "insert":
-            new += draw(st.lists(WORDS | PLAIN, min_size=1, max_size=3))
-        if action == "change":
-            new.append(draw(WORDS | PLAIN))
-        elif action != "drop":
-            new.append(line)
-    new += draw(st.lists(PLAIN, max_size=2))
+    new = list(old)
+    for start, size, lines in draw(EDITS):
+        new[start : start + size] = lines
     return old, new if new != old else [*new, "more"]
 
 
