@@ -88,6 +88,22 @@ async def test_two_commands_at_once_are_shown_one_after_the_other(place: Place) 
     assert f"$ {first}\n  a1\n  a2\n  ok\n$ echo b; touch go\n  b\n  ok\n" in shown
 
 
+async def test_a_command_in_the_background_is_named_again_when_it_ends(place: Place) -> None:
+    waits = "echo a; while [ ! -e go ]; do sleep 0.01; done; exit 7"
+    patch = "*** Begin Patch\n*** Add File: go\n+x\n*** End Patch\n"
+    script = [
+        call("exec_command", cmd=waits, yield_time_ms=250),
+        call("apply_patch", input=patch),
+        call("exec_command", cmd="sleep 0.2; echo c"),
+        say("x"),
+    ]
+    done = await place.exec(script, "hi")
+
+    shown = re.sub(r" in [\d.]+ s", "", done.err)
+    assert f"$ {waits}\n  a\nadded go\n" in shown
+    assert f"$ {waits}  (from before)\n  exit code 7\n" in shown
+
+
 async def test_both_ends_of_a_long_output_are_shown(place: Place) -> None:
     done = await place.exec([call("exec_command", cmd="seq 1 1000"), say("x")], "hi")
 

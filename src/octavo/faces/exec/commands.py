@@ -73,10 +73,15 @@ class Commands:
         """A response of the model is complete; a command that runs on is in the background."""
         self._step += 1
 
+    def aside(self) -> None:
+        """Something else is about to be shown: a command in the background steps back for it."""
+        if self._live is not None and self._open[self._live].step < self._step:
+            self._live = None
+
     def started(self, item: CommandExecution) -> None:
         self._open[item.id] = _Command(item.command, self._step)
-        live = None if self._live is None else self._open[self._live]
-        if live is None or live.step < self._step:
+        self.aside()
+        if self._live is None:
             self._go_live(item.id)
 
     def output(self, item_id: str, text: str) -> None:

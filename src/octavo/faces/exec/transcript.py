@@ -36,7 +36,7 @@ class Transcript:
         self._spinning = False
         self._working = "thinking"
         self._working_since_s = time.monotonic()
-        self._commands = Commands(self._say)
+        self._commands = Commands(self._line)
         self._held: str | None = None
         self._cwd = ""
         self._usage = Usage()
@@ -206,6 +206,10 @@ class Transcript:
             )
 
     def _say(self, text: str, style: str | None = None) -> None:
+        self._commands.aside()
+        self._line(text, style)
+
+    def _line(self, text: str, style: str | None = None) -> None:
         self.stop()
         if style is not None and self._color:
             text = "\n".join(f"\x1b[{_STYLES[style]}m{line}\x1b[0m" for line in text.split("\n"))
