@@ -1,7 +1,7 @@
 """What a run imports is paid for at every start, so it is a closed list of what is worth it.
 
-asyncio brings logging, subprocess, inspect and ssl; msgspec brings datetime, decimal and uuid. What
-is named here would come on top of that.
+asyncio brings logging, subprocess and inspect; msgspec brings datetime, decimal and uuid. What is
+named here would come on top of that.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ HEAVY = {
     *("lzma", "multiprocessing", "pdb", "pickle", "pydoc", "shutil", "sqlite3", "tarfile"),
     *("tempfile", "tomllib", "unittest", "urllib.request", "xml", "zipfile"),
     *("httpx", "keyring", "mcp", "opentelemetry", "pydantic", "requests", "rich", "textual"),
+    *("ssl", "_ssl", "hashlib", "random", "secrets", "base64", "msgspec.inspect"),
     *("starlette", "websockets", "importlib.metadata", "octavo.trial"),
 }
 

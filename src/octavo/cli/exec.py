@@ -65,6 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run one turn and return how it ended."""
+    _load()
     import anyio
 
     from octavo.faces.exec.transcript import Transcript, wants_color
@@ -84,6 +85,17 @@ def run(args: Namespace) -> int:
         if args.json:
             _print_failed(str(error))
         raise
+
+
+def _load() -> None:
+    """Import what a run is made of."""
+    from importlib import import_module
+
+    from octavo.cli.late import loading_late
+
+    with loading_late():
+        for name in ("anyio._backends._asyncio", "octavo.server.methods", "octavo.faces.exec.run"):
+            import_module(name)
 
 
 def _open_standard_files() -> None:

@@ -13,12 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from pyqwest import HTTPTransport, Proxy
 
 from octavo.protocol.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pyqwest import HTTPTransport
 
 CONNECT_TIMEOUT_S = 15.0
 _EXIT_WAIT_S = 0.02
@@ -37,8 +36,6 @@ def open_transport(
     Raises:
         ConfigError: the certificates cannot be read.
     """
-    from pyqwest import HTTPTransport, Proxy
-
     local = is_loopback(base_url)
     certificates = None
     if not (local and base_url.startswith("http:")):

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from pyqwest import (
+    Headers,
+    HTTPTransport,
+    ReadError,
+    RemoteProtocolError,
+    Request,
+    Response,
+    WriteError,
+)
 
 from octavo import __version__
 from octavo.model import Chunk, Prompt, Provider
@@ -20,9 +28,6 @@ from octavo.model.http import open_transport
 from octavo.model.providers.responses_reading import Reading
 from octavo.model.sse import SseParser
 from octavo.protocol.errors import ConfigError, ModelBusy, ModelError, StreamCut
-
-if TYPE_CHECKING:
-    from pyqwest import HTTPTransport, Response
 
 SCHEMA_NAME = "octavo_output_schema"
 _MAX_PLAIN_ANSWER_BYTES = 64 << 20
@@ -44,8 +49,6 @@ class Responses:
         Raises:
             ConfigError: the certificates, the address or a header cannot be used.
         """
-        from pyqwest import Headers, Request
-
         idle_s = provider.stream_idle_timeout_ms / 1000
         env = os.environ if env is None else env
         self._provider = provider
@@ -104,8 +107,6 @@ class Responses:
             await response.aclose()
 
     async def _post(self, prompt: Prompt) -> Response:
-        from pyqwest import Request
-
         request = Request(
             "POST",
             self._url,
@@ -235,6 +236,4 @@ def _headers(provider: Provider) -> dict[str, str]:
 
 def _is_of_transport(error: Exception) -> bool:
     """Say whether `error` is of the network or the HTTP conversation, and not a bug of ours."""
-    from pyqwest import ReadError, RemoteProtocolError, WriteError
-
     return isinstance(error, OSError | ReadError | RemoteProtocolError | WriteError)
