@@ -16,7 +16,7 @@ _WAYS_OUT = (
     "Allow unprivileged user namespaces, run the container with a profile that allows unshare and "
     "mount, or, if this machine is itself your sandbox, choose `--sandbox danger-full-access`."
 )
-_ESCAPE_NAMES = {"namespaces": "namespaces", "landlock": "Landlock"}
+_TIER_NAMES = {"namespaces": "namespaces", "landlock": "Landlock"}
 
 
 def explain(told: bytes) -> SandboxError:
@@ -29,7 +29,7 @@ def explain(told: bytes) -> SandboxError:
         if not text:
             tier, code, text = "", tier, rest
         name = errno.errorcode.get(int(code), code) if code.isdigit() else ""
-        prefix = f"{_ESCAPE_NAMES[tier]}: " if tier in _ESCAPE_NAMES else ""
+        prefix = f"{_TIER_NAMES[tier]}: " if tier in _TIER_NAMES else ""
         steps.append(f"{prefix}{text}" + (f" [{name}]" if name not in ("", "0") else ""))
         cause = _cause(text)
         if cause and cause not in causes:

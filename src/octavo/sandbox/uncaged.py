@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from octavo.sandbox import Command, Exit, FileChange, Mode, Policy, Process
 from octavo.sandbox.caged import Caged
@@ -70,8 +69,3 @@ def change_uncaged(changes: Sequence[FileChange]) -> None:
         files.change(plain, roots=exact, exact=True)
     except files.Refused as refusal:
         raise filework.refused_here(refusal, changes) from None
-
-
-def is_real(path: Path) -> bool:
-    """Whether no link is on the way to `path`, so that it can be granted as it is written."""
-    return os.path.realpath(path) == os.path.normpath(path)
