@@ -7,6 +7,7 @@ Ops only leave a note for it and return; what comes of them comes as events.
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
@@ -34,11 +35,13 @@ from octavo.tools.sessions import CommandSessions
 class _Next:
     """A turn that is about to run."""
 
-    def __init__(self, started: TurnStarted, said: Said, schema: bytes | None) -> None:
+    def __init__(
+        self, started: TurnStarted, said: Said, schema: bytes | None, *, cancelled: bool
+    ) -> None:
         self.started = started
         self.said = [said]
         self.schema = schema
-        self.cancelled = False
+        self.cancelled = cancelled
 
 
 class Agent:
@@ -59,7 +62,7 @@ class Agent:
         self.approvals = Approvals(journal, self.cancel_turn)
         self._inbox = Inbox()
         self._transcript = Transcript(journal.thread)
-        self._next: _Next | None = None
+        self._next: deque[_Next] = deque()
         self._current: TurnStarted | None = None
         self._loop: Loop | None = None
         self._scope: anyio.CancelScope | None = None
@@ -72,8 +75,8 @@ class Agent:
     @property
     def turn_id(self) -> str | None:
         """The running turn's id, or the one's that is about to run."""
-        if self._next is not None:
-            return self._next.started.turn_id
+        if self._next:
+            return self._next[-1].started.turn_id
         return None if self._current is None else self._current.turn_id
 
     def start_turn(
@@ -87,15 +90,17 @@ class Agent:
         if turn_id is not None and self.steer(said):
             return turn_id
         self.choices = choices
-        self._next = _Next(choices.turn_started(new_id(), now_ms()), said, output_schema)
+        started = choices.turn_started(new_id(), now_ms())
+        self._next.append(_Next(started, said, output_schema, cancelled=self._closing))
         self._wake.set()
-        return self._next.started.turn_id
+        return started.turn_id
 
     def steer(self, said: Said) -> bool:
         """Say something into the running turn; False if there is none that would hear it."""
-        if self._next is not None:
-            self._next.said.append(said)
-            return True
+        if self._next:
+            if not self._next[-1].cancelled:
+                self._next[-1].said.append(said)
+            return not self._next[-1].cancelled
         if self._scope is None or self._scope.cancel_called:
             return False
         if self._loop is not None and self._loop.ending:
@@ -105,8 +110,8 @@ class Agent:
 
     def cancel_turn(self) -> None:
         """End the running turn as interrupted; a turn about to run ends as soon as it began."""
-        if self._next is not None:
-            self._next.cancelled = True
+        for turn in self._next:
+            turn.cancelled = True
         if self._scope is not None:
             self._scope.cancel()
 
@@ -137,10 +142,11 @@ class Agent:
                 while True:
                     await self._wake.wait()
                     self._wake = anyio.Event()
+                    while self._next:
+                        turn = self._next.popleft()
+                        equipment = await self._turn(turn, sessions, cages, equipment)
                     if self._closing:
                         break
-                    if self._next is not None:
-                        equipment = await self._turn(self._next, sessions, cages, equipment)
         finally:
             self._sessions = None
             self._idle.set()
@@ -152,7 +158,7 @@ class Agent:
         cages: AsyncExitStack,
         equipment: Equipment | None,
     ) -> Equipment | None:
-        self._next, self._current = None, turn.started
+        self._current = turn.started
         for said in turn.said:
             self._inbox.put(said)
         with anyio.CancelScope() as self._scope:

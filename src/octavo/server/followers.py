@@ -14,6 +14,7 @@ from octavo.protocol.asking import question_request, read_answer
 from octavo.protocol.events import Event, QuestionAnswered, QuestionAsked, TurnEnded
 from octavo.protocol.notifications import Notification, ServerRequestResolved
 from octavo.protocol.project import Projection
+from octavo.protocol.questions import Answer
 from octavo.rpc import LinkClosed, RpcError
 from octavo.rpc.peer import encode_notification
 from octavo.server.connection import Connection
@@ -73,6 +74,10 @@ class Followers:
         method, params = question_request(self._agent.id, asked)
         try:
             result = await connection.ask(asked.question_id, method, params)
-        except (RpcError, LinkClosed):
+        except LinkClosed:
+            return
+        except RpcError:  # it cannot answer; if nobody else is here to, the answer is no
+            if self._connections == [connection]:
+                self._agent.answer(asked.question_id, Answer("decline"))
             return
         self._agent.answer(asked.question_id, read_answer(asked.question, result))
