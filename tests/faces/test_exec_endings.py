@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -189,6 +191,28 @@ async def test_a_signal_while_the_model_is_silent_closes_the_request(place: Plac
 
     assert (done.status, done.kinds()[-1]) == (143, "turn.failed")
     assert request.closed_at is not None
+
+
+async def test_whenever_a_signal_comes_there_is_one_end_and_nothing_is_left_open(
+    place: Place, sample: Callable[[int, int], int]
+) -> None:
+    script = [*[call("exec_command", cmd="sleep 0.05; echo x")] * 3, say("Done.")]
+    chance = random.Random(0)
+    for _ in range(sample(200, 4)):
+        number = chance.choice([signal.SIGINT, signal.SIGTERM])
+        async with place.running(script, "hi", "--json") as run:
+            begun = await run.line("thread.started")
+            await anyio.sleep(chance.uniform(0, 0.8))
+            if run.process.returncode is None:
+                run.process.send_signal(number)
+            done = await run.ended()
+        done.out = begun + done.out
+
+        end = done.kinds()[-1]
+        assert (done.status, end) in ((0, "turn.completed"), (128 + number, "turn.failed"))
+        assert sum(kind in ("turn.completed", "turn.failed") for kind in done.kinds()) == 1
+        assert unclosed(done) == []
+        assert below(place.work) == []
 
 
 async def test_a_second_signal_does_not_wait(place: Place) -> None:

@@ -142,6 +142,7 @@ async def _serve(args: Namespace, options: Options, transcript: Transcript) -> i
             ours, theirs = memory_pair()
             group.start_soon(server.connect, theirs)
             status = await run.over(ours)
+            _see_it_out()
     except Exception as bug:  # whatever it is, the run ends with a sentence
         if args.log_level in ("debug", "trace"):
             raise
@@ -149,6 +150,14 @@ async def _serve(args: Namespace, options: Options, transcript: Transcript) -> i
     if run.failure is not None:
         print(f"octavo: error: {run.failure}", file=sys.stderr)
     return status
+
+
+def _see_it_out() -> None:
+    """The run has said how it ended; a signal from now on changes nothing about that."""
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _mistake(bug: BaseException) -> OctavoError:
