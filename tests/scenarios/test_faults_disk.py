@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import resource
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from octavo.agent.journal import Journal
 from octavo.protocol.errors import StoreError
 from octavo.protocol.events import Delta, Event, Noticed, ThreadStarted, TurnEnded, TurnStarted
 from octavo.protocol.fold import Thread
+from octavo.protocol.ids import new_id
+from octavo.store.rollout import Rollout
 from octavo.trial import scripted
 from octavo.trial.scripted import answer, call, custom, say
 from tests.scenarios import processes
@@ -188,6 +191,17 @@ async def wrapped(place: Place, model: scripted.Server, script: str, *words: str
         limit=1 << 26,
     )
     return Run(place, process)
+
+
+async def test_an_event_that_no_log_can_hold_does_not_keep_the_others_out(place: Place) -> None:
+    with Rollout.create(place.home, new_id(), 0) as log:
+        journal = Journal(Thread(), log)
+        journal.emit(ThreadStarted("thread", "/", 0, "0.1.0", "m", "p"))
+        with pytest.raises(StoreError, match="not UTF-8"):
+            journal.emit(Noticed(1, os.fsdecode(b"\xff")))
+        journal.emit(Noticed(2, "after"))
+
+    assert [event.at_ms for event in log_of(place).events] == [0, 2]
 
 
 class _Unreliable:

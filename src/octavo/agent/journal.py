@@ -12,7 +12,7 @@ from typing import Protocol
 
 import anyio.to_thread
 
-from octavo.protocol.errors import StoreError
+from octavo.protocol.errors import StoreError, Unstorable
 from octavo.protocol.events import Delta, Event, ItemBegan, Progress, TurnStarted
 from octavo.protocol.fold import Thread
 
@@ -54,6 +54,7 @@ class Journal:
             OutOfOrder: it is not legal now; nothing happened.
             StoreError: it happened but could not be stored yet. It is stored before the next
                 event that can be, so the log never has a hole.
+            Unstorable: it happened and cannot be stored; nothing after it waits for it.
         """
         self.thread.apply(event)
         try:
@@ -85,6 +86,10 @@ class Journal:
 
     def _write(self) -> None:
         while self._unwritten and not self._waits:
-            if self._log is not None:
-                self._log.append(self._unwritten[0])
+            try:
+                if self._log is not None:
+                    self._log.append(self._unwritten[0])
+            except Unstorable:
+                self._unwritten.popleft()
+                raise
             self._unwritten.popleft()

@@ -4,7 +4,8 @@
     ├── UsageError              the command line or a request's parameters are wrong
     ├── ConfigError             a setting is missing or wrong
     ├── StoreError              a thread's log could not be read or written
-    │   └── ThreadBusy          ... because another process writes to it
+    │   ├── ThreadBusy          ... because another process writes to it
+    │   └── Unstorable          ... because an event holds what no log can
     ├── ModelError              the provider could not answer
     │   ├── ModelBusy           ... and it is worth asking again
     │   └── StreamCut           ... the answer broke off; worth asking again
@@ -56,6 +57,12 @@ class ThreadBusy(StoreError):
     """Another process holds the thread's lock."""
 
     code = "store.busy"
+
+
+class Unstorable(StoreError):
+    """An event holds something that is not text. Trying again would not help."""
+
+    code = "store.event"
 
 
 class ModelError(OctavoError):

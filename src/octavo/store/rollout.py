@@ -16,7 +16,7 @@ from types import TracebackType
 
 import msgspec
 
-from octavo.protocol.errors import StoreError
+from octavo.protocol.errors import StoreError, Unstorable
 from octavo.protocol.events import Delta, Event, ItemBegan, Progress
 from octavo.store.lock import Lock, is_at
 
@@ -82,14 +82,14 @@ class Rollout:
 
         Raises:
             StoreError: it could not be written; the log holds what it held before, and the next
-                `append` is free to try again.
+                `append` is free to try again. `Unstorable`: this event never can be.
         """
         if type(event) in _FOR_EYES_ONLY:
             return
         try:
             line = self._encoder.encode(event)
         except UnicodeEncodeError as failure:
-            raise StoreError(
+            raise Unstorable(
                 f"The thread's log could not take a name that is not UTF-8: {failure.object!r}.",
                 hint="Rename it, then continue the thread.",
             ) from failure
