@@ -64,7 +64,6 @@ async def test_a_command_gives_its_output_and_exit_code(tmp_path: Path) -> None:
     assert re.fullmatch(r"Wall time: \d+\.\d{4} seconds", lines[0])
     assert lines[1:] == [
         "Process exited with code 3",
-        "Original token count: 2",
         "Output:",
         "out",
         "err",
@@ -258,6 +257,10 @@ async def test_leaving_the_sandbox_needs_a_person(tmp_path: Path) -> None:
         ("touch: cannot touch '/etc/x': Read-only file system", "files may be changed only in"),
         ("PermissionError: [Errno 13] Permission denied: '/etc/x'", "files may be changed only in"),
         ("curl: (6) Could not resolve host: example.com", "have no network"),
+        ("fatal: '/w/.git/index.lock': Read-only file system", "sandbox: .git is kept read-only."),
+        ("touch: setting times of '.envrc': Permission denied", ".envrc is kept read-only."),
+        ("/w/.gitignore: Read-only file system", "files may be changed only in"),
+        ("No usable temporary directory found in ['/tmp']", "files may be changed only in"),
     ],
 )
 async def test_a_refusal_of_the_sandbox_is_explained(
@@ -268,6 +271,24 @@ async def test_a_refusal_of_the_sandbox_is_explained(
         fine = await call(hands, cmd=f'echo "{complaint}"')
     assert told in _text(failed)
     assert "Note:" not in _text(fine)
+
+
+async def test_a_command_that_keeps_asking_a_network_that_is_not_there_is_explained(
+    tmp_path: Path,
+) -> None:
+    complaint = "echo 'Temporary failure in name resolution'; echo '/etc/x: Permission denied'"
+    async with hands_in(tmp_path) as hands:
+        running = await call(hands, cmd=f"{complaint}; sleep 100", yield_time_ms=2000)
+    assert "Process running" in _text(running)
+    assert _text(running).count("Note:") == 1
+    assert "Note: commands in the sandbox have no network." in _text(running)
+
+
+async def test_a_script_that_takes_the_patch_tool_for_a_program_is_told(tmp_path: Path) -> None:
+    async with hands_in(tmp_path) as hands:
+        outcome = await call(hands, cmd="apply_patch <<'EOF'\nEOF\necho on")
+    assert output(outcome).endswith("on\n")
+    assert "Note: nothing was patched: apply_patch is a tool, not a program." in _text(outcome)
 
 
 async def test_an_ordinary_refusal_is_not_blamed_on_the_sandbox(tmp_path: Path) -> None:

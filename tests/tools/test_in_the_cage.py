@@ -86,6 +86,25 @@ async def test_a_command_runs_and_what_it_may_not_do_is_explained(project: Path)
     assert not (project.parent / "outside").exists()
 
 
+async def test_a_protected_name_is_named_as_such_whether_it_is_there_or_not(project: Path) -> None:
+    (project / ".vscode").mkdir()
+    async with caged(project) as hands:
+        touched = await call(hands, cmd="touch .vscode/x")
+        outcomes = [
+            await call(
+                hands,
+                "apply_patch",
+                input=f"*** Begin Patch\n*** Add File: {name}\n+x\n*** End Patch",
+            )
+            for name in (".envrc", ".vscode/x")
+        ]
+    assert "Note: probably the sandbox: .vscode is kept read-only." in touched.content
+    assert [outcome.content.split(" Nobody")[0] for outcome in outcomes] == [
+        f"{project}/.envrc may not be changed: .envrc is kept read-only.",
+        f"{project}/.vscode/x may not be changed: .vscode is kept read-only.",
+    ]
+
+
 async def test_there_is_no_network_and_the_model_is_told(project: Path) -> None:
     script = (
         "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=5)"  # documentation net

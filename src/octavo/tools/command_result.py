@@ -11,6 +11,12 @@ from octavo.tools.sessions import Session, exit_code
 
 LEAST_WAIT_MS = 250
 
+_NO_PATCH_PROGRAM = "apply_patch: command not found"
+_PATCH_IS_A_TOOL = (
+    "nothing was patched: apply_patch is a tool, not a program. Call the tool with the patch; run "
+    "other commands in a call of their own."
+)
+
 
 def clamp_wait_s(yield_time_ms: float | None, *, default_ms: int, most_ms: int) -> float:
     """Return how long a call waits: what the model asked for, within what is sensible."""
@@ -47,12 +53,15 @@ async def wait_and_report(
     lines = [f"Wall time: {wall_s:.4f} seconds", _state(session)]
     if note is not None:
         lines.append(f"Note: {note}")
-    if confined and session.exit is not None and exit_code(session.exit) != 0:
-        denial = explain(shown, hands)
+    if _NO_PATCH_PROGRAM in shown:
+        lines.append(f"Note: {_PATCH_IS_A_TOOL}")
+    if confined and (session.exit is None or exit_code(session.exit) != 0):
+        denial = explain(shown, hands, running=session.exit is None)
         if denial is not None:
             lines.append(f"Note: {denial}")
-    lines += [f"Original token count: {window.tokens}", "Output:", shown]
-    return "\n".join(lines)
+    if not fits:
+        lines.append(f"Original token count: {window.tokens}")
+    return "\n".join([*lines, "Output:", shown])
 
 
 def _state(session: Session) -> str:

@@ -10,7 +10,11 @@ from octavo.tools import Hands
 
 _LOOKED_AT_CHARS = 4_000
 # Left as text: `re` compiles and keeps them when a command first fails, not at every start.
-_READ_ONLY = r"(?i)Read-only file system|\bEROFS\b"
+_READ_ONLY = r"(?i)Read-only file system|\bEROFS\b|No usable temporary directory"
+_REFUSED_LINE = (
+    r"(?im)^.*(?:Read-only file system|\bEROFS\b|Permission denied|Operation not permitted"
+    r"|\bEACCES\b|\bEPERM\b).*$"
+)
 _NO_PERMISSION = r"(?im)^.*(?:Permission denied|Operation not permitted|\bEACCES\b|\bEPERM\b).*$"
 _ABSOLUTE_PATH = r"(?<![\w./:-])/[^\s'\"`:,;()<>]*"
 _NO_NETWORK = (
@@ -20,21 +24,49 @@ _NO_NETWORK = (
 )
 
 
-def explain(output: str, hands: Hands) -> str | None:
-    """Return what a failed command's output says about the sandbox: one line, or None."""
+def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
+    """Return what a failed command's output says about the sandbox: one line, or None.
+
+    Args:
+        running: it has not failed yet; only what no trying again can mend counts.
+    """
     end = output[-_LOOKED_AT_CHARS:]
     if not hands.network and re.search(_NO_NETWORK, end):
         return f"commands in the sandbox have no network.{_way_out(hands)}"
+    if running:
+        return None
+    if hands.writable_roots and (name := _protected_in(end)):
+        return f"probably the sandbox: {name} is kept read-only.{_way_out(hands)}"
     if re.search(_READ_ONLY, end) or _names_path_outside(end, hands.writable_roots):
         return f"probably the sandbox: {writable(hands)}{_way_out(hands)}"
     return None
 
 
-def writable(hands: Hands) -> str:
-    """Return a sentence on where files may be changed."""
+def writable(hands: Hands, path: PurePath | None = None) -> str:
+    """Return a sentence on where files may be changed, or on why `path` may not be."""
     if not hands.writable_roots:
         return "no files may be changed here (read-only)."
+    if path is not None and (name := protected_name(path, hands.writable_roots)):
+        return f"{name} is kept read-only."
     return f"files may be changed only in {', '.join(map(str, hands.writable_roots))}."
+
+
+def protected_name(path: PurePath, roots: Sequence[Path]) -> str | None:
+    """Return the name that keeps `path` read-only although it is below one of `roots`."""
+    from octavo.sandbox.policy import PROTECTED_NAMES  # only needed once something is refused
+
+    parts = (path.relative_to(root).parts for root in roots if path.is_relative_to(root))
+    return next((below[0] for below in parts if below and below[0] in PROTECTED_NAMES), None)
+
+
+def _protected_in(text: str) -> str | None:
+    from octavo.sandbox.policy import PROTECTED_NAMES
+
+    names = "|".join(map(re.escape, PROTECTED_NAMES))
+    for line in re.findall(_REFUSED_LINE, text):
+        if found := re.search(rf"(?<![\w.-])(?:{names})(?![\w.-])", line):
+            return found[0]
+    return None
 
 
 def is_inside(path: PurePath, roots: Sequence[Path]) -> bool:

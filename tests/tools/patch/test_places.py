@@ -56,6 +56,23 @@ def test_a_header_chooses_the_first_place_below_it() -> None:
     assert edited("@@ class A:\n-        x = 1\n+        x = 2\n") == CODE.replace("1", "2", 1)
 
 
+def test_a_header_that_is_there_twice_is_pointed_out_when_both_fit() -> None:
+    def notes(body: str) -> str:
+        summary = planned({"a.txt": CODE.encode()}, update(body)).summary
+        return summary.removeprefix("Success. Updated the following files:\nM a.txt\n")
+
+    twice = "@@     def run(self):\n-        x = 1\n+        x = 2\n"
+    assert notes(twice) == (
+        "a.txt: what was placed at line 3 fits line 8 as well, under the same `@@` line. "
+        "Check that the first was meant.\n"
+    )
+    added = "@@     def run(self):\n+        y = 0\n"
+    assert "what was placed at line 3 fits line 8 as well" in notes(added)
+    assert notes(twice + twice) == notes(added + added) == ""
+    assert notes(f"@@ class A:\n{twice}") == notes(twice)
+    assert notes(f"@@ class B:\n{twice}") == ""
+
+
 def test_headers_narrow_one_after_the_other() -> None:
     body = "@@ class B:\n@@     def run(self):\n+        y = 0\n"
     before, after = CODE.rsplit("self):\n", 1)
@@ -133,6 +150,9 @@ def test_a_header_has_to_be_a_whole_line() -> None:
     message = refused("@@ def main\n-    print('hi')\n")
     assert 'no line of the file is "def main", as its `@@` line says' in message
     assert 'Line 11 is the nearest:\n  patch: "def main"\n  file:  "def main():"' in message
+    assert 'file:  "    def run(self):"' in refused("@@ def run\n-        x = 1\n")
+    likely = "def naming():\n    pass\ndef name(first, *, second=None):\n    return 1\n"
+    assert "Line 3 is the nearest" in refused("@@ def name(\n-    return 1\n", likely)
 
 
 # Lines that are only added

@@ -12,7 +12,7 @@ from octavo.protocol.events import CallFacts, EditIntent
 from octavo.protocol.questions import FileChangeQuestion
 from octavo.sandbox import FileChange, FileChangeRefused, Write
 from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
-from octavo.tools.denials import writable
+from octavo.tools.denials import protected_name, writable
 from octavo.tools.patch import words
 from octavo.tools.schema import obj, text
 
@@ -31,6 +31,10 @@ async def apply(patch_text: str, hands: Hands, *, cwd: Path) -> Outcome:
     patch = parse(patch_text)
     named = paths(patch, cwd)
     states = await hands.look(named)
+    for path, state in zip(named, states, strict=True):
+        # The cage holds the place of a protected name that is missing with an empty directory.
+        if state.kind == "directory" and protected_name(path, hands.writable_roots):
+            raise _refused(path, hands)
     planned = plan(patch, cwd, dict(zip(named, states, strict=True)))
     if not planned.changes:
         return Outcome(content=planned.summary)
@@ -50,12 +54,9 @@ async def _change_outside(
     changes: Sequence[FileChange], refused: FileChangeRefused, hands: Hands
 ) -> Outcome | None:
     """Ask to change all these files, and do; return what to say when the answer is no."""
-    where = f"{refused.path} may not be changed: {writable(hands)}"
     if not hands.asks:
-        raise ToolFailed(
-            f"{where} Nobody can be asked to allow it. No file was changed. Change only files "
-            "there, or say in your answer what should be changed."
-        )
+        raise _refused(refused.path, hands)
+    where = _where(refused.path, hands)
     # Every path is shown, not only the one refused: what a person accepts is the whole change. And
     # each is shown as what it really is, with no link on the way to it.
     changes = await _with_real_paths(changes, hands)
@@ -74,6 +75,18 @@ async def _change_outside(
     except FileChangeRefused as again:
         raise ToolFailed(_say(again)) from None
     return None
+
+
+def _where(path: Path, hands: Hands) -> str:
+    return f"{path} may not be changed: {writable(hands, path)}"
+
+
+def _refused(path: Path, hands: Hands) -> ToolFailed:
+    nobody = "" if hands.asks else " Nobody can be asked to allow it."
+    return ToolFailed(
+        f"{_where(path, hands)}{nobody} No file was changed, the others of this patch neither. "
+        "Leave this one out, and say in your answer what should be changed in it."
+    )
 
 
 async def _with_real_paths(changes: Sequence[FileChange], hands: Hands) -> list[FileChange]:

@@ -28,22 +28,32 @@ class _Anchor(NamedTuple):
     """Where to look from. `header` is the line above that, if an `@@` line named it.
 
     Attributes:
+        again: the next line that is like `header`.
         hint: the line where a git header says the chunk starts.
         under: the first line under git's section text; 0 when there is none.
     """
 
     start: int
     header: int | None = None
+    again: int | None = None
     hint: int | None = None
     under: int = 0
+
+
+class _Doubt(NamedTuple):
+    """A chunk that was placed `at` a line and would fit at the `other` as well."""
+
+    lines: Sequence[str]
+    at: int
+    other: int
 
 
 class Placer:
     """Places the chunks of one update, one after the other, on the file as it was before them."""
 
     def __init__(self, text: Text, name: str) -> None:
-        self.notes: list[str] = []
-        """What the model should know although all went well."""
+        self._notes: list[str] = []
+        self._doubts: list[_Doubt] = []
         self._text = text
         self._finder = Finder(text)
         self._name = name
@@ -54,6 +64,16 @@ class Placer:
     def edits(self) -> list[Edit]:
         """Return the edits of all chunks in the order of the file."""
         return sorted(self._edits, key=lambda edit: edit[:2])
+
+    def notes(self) -> list[str]:
+        """Return what the model should know although all went well."""
+        doubts = (
+            f"{self._name}: what was placed at line {doubt.at + 1} fits line {doubt.other + 1} as "
+            "well, under the same `@@` line. Check that the first was meant."
+            for doubt in self._doubts
+            if not self._touches(_edits(doubt.lines, doubt.other))
+        )
+        return [*self._notes, *doubts]
 
     def place(self, chunk: Chunk, what: str) -> None:
         """Find where `chunk` belongs; `what` names it in errors.
@@ -93,6 +113,8 @@ class Placer:
         if self._overlaps([edit]):
             raise PatchError(f"{what} adds lines inside lines that an earlier chunk removes.")
         self._at = anchor.start
+        if anchor.again is not None:
+            self._doubts.append(_Doubt(chunk.lines, anchor.start, anchor.again + 1))
         self._take([edit])
 
     def _anchor(
@@ -105,7 +127,8 @@ class Placer:
         anchor = _Anchor(start)
         for header in headers:
             if found := self._headers(header, anchor.start):
-                anchor = anchor._replace(start=found[0] + 1, header=found[0])
+                again = found[1] if len(found) > 1 else None
+                anchor = anchor._replace(start=found[0] + 1, header=found[0], again=again)
                 if unique and len(found) > 1:
                     anchor = anchor._replace(header=None)
             elif git := _GIT_HEADER.fullmatch(header):
@@ -128,7 +151,7 @@ class Placer:
             old = [line[1:] for line in lines if line[0] != "+"]
             limit = _PLACES if anchor.hint is None else _HINTED_PLACES
             places, reading = self._finder.find(old, anchor.start, limit=limit, at_end=chunk.at_end)
-            places = [at for at in places if self._is_free(lines, at)]
+            fitting = places = [at for at in places if self._is_free(lines, at)]
             if anchor.header is not None and not chunk.at_end:
                 places = self._under(anchor.header, lines, old, places)
             if len(places) > 1:
@@ -141,6 +164,7 @@ class Placer:
                 )
             if places:
                 self._note(lines, places[0], reading)
+                self._doubt(lines, places[0], anchor, fitting)
                 self._at = places[0] + len(old)
                 self._take(_edits(lines, places[0]))
                 return True
@@ -167,6 +191,23 @@ class Placer:
             for other in self._edits
         )
 
+    def _touches(self, edits: list[Edit]) -> bool:
+        return any(
+            edit.start <= other.end and other.start <= edit.end
+            for edit in edits
+            for other in self._edits
+        )
+
+    def _doubt(
+        self, lines: Sequence[str], at: int, anchor: _Anchor, fitting: Sequence[int]
+    ) -> None:
+        """Remember if a line like the header has a fitting place below it, too."""
+        if anchor.header is None or anchor.again is None or at >= anchor.again:
+            return
+        other = next((place for place in fitting if place >= anchor.again), None)
+        if other is not None:
+            self._doubts.append(_Doubt(lines, at, other))
+
     def _take(self, edits: list[Edit]) -> None:
         self._edits.extend(edits)
         self._edited_to = max([self._edited_to, *(edit.end for edit in edits)])
@@ -177,7 +218,7 @@ class Placer:
         old = [line[1:] for line in lines if line[0] != "+"]
         for line, there in zip(old, self._text.slice(at, at + len(old)), strict=True):
             if _indentation(line) != _indentation(there):
-                self.notes.append(
+                self._notes.append(
                     f"{self._name}: the lines at {at + 1} are indented otherwise than in the "
                     "patch; added lines were written as given, so check their indentation."
                 )
@@ -191,8 +232,16 @@ class Placer:
         return PatchError(
             f"{what}: no line of the file{order} is {shown(missing)}, as its `@@` line says. "
             "It must be a whole line of the file, above the change.\n"
-            + explain(self._text.lines, [missing])
+            + explain(self._text.lines, [missing], self._like(missing))
         )
+
+    def _like(self, header: str) -> int | None:
+        """Return the first line that `header` is the beginning of, or else a part of."""
+        part = header.strip()
+        lines = self._text.lines
+        begun = (at for at, line in enumerate(lines) if line.lstrip().startswith(part))
+        holding = (at for at, line in enumerate(lines) if part in line)
+        return next(begun, next(holding, None)) if part else None
 
     def _not_found(self, chunk: Chunk, what: str) -> PatchError:
         lines, old = self._text.lines, chunk.old()

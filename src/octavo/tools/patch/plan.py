@@ -153,7 +153,7 @@ class _Work:
         for number, chunk in enumerate(section.chunks, 1):
             what = f"{section.path}, chunk {number} of {len(section.chunks)}"
             placer.place(chunk, f"{what} (patch line {chunk.line}, {shown(chunk.lines[0])})")
-        self._notes += placer.notes
+        self._notes += placer.notes()
         edits = placer.edits()
         regions = []
         if text.origin is not None:
