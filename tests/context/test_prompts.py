@@ -111,6 +111,7 @@ def test_a_person_who_is_not_there_is_never_to_be_asked() -> None:
     )
 
     assert "require_escalated" not in text
+    assert "`request_user_input` included" in text
     assert "Nobody is there" in text
 
 

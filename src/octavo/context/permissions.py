@@ -5,19 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from octavo.context.visible import visible_line
-
-PROTECTED_NAMES = (
-    ".git",
-    ".octavo",
-    ".agents",
-    ".codex",
-    ".claude",
-    ".vscode",
-    ".idea",
-    ".envrc",
-    ".mcp.json",
-)
-"""Names the sandbox keeps read-only inside a writable root."""
+from octavo.sandbox.policy import PROTECTED_NAMES
 
 
 def permissions_text(
@@ -72,7 +60,10 @@ def _unconfined(asks: bool) -> list[str]:
 
 def _writing(mode: str, roots: Sequence[str], protected: Sequence[str], asks: bool) -> list[str]:
     if mode == "read-only" or not roots:
-        lines = ["- Write: nowhere. `apply_patch` and commands that write files fail."]
+        lines = [
+            "- Write: nowhere, not even in `/tmp`. `apply_patch` and commands that write files"
+            " fail; so do programs that need temporary files, such as most test runners."
+        ]
         if not asks:
             lines.append("- If the task asks for changes, show them as a diff in your report.")
         return lines
@@ -80,7 +71,10 @@ def _writing(mode: str, roots: Sequence[str], protected: Sequence[str], asks: bo
     lines = [f"- Write: only in {places} and below."]
     if protected:
         names = ", ".join(f"`{name}`" for name in protected)
-        lines.append(f"- Read-only even there: {names}.")
+        lines.append(
+            f"- Read-only even there: {names}."
+            " Those that are missing may show up as empty directories: pay them no attention."
+        )
     if ".git" in protected:
         lines.append(
             "- So git commands that write (`add`, `commit`, `checkout`, `stash`, `merge`, ...) do"
@@ -132,9 +126,9 @@ def _presence(asks: bool, alone: bool) -> list[str]:
     if alone:
         return [
             "",
-            "Nobody is there to answer while you work. Do not end with a question or an offer:",
-            "decide what is open yourself, in the way easiest to undo, and name the assumption in",
-            "your report.",
+            "Nobody is there to answer while you work, `request_user_input` included. Do not end",
+            "with a question or an offer: decide what is open yourself, in the way easiest to",
+            "undo, and name the assumption in your report.",
         ]
     if not asks:
         return ["", "The user chose not to be asked for approvals."]
