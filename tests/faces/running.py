@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,13 @@ class Running(msgspec.Struct):
             while holding not in text or not text.endswith("\n"):
                 text += (await self.process.stdout.receive()).decode()
         return text
+
+    def signal(self, number: int) -> None:
+        """Send a signal. `Process.send_signal` could take the exit status from asyncio."""
+        try:
+            os.kill(self.process.pid, number)
+        except ProcessLookupError:
+            pass
 
     async def ended(self) -> Done:
         """Wait for the end; what `line` has read is not in it."""
@@ -144,7 +152,7 @@ class Place:
                     yield Running(process, model)
                 finally:
                     if process.returncode is None:
-                        process.kill()
+                        Running(process, model).signal(signal.SIGKILL)
 
 
 def trial_provider(base_url: str) -> list[str]:

@@ -168,7 +168,7 @@ async def test_a_signal_ends_the_turn_and_says_so(
         with anyio.fail_after(30):
             while not (place.work / "alive").exists():
                 await anyio.sleep(0.01)
-        run.process.send_signal(number)
+        run.signal(number)
         done = await run.ended()
 
     assert done.status == 128 + number
@@ -186,7 +186,7 @@ async def test_a_signal_ends_the_turn_and_says_so(
 async def test_a_signal_while_the_model_is_silent_closes_the_request(place: Place) -> None:
     async with place.running([stall(say("x"), after=2)], "hi", "--json") as run:
         request = await run.model.request(1)
-        run.process.send_signal(signal.SIGTERM)
+        run.signal(signal.SIGTERM)
         done = await run.ended()
 
     assert (done.status, done.kinds()[-1]) == (143, "turn.failed")
@@ -203,8 +203,7 @@ async def test_whenever_a_signal_comes_there_is_one_end_and_nothing_is_left_open
         async with place.running(script, "hi", "--json") as run:
             begun = await run.line("thread.started")
             await anyio.sleep(chance.uniform(0, 0.8))
-            if run.process.returncode is None:
-                run.process.send_signal(number)
+            run.signal(number)
             done = await run.ended()
         done.out = begun + done.out
 
@@ -222,7 +221,7 @@ async def test_a_second_signal_does_not_wait(place: Place) -> None:
             while not (place.work / "alive").exists():
                 await anyio.sleep(0.01)
         for _ in range(3):
-            run.process.send_signal(signal.SIGINT)
+            run.signal(signal.SIGINT)
         done = await run.ended()
         with anyio.fail_after(10):
             while below(place.work):

@@ -88,7 +88,7 @@ async def test_ctrl_c_while_waiting_for_the_prompt_ends_at_once(place: Place) ->
     async with place.running([say("x")], "--json", stdin=subprocess.PIPE) as run:
         assert run.process.stderr is not None
         assert b"standard input" in await run.process.stderr.receive()
-        run.process.send_signal(signal.SIGINT)
+        run.signal(signal.SIGINT)
         done = await run.ended()
 
     assert done.status == 130

@@ -98,7 +98,7 @@ async def test_a_thread_whose_process_was_killed_goes_on(place: Place) -> None:
     script = [answer(say("I run it."), call("exec_command", cmd="sleep 60")), say("unreached")]
     async with place.running(script, "hi", "--json") as run:
         out = await run.line("item.started")
-        run.process.send_signal(signal.SIGKILL)
+        run.signal(signal.SIGKILL)
         await run.ended()
     thread_id = out.partition('"thread_id":"')[2][:36]
     done = await place.exec([say("Back.")], "resume", thread_id, "go on", "--json")
