@@ -69,7 +69,10 @@ class Step:
         self._setup = setup
         self._journal = journal
         self._held: list[ItemDone] = []
-        self._earlier: list[tuple[bool, anyio.Event]] = []
+        self._called = False
+        self._last_alone: anyio.Event | None = None
+        self._since: list[anyio.Event] = []
+        """The calls after the last one whose tool wanted to be alone."""
         self._failure: OctavoError | None = None
 
     async def take(self) -> bool:
@@ -88,7 +91,7 @@ class Step:
                     calls.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
-        return bool(self._earlier)
+        return self._called
 
     async def _respond(self, calls: anyio.abc.TaskGroup) -> None:
         patience = self._setup.patience
@@ -97,7 +100,7 @@ class Step:
                 await self._listen(calls)
             except ModelError as failure:
                 self._held.clear()
-                if self._earlier:
+                if self._called:
                     self._journal.emit(StepEnded(self._turn_id, now_ms(), cut=True))
                 if not isinstance(failure, ModelBusy):
                     raise
@@ -106,14 +109,14 @@ class Step:
                     raise patience.give_up(failure) from failure
                 self._say_retrying(failure)
                 await anyio.sleep(wait_s)
-                if self._earlier:
+                if self._called:
                     return
             else:
                 patience.reset()
                 return
 
     def _say_retrying(self, failure: ModelBusy) -> None:
-        if self._earlier:  # not a repetition: the turn goes on from what it has
+        if self._called:  # not a repetition: the turn goes on from what it has
             return
         patience = self._setup.patience
         self._journal.emit(
@@ -180,10 +183,14 @@ class Step:
 
     def _start(self, call: Call, calls: anyio.abc.TaskGroup) -> None:
         """Run `call` beside the others, or after them if its tool wants to be alone."""
-        beside = self._setup.toolbox.may_run_beside(call)
-        waits_for = [done for was_beside, done in self._earlier if not (beside and was_beside)]
+        self._called = True
         done = anyio.Event()
-        self._earlier.append((beside, done))
+        waits_for = [] if self._last_alone is None else [self._last_alone]
+        if self._setup.toolbox.may_run_beside(call):
+            self._since.append(done)
+        else:
+            waits_for += self._since
+            self._last_alone, self._since = done, []
         calls.start_soon(self._run, call, waits_for, done, calls.cancel_scope)
 
     async def _run(
