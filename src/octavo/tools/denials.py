@@ -37,8 +37,11 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
         return None
     if hands.writable_roots and (name := _protected_in(end)):
         return f"probably the sandbox: {name} is kept read-only.{_way_out(hands)}"
-    if re.search(_READ_ONLY, end) or _names_path_outside(end, hands.writable_roots):
+    if re.search(_READ_ONLY, end):
         return f"probably the sandbox: {writable(hands)}{_way_out(hands)}"
+    if _names_path_outside(end, hands.writable_roots):
+        hidden = "stored keys and credentials are hidden, and "
+        return f"probably the sandbox: {hidden}{writable(hands)}{_way_out(hands)}"
     return None
 
 

@@ -84,8 +84,8 @@ def _where(path: Path, hands: Hands) -> str:
 def _refused(path: Path, hands: Hands) -> ToolFailed:
     nobody = "" if hands.asks else " Nobody can be asked to allow it."
     return ToolFailed(
-        f"{_where(path, hands)}{nobody} No file was changed, the others of this patch neither. "
-        "Leave this one out, and say in your answer what should be changed in it."
+        f"{_where(path, hands)}{nobody} No file was changed. Leave it out of the patch, and say in "
+        "your answer what should be changed in it."
     )
 
 
