@@ -15,24 +15,26 @@ import msgspec
 import pytest
 from anyio.abc import TaskGroup
 
+from octavo.agent.inbox import Said
 from octavo.client import connect
+from octavo.context.user_message import encode_user_message
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.asking import APPROVE_COMMAND, APPROVE_FILE_CHANGE
-from octavo.protocol.events import QuestionAsked, TurnEnded
+from octavo.protocol.events import Event, ProcessEnded, QuestionAsked, TurnEnded
 from octavo.protocol.inputs import Text
 from octavo.rpc import RpcError
 from octavo.rpc.memory import memory_pair
 from octavo.store.reading import read
-from octavo.trial.scripted import Received, answer, call, say, stall, think
+from octavo.trial.scripted import Received, answer, call, refuse, say, stall, think
 from tests.sampling import sample
 from tests.scenarios.playing import DEADLINE_S, Play, playing
 from tests.scenarios.processes import check_history, stem
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = sample(full=1_500, fast=60)
+ROUNDS = sample(full=400, fast=40)
 
 
 def bodies(play: Play) -> list[bytes]:
@@ -134,9 +136,12 @@ async def test_what_is_asked_while_a_turn_is_ending_is_a_turn_of_its_own(workspa
         for number in range(ROUNDS):
             first = await play.begin("go")
             await pause(chance)
-            with suppress(RpcError):
-                await play.client.interrupt(play.thread_id, first)
-            await pause(chance)
+            if chance.random() < 0.5:
+                with suppress(RpcError):  # it has ended already
+                    await play.client.interrupt(play.thread_id, first)
+                await pause(chance)
+            else:  # with nothing between the two
+                play.server.agent(play.thread_id).cancel_turn()
             second = await play.begin(f"and then {number};")
             own += first != second
             turn = await play.ended(second)
@@ -146,6 +151,34 @@ async def test_what_is_asked_while_a_turn_is_ending_is_a_turn_of_its_own(workspa
         check_requests(play)
         check_ends(play)
     assert own
+
+
+async def test_what_is_asked_while_a_turn_is_failing_is_a_turn_of_its_own(workspace: Path) -> None:
+    script = [
+        call("exec_command", cmd="sleep 60", yield_time_ms=250),
+        refuse(400),
+        say("Yes."),
+    ]
+    second: list[str] = []
+    async with playing(script, workspace) as play:
+        agent = play.server.agent(play.thread_id)
+
+        def meanwhile(event: Event) -> None:
+            """Ask when the turn has failed and what it left running is being ended."""
+            if isinstance(event, ProcessEnded):
+                asked = (Text("and then"),)
+                said = Said(asked, encode_user_message(asked, cwd=workspace))
+                second.append(agent.start_turn(said, agent.choices))
+
+        agent.journal.follow(meanwhile)
+        first = await play.begin("go")
+        assert (await play.ended(first)).status == "failed"
+        assert (await play.ended(second[0])).status == "completed"
+        assert b"and then" in bodies(play)[-1]
+        check_requests(play)
+        check_ends(play)
+
+    assert second != [first]
 
 
 @pytest.mark.parametrize("after", range(0, 16, 1 if sample(1, 0) else 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import signal
@@ -36,7 +37,6 @@ from octavo.store.reading import Reading, read
 from octavo.store.rollout import Rollout
 from octavo.trial import scripted
 from octavo.trial.scripted import answer, call, say, think
-from tests.sampling import sample
 from tests.scenarios import processes
 from tests.scenarios.playing import Play, playing
 from tests.scenarios.processes import Place, check_history, completed, input_of, stem
@@ -177,7 +177,7 @@ async def test_a_spoiled_line_costs_what_it_held_and_nothing_after_it(workspace:
 
 @given(data=st.data())
 async def test_whatever_lines_are_lost_the_rest_makes_a_history(data: st.DataObject) -> None:
-    events = _long(sample(full=60, fast=20))
+    events = _long(20)
     count = data.draw(st.integers(1, 4))
     lost = {data.draw(st.integers(1, len(events) - 1)) for _ in range(count)}
     left = [event for n, event in enumerate(events) if n not in lost]
@@ -335,6 +335,7 @@ def _poll(event: Event) -> Any:
     return call("write_stdin", session_id=event.facts.session_id, yield_time_ms=250)
 
 
+@functools.cache
 def _long(turns: int, cwd: str = "/") -> list[Event]:
     """The events of a thread of `turns` turns, 20 items each."""
     chance = random.Random(turns)
