@@ -9,7 +9,7 @@ IMPORTS = """
 import sys
 from octavo.cli.late import MODULES, loading_late
 with loading_late():
-    import anyio, anyio._backends._asyncio, anyio.streams.tls, asyncio, msgspec, pyqwest
+    import anyio, anyio._backends._asyncio, asyncio, msgspec, pyqwest
 """
 
 
@@ -33,15 +33,17 @@ def test_a_later_import_gets_the_real_module() -> None:
 def test_a_class_imported_by_name_is_as_good_as_the_real_one() -> None:
     assert (
         run("""
-late = anyio.streams.tls.SSLContext
-context = late(late.sslsocket_class and 16)
-import ssl
+import anyio._core._sockets
+late = anyio._core._sockets.TLSConnectable
+class Inner:
+    async def connect(self): ...
+made = late(Inner(), hostname="example.org")
+from anyio.streams.tls import TLSConnectable as real
 class Mine(late): pass
-print(type(context) is ssl.SSLContext, isinstance(context, late), isinstance(3, late),
-      issubclass(ssl.SSLContext, late), Mine.__mro__[1] is ssl.SSLContext,
-      late | None == ssl.SSLContext | None == None | late)
+print(type(made) is real, isinstance(made, late), isinstance(3, late), issubclass(real, late),
+      Mine.__mro__[1] is real, late | None == real | None == None | late, late.connect is real.connect)
 """)
-        == "True True False True True True"
+        == "True True False True True True True"
     )
 
 

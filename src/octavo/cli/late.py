@@ -17,10 +17,12 @@ from types import ModuleType
 from typing import Any
 
 MODULES = {
+    "anyio.streams.stapled": ("MultiListener",),
+    "anyio.streams.tls": ("TLSConnectable", "TLSStream"),
     "asyncio.sslproto": (),
     "msgspec.inspect": (),
     "secrets": (),
-    "ssl": ("SSLContext",),
+    "ssl": (),
 }
 """What is loaded late, each with what is imported from it by name. Nothing of it is used while its
 importers are imported; something that is would only load it earlier."""
