@@ -41,7 +41,8 @@ made = late(Inner(), hostname="example.org")
 from anyio.streams.tls import TLSConnectable as real
 class Mine(late): pass
 print(type(made) is real, isinstance(made, late), isinstance(3, late), issubclass(real, late),
-      Mine.__mro__[1] is real, late | None == real | None == None | late, late.connect is real.connect)
+      Mine.__mro__[1] is real, late | None == real | None == None | late,
+      late.connect is real.connect)
 """)
         == "True True False True True True True"
     )
