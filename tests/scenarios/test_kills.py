@@ -50,6 +50,7 @@ async def test_a_kill_at_any_moment_loses_nothing_and_the_thread_goes_on() -> No
     assert told["with a log"] > KILLS / 2
     assert told["in a turn"] > KILLS / 4
     assert told["in a call"] > KILLS / 12
+    assert told["said so"] > KILLS / 6
 
 
 class _Script:
@@ -92,7 +93,7 @@ def _steps(number: int) -> list[Step]:
     ]
 
 
-_BACKGROUND = "(while sleep 0.02; do :; done) & while sleep 0.05; do date; done"
+_BACKGROUND = "setsid sleep 1000 & (while sleep 0.02; do :; done) & while sleep 0.05; do date; done"
 
 
 class _Killed:
@@ -105,8 +106,10 @@ class _Killed:
         self._model = model
         self._chance = chance
         self._told = told
+        self._mode = chance.choice(("workspace-write", "workspace-write", "danger-full-access"))
         self._thread_id: str | None = None
         self._before: list[Event] = []
+        self._asked = 0
 
     async def play(self, kills: int) -> None:
         while kills:
@@ -126,7 +129,7 @@ class _Killed:
 
     async def _begin(self) -> Run:
         words = ["go"] if self._thread_id is None else ["resume", self._thread_id, "go on"]
-        return await processes.begin(self._place, self._model.base_url, *words)
+        return await processes.begin(self._place, self._model.base_url, "-s", self._mode, *words)
 
     async def _moment(self, run: Run) -> None:
         """Wait for the moment: one in ten while octavo starts, the others while it works."""
@@ -190,18 +193,20 @@ class _Killed:
 
     def _check_told(self, events: list[Event]) -> None:
         """The calls that had no output, and a turn that did not end, are said to the model."""
+        requests = self._requests()
         turn, waiting = open_at_end(self._before)
-        if turn and self._requests():
-            last = self._requests()[-1]
-            if len(events) > len(self._before) + 2:
-                told = {
-                    item["call_id"]: item["output"]
-                    for item in msgspec.json.decode(last)["input"]
-                    if item["type"] == "function_call_output"
-                }
-                for call_id in waiting:
-                    assert "octavo stopped unexpectedly" in told[call_id]
-                assert b"<turn_aborted>" in last
+        if turn and len(requests) > self._asked:
+            first = requests[self._asked]
+            told = {
+                item["call_id"]: item["output"]
+                for item in msgspec.json.decode(first)["input"]
+                if item["type"] == "function_call_output"
+            }
+            for call_id in waiting:
+                assert "octavo stopped unexpectedly" in told[call_id]
+            assert b"<turn_aborted>" in first
+            self._told["said so"] += 1
+        self._asked = len(requests)
         turn, waiting = open_at_end(events)
         self._told["in a turn"] += bool(turn)
         self._told["in a call"] += bool(waiting)
