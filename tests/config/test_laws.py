@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from octavo.config.keys import dotted, parse_key
@@ -107,6 +107,43 @@ def test_an_override_is_toml_or_else_itself(text: str) -> None:
     except tomllib.TOMLDecodeError:
         wanted = text
     assert repr(parse_value(text.strip())) == repr(wanted) or "#" in text or text != text.strip()
+
+
+PIECES = st.sampled_from(
+    [
+        "{",
+        "}",
+        ",",
+        "=",
+        " ",
+        '"',
+        "'",
+        "\\",
+        "-",
+        "+",
+        "a",
+        "b_c-1",
+        "0",
+        "12",
+        "true",
+        "é",
+        ".",
+        "[",
+        "]",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map(lambda pieces: "{" + "".join(pieces) + "}"))
+@example('{a="b", c-1 = 12,d=true}')
+@example('{a="b,c",d="=}"}')
+@example("{a=1,a=2}")
+def test_an_inline_table_is_toml_or_else_itself(text: str) -> None:
+    try:
+        wanted: object = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        wanted = text
+    assert repr(parse_value(text)) == repr(wanted)
 
 
 @given(TABLES, KEYS, VALUES)

@@ -17,7 +17,6 @@ from octavo.agent.journal import Journal
 from octavo.protocol.events import CallFacts, CallStarted, Intent, ProcessEnded, Progress
 from octavo.protocol.questions import Answer, Question
 from octavo.sandbox import Command, FileChange, FileState, Process, Sandbox
-from octavo.sandbox.uncaged import change_uncaged, spawn_uncaged
 from octavo.store.kept import KeptOutput
 from octavo.tools import ToolFailed
 from octavo.tools.sessions import CommandSessions
@@ -87,6 +86,8 @@ class CallHands:
         if not outside:
             return await self._room.sandbox.spawn(command)
         self._check_accepted()
+        from octavo.sandbox.uncaged import spawn_uncaged  # most threads never get here
+
         return await spawn_uncaged(command)
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
@@ -98,6 +99,8 @@ class CallHands:
             await self._room.sandbox.change(changes)
             return
         self._check_accepted()
+        from octavo.sandbox.uncaged import change_uncaged
+
         await anyio.to_thread.run_sync(change_uncaged, changes)
 
     async def keep_output(self) -> KeptOutput:

@@ -44,15 +44,11 @@ def _end_of_key(text: str) -> int:
 
 def parse_value(text: str) -> object:
     """Read `text` as a TOML value, or else as itself. Common values need no TOML parser."""
-    if text in ("true", "false"):
-        return text == "true"
-    if text[:1] not in _BEGINS_TOML and text not in ("inf", "nan"):
+    if text[:1] not in _BEGINS_TOML and text not in ("true", "false", "inf", "nan"):
         return text
-    if _is_integer(text):
-        return int(text)
-    inside = text[1:-1]
-    if text == f'"{inside}"' and inside.isprintable() and not {'"', "\\"} & set(inside):
-        return inside
+    value = _plain_table(text) if text[0] == "{" else _plain_value(text)
+    if value is not None:
+        return value
     import tomllib
 
     try:
@@ -62,8 +58,36 @@ def parse_value(text: str) -> object:
     return table["value"] if len(table) == 1 else text
 
 
+def _plain_table(text: str) -> dict[str, object] | None:
+    """Return an inline table of plain values; None if it is, or might be, anything else."""
+    table: dict[str, object] = {}
+    for member in text[1:-1].split(",") if text[-1] == "}" else [""]:
+        key, _, written = member.partition("=")
+        key, value = key.strip(" "), _plain_value(written.strip(" "))
+        if value is None or key in table or not _is_bare(key):
+            return None
+        table[key] = value
+    return table
+
+
+def _plain_value(text: str) -> object | None:
+    """Return a boolean, an integer, or a string without escapes; None if it is something else."""
+    if text in ("true", "false"):
+        return text == "true"
+    if _is_integer(text):
+        return int(text)
+    inside = text[1:-1]
+    if text == f'"{inside}"' and inside.isprintable() and not {'"', "\\"} & set(inside):
+        return inside
+    return None
+
+
+def _is_bare(key: str) -> bool:
+    return key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+
+
 def _is_integer(text: str) -> bool:
-    digits = text[1:] if text[0] in "+-" else text
+    digits = text[1:] if text[:1] in ("+", "-") else text
     if not digits.isascii() or not digits.isdigit() or len(digits) > _LONGEST_INTEGER:
         return False
     return digits == "0" or digits[0] != "0"

@@ -23,8 +23,6 @@ from octavo.sandbox import (
     Policy,
     Process,
     Report,
-    filework,
-    refusal,
 )
 from octavo.sandbox.cage import words
 from octavo.sandbox.cage.plan import Socket, host_sockets
@@ -93,6 +91,8 @@ class Caged:
                 await anyio.wait_readable(self._zygote)
                 message, _ = words.receive(self._zygote)
                 if not message.startswith(words.READY):
+                    from octavo.sandbox import refusal
+
                     self._failure = refusal.explain(message.removeprefix(words.FAILED))
                     raise self._failure
                 tier, *gaps = message[1:].decode("utf-8", "replace").split("\n")
@@ -113,6 +113,8 @@ class Caged:
                 os.close(writer)
         message, got = await _answer(init, pidfd)
         if not message.startswith(words.STARTED):
+            from octavo.sandbox import refusal
+
             _discard((init, pidfd))
             raise refusal.not_started(command, message)
         if output is None:
@@ -127,6 +129,8 @@ class Caged:
     async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:
         if not paths:
             return []
+        from octavo.sandbox import filework  # off the way to the first request
+
         request = ([os.fspath(path) for path in paths], limit_bytes)
         message, fds = await self._do(words.LOOK, request)
         if not message.startswith(words.RESULT) or not fds:
@@ -139,6 +143,8 @@ class Caged:
     async def change(self, changes: Sequence[FileChange]) -> None:
         if not changes:
             return
+        from octavo.sandbox import filework
+
         request = [filework.plain(change) for change in changes]
         with anyio.CancelScope(shield=True):
             message, _ = await self._do(words.CHANGE, request)

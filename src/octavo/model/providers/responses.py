@@ -25,8 +25,6 @@ from pyqwest import (
 from octavo import __version__
 from octavo.model import Chunk, Prompt, Provider
 from octavo.model.http import open_transport
-from octavo.model.providers.responses_reading import Reading
-from octavo.model.sse import SseParser
 from octavo.protocol.errors import ConfigError, ModelBusy, ModelError, StreamCut
 
 SCHEMA_NAME = "octavo_output_schema"
@@ -79,6 +77,9 @@ class Responses:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer `prompt`; see `Model.stream`."""
         response = await self._post(prompt)
+        from octavo.model.providers.responses_reading import Reading  # needed no earlier
+        from octavo.model.sse import SseParser
+
         reading = Reading(self._provider, prompt.model)
         try:
             if not 200 <= response.status < 300:

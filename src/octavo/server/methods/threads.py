@@ -13,7 +13,6 @@ import msgspec
 from octavo import __version__
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
-from octavo.agent.reopen import reopen
 from octavo.agent.thread import Agent
 from octavo.agent.wiring import TurnChoices, Wiring, default_choices
 from octavo.config.load import Loaded, load
@@ -40,15 +39,13 @@ from octavo.server.diary import diary
 from octavo.server.followers import Followers
 from octavo.server.policies import wire_policy
 from octavo.store.diagnostics import Diagnostics
-from octavo.store.find import Thread as ListedThread
-from octavo.store.find import find, recent
-from octavo.store.reading import read
 from octavo.store.rollout import Rollout
 from octavo.tools.redact import redactor, secret_values
 from octavo.workspace.git import read_head
 
 if TYPE_CHECKING:
     from octavo.server.server import Server
+    from octavo.store.find import Thread as ListedThread
 
 
 async def start(request: Request) -> m.ThreadResult:
@@ -90,6 +87,10 @@ async def resume(request: Request) -> m.ThreadResult:
     if running is not None:
         request.server.followers[running.id].add(request.connection)
         return _result(running)
+    from octavo.agent.reopen import reopen  # off the way to a new thread's first request
+    from octavo.store.find import find
+    from octavo.store.reading import read
+
     path = find(octavo_home(request.server.launch.env), params.thread_id)
     log = Rollout.open(path)
     try:
@@ -115,6 +116,8 @@ async def resume(request: Request) -> m.ThreadResult:
 async def list_threads(request: Request) -> m.ThreadListResult:
     """thread/list: newest first; the page is as long as `limit` says."""
     params = request.params(m.ThreadListParams)
+    from octavo.store.find import recent
+
     home = octavo_home(request.server.launch.env)
     found = await anyio.to_thread.run_sync(
         lambda: recent(home, cwd=params.cwd, limit=params.limit or DEFAULT_PAGE)
