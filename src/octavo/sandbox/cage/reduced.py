@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from . import abi, bpf, command, guard, init, landlock, mounts, restore, selftest, zygote
+from . import abi, bpf, command, guard, init, landlock, mounts, selftest, watching, zygote
 from .orders import Orders
 from .plan import Plan
 
@@ -54,9 +54,7 @@ class LandlockCage:
     def run(self, sock: _socket.socket) -> None:
         """Make inits until the supervisor is gone, and end them all."""
 
-        def watched() -> restore.Watch:
-            return restore.Watch(self._plan.roots, self._orders.protected)
-
+        watched = watching.Watching(self._plan.roots, self._orders.protected)
         _run(sock, self._plan.roots, self._confine, watched)
 
     def _confine(self, terminal: command.Terminal | None) -> None:
@@ -89,34 +87,44 @@ def _run(
     sock: _socket.socket,
     roots: list[str],
     confine: Callable[[command.Terminal | None], None],
-    watched: Callable[[], restore.Watch] | None,
+    watched: watching.Watching | None,
 ) -> None:
     def make() -> int:
         theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        asks = None if watched is None else watched.hear()
         pid = os.fork()
         if pid == 0:
             try:
                 sock.close()
                 theirs.close()
-                _be_guard(its, roots, confine, watched)
+                if watched is not None:
+                    watched.forget()
+                _be_guard(its, roots, confine, asks)
             finally:
                 os._exit(0)
         its.close()
+        if asks is not None:
+            asks.close()
         zygote.hand_over(sock, theirs, pid)
         return pid
 
-    alive = zygote.serve_supervisor(sock, make)
+    wait = None if watched is None else lambda: watched.serve_until(sock)
+    alive = zygote.serve_supervisor(sock, make, wait)
+    if watched is not None:
+        watched.forget()
     for pid in alive:
         guard.send(pid, command.SIGTERM)
     for pid in alive:
         os.waitpid(pid, 0)
+    if watched is not None:
+        watched.put_back()
 
 
 def _be_guard(
     its: _socket.socket,
     roots: list[str],
     confine: Callable[[command.Terminal | None], None],
-    watched: Callable[[], restore.Watch] | None,
+    asks: _socket.socket | None,
 ) -> None:
     """Make an init, and guard it until nothing of it is left."""
     abi.become_subreaper()
@@ -126,6 +134,8 @@ def _be_guard(
     if pid == 0:
         try:
             ours.close()
+            if asks is not None:
+                asks.close()
             abi.die_with_parent(command.SIGKILL)
             confine(terminal)
             init.serve(its, roots, guard.GuardedTier(talk, terminal))
@@ -134,15 +144,14 @@ def _be_guard(
     talk.close()
     if terminal is not None:
         os.close(terminal.master)
-    watches: list[restore.Watch] = []
 
     def before() -> None:
-        if watched is not None:
-            watches.append(watched())
+        if asks is not None:
+            watching.ask(asks, watching.BEGINS)
 
     def after() -> None:
-        for watch in watches:
-            watch.put_back()
+        if asks is not None:
+            watching.ask(asks, watching.ENDED)
 
     guard.watch(pid, ours, its, before, after)
 

@@ -74,14 +74,24 @@ def run(sock: _socket.socket, walls: init.Walls, roots: list[str]) -> None:
     serve_supervisor(sock, make)
 
 
-def serve_supervisor(sock: _socket.socket, make: Callable[[], int]) -> set[int]:
-    """Make an init whenever asked; return those that live when the supervisor is gone."""
+def serve_supervisor(
+    sock: _socket.socket, make: Callable[[], int], wait: Callable[[], None] | None = None
+) -> set[int]:
+    """Make an init whenever asked; return those that live when the supervisor is gone.
+
+    Args:
+        sock: the supervisor.
+        make: makes one.
+        wait: returns when the supervisor has said something; what else it does is its own.
+    """
     alive: set[int] = set()
     sock.settimeout(_REAP_EVERY_S)
     gc.collect()
     gc.freeze()
     gc.disable()
     while True:
+        if wait is not None:
+            wait()
         try:
             message, fds = words.receive(sock)
         except TimeoutError:
