@@ -63,10 +63,10 @@ async def test_every_kind_of_reply_arrives_whole(origin: Origin, path: str, vers
 async def test_a_large_body_arrives_whole(origin: Origin, extra: tuple[str, ...]) -> None:
     data = "x" * 2_000_000
 
+    url = f"http://{ALLOWED}:{origin.port}/"
     async with network() as net:
         done = await anyio.run_process(
-            ["curl", "-sS", "-m", "10", "-x", net.proxy_url, "--data-binary", "@-", *extra]
-            + [f"http://{ALLOWED}:{origin.port}/"],
+            ["curl", "-sS", "-m", "10", "-x", net.proxy_url, "--data-binary", "@-", *extra, url],
             input=data.encode(),
             check=False,
         )

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import msgspec
 import pytest
 
@@ -158,9 +159,6 @@ class Certificate(msgspec.Struct, frozen=True):
         context.load_cert_chain(self.path, self.key)
         return context
 
-    def client_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.path))
-
 
 def make_certificate(place: Path) -> Certificate:
     if shutil.which("openssl") is None:
@@ -168,9 +166,11 @@ def make_certificate(place: Path) -> Certificate:
     made = Certificate(place / "cert.pem", place / "key.pem")
     names = ",".join(f"DNS:{name}" for name in (ALLOWED, OTHER, "evil.test"))
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=octavo test", "-keyout", str(made.key)]
-        + ["-out", str(made.path), "-addext", f"subjectAltName={names},IP:127.0.0.1"],
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=octavo test", "-keyout", str(made.key)),
+            *("-out", str(made.path), "-addext", f"subjectAltName={names},IP:127.0.0.1"),
+        ],
         check=True,
         capture_output=True,
     )
@@ -265,4 +265,69 @@ async def say(port: int, data: bytes, *, end: bool = False) -> bytes:
             with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 while True:
                     got += await stream.receive()
+    return got
+
+
+def client_hello(name: str | None) -> bytes:
+    """Return the first bytes a real TLS client sends when it asks for `name`."""
+    context = ssl.create_default_context()
+    context.check_hostname = name is not None
+    context.verify_mode = ssl.CERT_NONE if name is None else ssl.CERT_REQUIRED
+    outgoing = ssl.MemoryBIO()
+    tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+class Recorder(msgspec.Struct):
+    """A host that says one thing to whoever connects, and keeps what it hears."""
+
+    port: int
+    heard: bytearray
+    ended: anyio.Event
+
+
+@contextlib.asynccontextmanager
+async def recorder(greeting: bytes = b"", *, reply: bytes = b"") -> AsyncIterator[Recorder]:
+    """Listen; send `greeting` at once, and `reply` after the first bytes."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    made = Recorder(port, bytearray(), anyio.Event())
+
+    async def handle(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                if greeting:
+                    await stream.send(greeting)
+                made.heard += await stream.receive()
+                if reply:
+                    await stream.send(reply)
+                while True:
+                    made.heard += await stream.receive()
+            made.ended.set()
+
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        yield made
+        group.cancel_scope.cancel()
+
+
+async def connect_through(net: Network, place: str) -> anyio.abc.SocketStream:
+    """Return a stream for which the proxy has granted CONNECT to `place`."""
+    stream = await anyio.connect_tcp("127.0.0.1", net.proxy)
+    await stream.send(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        got += await stream.receive(1)
+    assert got.startswith(b"HTTP/1.1 200 "), got
+    return stream
+
+
+async def read_all(stream: anyio.abc.SocketStream) -> bytes:
+    """Return what still comes, until the other side closes."""
+    got = b""
+    with anyio.fail_after(20), contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+        while True:
+            got += await stream.receive()
     return got

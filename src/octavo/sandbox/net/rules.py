@@ -116,6 +116,8 @@ class _Patterns:
         self, patterns: Iterable[str], *, star: bool = False, wildcards: bool = True
     ) -> None:
         self._exact: dict[str, set[int]] = {}
+        self._itself: dict[str, set[int]] = {}
+        """What `**.` covers besides everything below."""
         self._below: dict[str, set[int]] = {}
         for text in patterns:
             try:
@@ -126,29 +128,31 @@ class _Patterns:
 
     def _add(self, text: str, *, star: bool, wildcards: bool) -> None:
         host, port = split_port(text)
-        stars, dot, rest = host.partition(".")
-        exact, below = True, False
         if host == "*":
             if not star:
                 raise NotAHost("a * alone is only possible in the list of allowed hosts")
-            host, exact, below = "", False, True
-        elif stars in ("*", "**") and dot:
-            host, exact, below = rest, stars == "**", True
-        if "*" in host:
+            _add_port(self._below, "", port)
+            return
+        first, dot, rest = host.partition(".")
+        is_wild = first in ("*", "**") and bool(dot)
+        base = rest if is_wild else host
+        if "*" in base:
             raise NotAHost("a wildcard can only be the whole first part")
-        if below and not wildcards:
+        if is_wild and not wildcards:
             raise NotAHost("a local host must be named exactly")
-        if host or not below:
-            host = canonical_host(host)
-            if below and as_address(host) is not None:
-                raise NotAHost("there is nothing below an address")
-        for table, wanted in ((self._exact, exact), (self._below, below)):
-            if wanted:
-                _add_port(table, host, port)
+        base = canonical_host(base)
+        if not is_wild:
+            _add_port(self._exact, base, port)
+            return
+        if as_address(base) is not None:
+            raise NotAHost("there is nothing below an address")
+        _add_port(self._below, base, port)
+        if first == "**":
+            _add_port(self._itself, base, port)
 
     def match(self, host: str, port: int, *, all_ports: bool = False) -> bool:
         """Whether a pattern covers `host`. Port 0: some port of it, or with `all_ports` each."""
-        found = [self._exact.get(host)]
+        found = [self._exact.get(host), self._itself.get(host)]
         found += [self._below.get(parent) for parent in _parents(host)]
         return any(_covers(ports, port, all_ports=all_ports) for ports in found)
 

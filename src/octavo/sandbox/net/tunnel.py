@@ -64,8 +64,9 @@ async def carry_captured(client: Wire, gate: Gate, port: int) -> None:
     """Serve a connection to the captured port 443: its TLS handshake says which host it is for."""
     hello = await _hello(client)
     if hello is None or hello.name is None:
+        refused = gate.refuse("a captured connection", port, "https", "no_name")
         await _alert(client)
-        raise gate.refuse("a captured connection", port, "https", "no_name")
+        raise refused
     try:
         allowed = await gate.admit(hello.name, port, "https")
         sock = await gate.dial(allowed, "https")
@@ -104,7 +105,7 @@ async def _carry_anything(client: Wire, gate: Gate, opened: Opened, protocol: Pr
 
         group.start_soon(down)
         try:
-            if await client.fill(_HELLO_LIMIT) and starts_tls(client.ahead):
+            if (client.ahead or await client.fill(_HELLO_LIMIT)) and starts_tls(client.ahead):
                 hello = await _hello(client)
                 if hello is not None:
                     await _check(client, gate, opened, hello, protocol)
@@ -144,11 +145,13 @@ async def _check(
         return
     if hello.name is None and as_address(allowed.host) is not None:
         return
-    await _alert(client)
     if hello.name is None:
-        raise gate.refuse(allowed.host, allowed.port, protocol, "no_name")
-    detail = f"the TLS handshake inside names {shown(hello.name)}"
-    raise gate.refuse(allowed.host, allowed.port, protocol, "other_name", detail)
+        refused = gate.refuse(allowed.host, allowed.port, protocol, "no_name")
+    else:
+        detail = f"the TLS handshake inside names {shown(hello.name)}"
+        refused = gate.refuse(allowed.host, allowed.port, protocol, "other_name", detail)
+    await _alert(client)
+    raise refused
 
 
 async def _handshake(
