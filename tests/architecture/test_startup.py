@@ -24,6 +24,11 @@ HEAVY = {
     *("httpx", "keyring", "mcp", "opentelemetry", "pydantic", "requests", "rich", "textual"),
     *("ssl", "_ssl", "hashlib", "random", "secrets", "base64", "msgspec.inspect"),
     *("starlette", "websockets", "importlib.metadata", "octavo.trial"),
+    *("ctypes", "asyncio.sslproto", "anyio.streams.tls", "anyio.streams.stapled"),
+    # Of octavo itself: what only a resumed thread, a patch, a fault or a way around the cage needs.
+    *("octavo.agent.reopen", "octavo.store.find", "octavo.store.reading", "octavo.model.faults"),
+    *("octavo.tools.patch.parse", "octavo.tools.patch.plan"),
+    *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"
