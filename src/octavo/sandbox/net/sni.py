@@ -87,6 +87,11 @@ def is_retry(data: bytes | bytearray) -> bool:
     )
 
 
+def may_be_retry(data: bytes | bytearray) -> bool:
+    """Whether more of a server's stream has to arrive before `is_retry` can tell."""
+    return not data or (len(data) < 43 and data[0] == HANDSHAKE)
+
+
 class _Reader:
     """Reads length-prefixed vectors; anything that does not fit is malformed."""
 

@@ -24,6 +24,7 @@ from octavo.sandbox.net.sni import (
     UNRECOGNIZED_NAME,
     Hello,
     is_retry,
+    may_be_retry,
     read_hello,
     starts_tls,
 )
@@ -164,9 +165,11 @@ async def _handshake(
     """
     upstream = opened.upstream
     await upstream.send(client.take(hello.size_bytes))
-    while len(upstream.ahead) < RECORD_BYTES + 38:
-        if not await upstream.fill(_HELLO_LIMIT):
-            break
+    with anyio.move_on_after(HELLO_S) as in_time:
+        while may_be_retry(upstream.ahead) and await upstream.fill(_HELLO_LIMIT):
+            pass
+    if in_time.cancelled_caught:
+        raise Ended
     if is_retry(upstream.ahead):
         await client.send(upstream.take(len(upstream.ahead)))
         await _pass_to_second_hello(client, upstream)
