@@ -36,6 +36,7 @@ COMMANDS = {
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting them",
         "doctor": "Check what works here and how to mend what does not",
+        "execpolicy": "Say what rule files decide about a command",
         "completion": "Print a completion script for bash, zsh or fish",
     },
 }
@@ -110,20 +111,34 @@ def load_command(name: str) -> Command:
 
 
 def _run(name: str, words: list[str]) -> int:
-    from octavo.cli.parser import Parser
     from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
     try:
         command = load_command(name)
-        parser = Parser(prog=f"octavo {name}", description=f"{commands()[name]}.")
-        command.add_arguments(parser)
-        intermixed = getattr(command, "INTERMIXED", False)
-        parse = parser.parse_intermixed_args if intermixed else parser.parse_args
-        return command.run(parse(words))
+        return command.run(_arguments(name, command, words))
     except (ConfigError, UsageError) as error:
         return _error(str(error), EXIT_USAGE)
     except OctavoError as error:
         return _error(str(error), EXIT_FAILED)
+
+
+def _arguments(name: str, command: Command, words: list[str]) -> Namespace:
+    intermixed = getattr(command, "INTERMIXED", False)
+    if intermixed:
+        from typing import cast
+
+        from octavo.cli.quick import Quick
+
+        quick = Quick()
+        command.add_arguments(cast("ArgumentParser", quick))  # has what a declaration uses
+        found = quick.parse(words)
+        if found is not None:
+            return cast("Namespace", found)
+    from octavo.cli.parser import Parser
+
+    parser = Parser(prog=f"octavo {name}", description=f"{commands()[name]}.")
+    command.add_arguments(parser)
+    return parser.parse_intermixed_args(words) if intermixed else parser.parse_args(words)
 
 
 def _help(words: list[str]) -> int:
