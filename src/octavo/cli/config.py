@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.parser import add_config_options, load_settings
+from octavo.cli.shared import add_config_options, load_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:

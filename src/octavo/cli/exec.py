@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
-from octavo.cli.parser import add_config_options, working_directory
+from octavo.cli.shared import HIDDEN, add_config_options, working_directory
 from octavo.protocol.errors import OctavoError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from octavo.faces.exec.options import Options
     from octavo.faces.exec.transcript import Transcript
     from octavo.server.server import Launch
 
 INTERMIXED = True
-"""Options may stand between the words."""
+"""Options may stand between the words; `quick` reads them without argparse."""
 
 EPILOG = """\
 The prompt is the argument, or standard input (also with `-`); with both, standard input is
@@ -34,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("words", nargs="*", metavar="PROMPT", help=SUPPRESS)
+    add("words", nargs="*", metavar="PROMPT", help=HIDDEN)
     add("-m", "--model", metavar="MODEL", help="the model to ask")
     add("--oss", action="store_true", help="use a model server on this machine")
     add("--local-provider", metavar="NAME", help="which: ollama, lmstudio, vllm, llamacpp")
@@ -54,12 +55,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--trust", action="store_true", help="trust this repository's settings from now on")
     add("--last", action="store_true", help="with resume: the newest thread of this directory")
     add("--all", action="store_true", help="with --last: of any directory")
-    add("--color", choices=("auto", "always", "never"), default="auto", help=SUPPRESS)
+    add("--color", choices=("auto", "always", "never"), default="auto", help=HIDDEN)
     add("--log-level", metavar="LEVEL", help="diagnostic log: error, warn, info, debug, trace")
-    add("--ignore-user-config", action="store_true", help=SUPPRESS)
-    add("--yolo", "--dangerously-bypass-approvals-and-sandbox", action="store_true", help=SUPPRESS)
-    add("--thread-source", help=SUPPRESS)
-    add("--cyber-access-program", help=SUPPRESS)
+    add("--ignore-user-config", action="store_true", help=HIDDEN)
+    add("--yolo", "--dangerously-bypass-approvals-and-sandbox", action="store_true", help=HIDDEN)
+    add("--thread-source", help=HIDDEN)
+    add("--cyber-access-program", help=HIDDEN)
     add_config_options(parser)
 
 
@@ -269,7 +270,7 @@ def _check_workspace(args: Namespace, cwd: Path) -> None:
 
     if repository_root(cwd) is not None or args.yolo or "resume" in args.words[:1]:
         return
-    from octavo.cli.parser import load_settings
+    from octavo.cli.shared import load_settings
 
     if not load_settings(args).trusted:
         raise NotAWorkspace(

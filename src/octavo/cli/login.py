@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.parser import add_config_options, load_settings
+from octavo.cli.shared import add_config_options, load_settings
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False

@@ -1,20 +1,13 @@
-"""Arguments: the parser every command gets, and the options that several share."""
+"""The parser every command gets."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from octavo.cli.shared import HIDDEN
 from octavo.protocol.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from octavo.config.load import Loaded
-
-_NO_FLAGS: Mapping[str, object] = {}
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,6 +17,12 @@ class Parser(argparse.ArgumentParser):
         options["allow_abbrev"] = False
         options["formatter_class"] = _Formatter
         super().__init__(**options)  # type: ignore[arg-type]  # passed on as argparse gave them
+
+    def add_argument(self, *names: Any, **declared: Any) -> argparse.Action:
+        """Declare an argument."""
+        if declared.get("help") == HIDDEN:
+            declared["help"] = argparse.SUPPRESS
+        return super().add_argument(*names, **declared)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and exiting."""
@@ -53,62 +52,3 @@ def _columns() -> int:
         return os.get_terminal_size(1).columns
     except OSError:
         return 100
-
-
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which settings hold; `load_settings` reads them."""
-    group = parser.add_argument_group("settings")
-    group.add_argument(
-        "-c",
-        "--config",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="set one value, as in config.toml; may be repeated",
-    )
-    group.add_argument(
-        "-p", "--profile", metavar="NAME", help="lay $OCTAVO_HOME/NAME.config.toml over config.toml"
-    )
-    group.add_argument("-C", "--cd", metavar="DIR", help="work in DIR instead of here")
-    group.add_argument(
-        "--strict-config", action="store_true", help="refuse settings that octavo does not know"
-    )
-
-
-def load_settings(args: argparse.Namespace, flags: Mapping[str, object] = _NO_FLAGS) -> Loaded:
-    """Load the settings that `args` ask for.
-
-    Raises:
-        UsageError: the directory is not there.
-        ConfigError: see `octavo.config.load.load`.
-    """
-    from octavo.config.load import load
-
-    return load(
-        cwd=working_directory(args.cd),
-        env=os.environ,
-        profile=args.profile,
-        overrides=args.config,
-        flags=flags,
-        strict=args.strict_config,
-    )
-
-
-def working_directory(chosen: str | None) -> Path:
-    """Return the absolute directory a command works in.
-
-    Raises:
-        UsageError: it is not there.
-    """
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:
-        if chosen is None or not os.path.isabs(chosen):
-            raise UsageError(
-                "The working directory is gone.", hint="Change to one that exists."
-            ) from None
-        here = Path("/")
-    directory = here if chosen is None else Path(os.path.abspath(here / chosen))
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory.")
-    return directory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.parser import working_directory
+from octavo.cli.shared import working_directory
 
 
 def add_arguments(parser: ArgumentParser) -> None:

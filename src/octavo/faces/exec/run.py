@@ -115,10 +115,11 @@ class Run:
             self._transcript.began(thread)
         async with aclosing(client.notifications()) as notifications:
             async for notification in notifications:
-                if isinstance(notification, note.TurnCompleted):
+                if not isinstance(notification, note.TurnCompleted):
+                    self._show(notification)
+                elif notification.turn.id == turn.id:
                     await self._finish(client, notification)
                     return
-                self._show(notification)
         raise LinkClosed
 
     async def _open(self, client: Client) -> m.ThreadResult:

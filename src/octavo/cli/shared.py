@@ -1,0 +1,83 @@
+"""What several commands share: options that say which settings hold, and where to work.
+
+Nothing here imports argparse: `octavo exec` does without it when its arguments are plain; see
+`quick`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from octavo.protocol.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from octavo.config.load import Loaded
+
+HIDDEN = "hidden"
+"""The help of an argument that is accepted and not shown."""
+
+_NO_FLAGS: Mapping[str, object] = {}
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which settings hold; `load_settings` reads them."""
+    group = parser.add_argument_group("settings")
+    group.add_argument(
+        "-c",
+        "--config",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="set one value, as in config.toml; may be repeated",
+    )
+    group.add_argument(
+        "-p", "--profile", metavar="NAME", help="lay $OCTAVO_HOME/NAME.config.toml over config.toml"
+    )
+    group.add_argument("-C", "--cd", metavar="DIR", help="work in DIR instead of here")
+    group.add_argument(
+        "--strict-config", action="store_true", help="refuse settings that octavo does not know"
+    )
+
+
+def load_settings(args: argparse.Namespace, flags: Mapping[str, object] = _NO_FLAGS) -> Loaded:
+    """Load the settings that `args` ask for.
+
+    Raises:
+        UsageError: the directory is not there.
+        ConfigError: see `octavo.config.load.load`.
+    """
+    from octavo.config.load import load
+
+    return load(
+        cwd=working_directory(args.cd),
+        env=os.environ,
+        profile=args.profile,
+        overrides=args.config,
+        flags=flags,
+        strict=args.strict_config,
+    )
+
+
+def working_directory(chosen: str | None) -> Path:
+    """Return the absolute directory a command works in.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        if chosen is None or not os.path.isabs(chosen):
+            raise UsageError(
+                "The working directory is gone.", hint="Change to one that exists."
+            ) from None
+        here = Path("/")
+    directory = here if chosen is None else Path(os.path.abspath(here / chosen))
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory.")
+    return directory
