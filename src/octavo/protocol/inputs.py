@@ -1,6 +1,6 @@
 """What a user puts into a turn."""
 
-from __future__ import annotations
+# No `annotations` of the future: msgspec would have to evaluate their text at every start.
 
 import msgspec
 

@@ -4,7 +4,7 @@ Source: JSON Schema and TypeScript printed by `codex app-server generate-ts`, ve
 Fields that octavo never fills are sent as null where that schema requires their presence.
 """
 
-from __future__ import annotations
+# No `annotations` of the future: msgspec would have to evaluate their text at every start.
 
 from typing import Any, Literal
 

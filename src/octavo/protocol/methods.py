@@ -4,7 +4,7 @@ Names and shapes are the app-server's v2 (Codex 0.169); parameters octavo does n
 accepted and ignored, as unknown fields are.
 """
 
-from __future__ import annotations
+# No `annotations` of the future: msgspec would have to evaluate their text at every start.
 
 from typing import Any, Generic, Literal, TypeVar
 

@@ -3,7 +3,7 @@
 Each class is the parameters of one notification; `method` is its name on the wire.
 """
 
-from __future__ import annotations
+# No `annotations` of the future: msgspec would have to evaluate their text at every start.
 
 from typing import ClassVar, Literal
 

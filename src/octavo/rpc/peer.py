@@ -5,7 +5,7 @@ order they came; notifications are handled in order, one at a time. When the lin
 still unanswered fails with `LinkClosed`.
 """
 
-from __future__ import annotations
+# No `annotations` of the future: msgspec would have to evaluate their text at every start.
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
