@@ -213,6 +213,29 @@ async def network(
     ports: Ports | None = None,
 ) -> AsyncIterator[Network]:
     """Serve a network on sockets of its own; the allowed names are ALLOWED and OTHER."""
+    sockets = {name: socket.socket() for name in ("proxy", "socks", "dns_tcp", "http", "https")}
+    sockets["dns_udp"] = socket.socket(type=socket.SOCK_DGRAM)
+    for sock in sockets.values():
+        sock.bind(("127.0.0.1", 0))
+    served = served_on(
+        sockets, rules, resolve=resolve, ask=ask, limited=limited, limits=limits, ports=ports
+    )
+    async with served as net:
+        yield net
+
+
+@contextlib.asynccontextmanager
+async def served_on(
+    sockets: dict[str, socket.socket],
+    rules: HostRules | None = None,
+    *,
+    resolve: Resolve = at_home,
+    ask: Ask | None = None,
+    limited: bool = False,
+    limits: Limits | None = None,
+    ports: Ports | None = None,
+) -> AsyncIterator[Network]:
+    """Serve a network on bound sockets, which may be another namespace's."""
     blocked: list[Blocked] = []
     gate = Gate(
         rules or HostRules(allow_local=[ALLOWED, OTHER]),
@@ -222,14 +245,10 @@ async def network(
         limited=limited,
     )
     pool = Pool()
-    sockets = {name: socket.socket() for name in ("proxy", "socks", "dns_tcp", "http", "https")}
-    sockets["dns_udp"] = socket.socket(type=socket.SOCK_DGRAM)
-    for sock in sockets.values():
-        sock.bind(("127.0.0.1", 0))
     numbers = {name: sock.getsockname()[1] for name, sock in sockets.items()}
     for name, sock in sockets.items():
         if name != "dns_udp":
-            sock.listen()
+            sock.listen()  # so that a test can connect before the first accept
     async with anyio.create_task_group() as group:
 
         async def run() -> None:
