@@ -28,7 +28,7 @@ def complete(words: list[str], tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["octavo", "ex"], ["exec"]),
+        (["octavo", "exe"], ["exec", "execpolicy"]),
         (["octavo", "log"], ["login", "logout"]),
         (["octavo", "--v"], ["--version"]),
         (["octavo", "config", ""], ["show", "path", "import-codex"]),
