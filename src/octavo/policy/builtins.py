@@ -85,6 +85,8 @@ def _of_builtin(name: str, words: tuple[Word, ...]) -> str:
     if name == "shopt":
         known = all(word.literal and word.text in SHELL_OPTIONS for word in words)
         return "" if known else "`shopt` changes how the rest is read"
+    if name in ("mapfile", "readarray") and any(re.match(r"-\w*C", one.text) for one in words):
+        return f"`{name} -C` runs a command"
     if name in NAMING:
         return _of_naming(name, words)
     return ""

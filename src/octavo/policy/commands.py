@@ -11,6 +11,8 @@ runs, is not read: those are the cage's.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from octavo.policy import Command, Reading, Redirect, Shell, Word
@@ -19,6 +21,7 @@ from octavo.policy.shell import Parser, Unreadable
 from octavo.policy.wrappers import Script, inner
 
 SCRIPT_LIMIT_CHARS = 100_000
+SURROGATE = re.compile("[\ud800-\udfff]")
 COMMAND_LIMIT = 2_000
 NESTING_LIMIT = 12
 """How many wrappers or scripts in scripts are seen through."""
@@ -53,7 +56,7 @@ class _Reader:
         if len(text) > SCRIPT_LIMIT_CHARS:
             self._unreadable.append("it is too long to read")
             return
-        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        if "\0" in text or SURROGATE.search(text):
             self._unreadable.append("it is not text")
             return
         parser = Parser(text, shell)

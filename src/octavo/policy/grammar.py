@@ -6,7 +6,8 @@ certain. The grammar's words are compared by where they stand, never decoded her
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def agrees(text: str, spans: Iterable[Spans]) -> bool:
         text: the script.
         spans: for each command where its words start and end; empty for those in backticks.
     """
-    source = text.encode("utf-8", "surrogatepass")
-    offsets = [0]
-    for char in text:
-        offsets.append(offsets[-1] + len(char.encode("utf-8", "surrogatepass")))
+    source = text.encode()
+    offsets: Sequence[int] = range(len(text) + 1)
+    if not text.isascii():
+        offsets = [0, *accumulate(len(char.encode()) for char in text)]
     ours = set()
     for words in spans:
         places = tuple((offsets[start], offsets[end]) for start, end in words)

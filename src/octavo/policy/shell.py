@@ -346,11 +346,12 @@ class Parser:
         """Note what a command does to variables."""
         if words[0].text in SETTERS:
             self.odd_value = True
-        elif words[0].text in DECLARERS:
-            for word in words[1:]:
-                _, equals, value = word.text.partition("=")
-                if equals or not word.literal:
-                    self._value(Word(value, word.kind, word.one))
+        for word in words[1:]:
+            assignment = ASSIGNMENT.match(word.text)
+            if assignment:
+                self._value(Word(word.text[assignment.end() :], word.kind, word.one))
+            elif words[0].text in DECLARERS and not word.literal:
+                self.odd_value = True
 
     def _value(self, value: Word) -> None:
         """Note whether a variable may now hold something that calculating would run."""

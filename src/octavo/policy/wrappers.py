@@ -140,6 +140,9 @@ LAUNCHERS = {
 }
 """Programs that may run another named among their words, by rules nobody wrote down here."""
 
+INPUTS = re.compile(r"/+(dev|proc)/")
+"""Where a program's own input has a name."""
+
 CODE_OPTIONS = re.compile(
     r"-\w*c|--(?:command|run|exec|call|rsh|eval|checkpoint-action|to-command|use-compress-program"
     r"|rsync-path|shell-command)"
@@ -214,7 +217,7 @@ def _shell(command: Command) -> Iterator[Found]:
         else:
             code = code or "c" in word.text
             script = script or "s" in word.text
-            at += word.text[-1] in "oO"
+            at += sum(letter in "oO" for letter in word.text)
         at += 1
     if code:
         if name in OTHER_SHELLS:
@@ -222,7 +225,7 @@ def _shell(command: Command) -> Iterator[Found]:
         if at >= len(words):
             return
         yield _script(words[at], f"`{name}` runs a script", SHELLS[name])
-    elif script or at >= len(words):
+    elif script or at >= len(words) or INPUTS.match(words[at].text):
         yield from _from_input(command)
 
 
