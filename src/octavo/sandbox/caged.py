@@ -25,7 +25,7 @@ from octavo.sandbox import (
     Report,
 )
 from octavo.sandbox.cage import words
-from octavo.sandbox.cage.plan import Socket, host_sockets
+from octavo.sandbox.outside import Outside
 from octavo.sandbox.policy import TIERS, orders_for
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
@@ -33,6 +33,8 @@ WARM = 3
 """Inits kept ready. One costs about 0.6 MB of its own."""
 _KEEPER = "import sys; sys.path.append(sys.argv[1]); from cage.main import main; main()"
 _KEEPER_FD = 3
+_CLOSE_S = 20.0
+"""A keeper that has not cleared up by then never will."""
 
 _TIERS: dict[str, Literal["namespaces", "landlock", "none"]] = {
     "namespaces": "namespaces",
@@ -64,19 +66,20 @@ class Caged:
         self._closed = False
         self._stale = 0
         """Of those, how many are to be thrown away: they were made before a mask."""
-        self._sockets: set[Socket] | None = None
-        """The host's unix sockets that are masked; None while they need no mask."""
+        self._outside: Outside | None = None
+        """What the host may change under the cage's walls; None where nothing can be done."""
         self._asked = 0
         """Inits asked for and not yet here."""
         self._running: set[CagedProcess] = set()
         self._report: Report | None = None
         self._failure: SandboxError | None = None
-        if not policy.network and "namespaces" in tiers:
-            self._sockets = host_sockets()
+        self._orders = orders_for(policy, tiers)
+        if "namespaces" in tiers:
+            self._outside = Outside(self._orders)
         self._starting = anyio.Lock()
         self._taking = anyio.Lock()
         self._zygote, self._keeper = _start_keeper()
-        words.ask(self._zygote, words.ORDERS, orders_for(policy, tiers).values())
+        words.ask(self._zygote, words.ORDERS, self._orders.values())
 
     @property
     def report(self) -> Report | None:
@@ -89,7 +92,8 @@ class Caged:
                 raise self._failure
             if self._report is None:
                 await anyio.wait_readable(self._zygote)
-                message, _ = words.receive(self._zygote)
+                message, fds = words.receive(self._zygote)
+                protected = words.paths(fds)
                 if not message.startswith(words.READY):
                     from octavo.sandbox import refusal
 
@@ -97,7 +101,9 @@ class Caged:
                     raise self._failure
                 tier, *gaps = message[1:].decode("utf-8", "replace").split("\n")
                 if tier != "namespaces":
-                    self._sockets = None
+                    self._outside = None
+                elif self._outside is not None:
+                    self._outside.begin(protected)
                 self._report = Report(tier=_TIERS[tier], gaps=tuple(filter(None, gaps)))
                 self._refill()
         return self._report
@@ -176,7 +182,7 @@ class Caged:
     async def _take(self) -> Init:
         await self.ready()
         async with self._taking:
-            self._hide_new_sockets()
+            self._keep_up()
             self._collect()
             while not self._pool:
                 if self._asked == self._stale:
@@ -185,15 +191,18 @@ class Caged:
                 self._collect()
             return self._pool.popleft()
 
-    def _hide_new_sockets(self) -> None:
-        """Mask what has begun to listen on the host; inits made before that are not used."""
-        if self._sockets is None or self._sockets.issuperset(found := host_sockets()):
+    def _keep_up(self) -> None:
+        """Hide and hold what the host has put there anew; inits made before that are not used."""
+        if self._outside is None:
             return
-        words.ask(self._zygote, words.HIDE, sorted({path for path, _, _ in found - self._sockets}))
-        self._sockets.update(found)
-        self._stale = self._asked
-        while self._pool:
-            _discard(self._pool.popleft())
+        hide, hold = self._outside.news()
+        for word, paths in ((words.HIDE, hide), (words.HOLD, hold)):
+            if paths:
+                words.ask(self._zygote, word, paths)
+        if hide or hold:
+            self._stale = self._asked
+            while self._pool:
+                _discard(self._pool.popleft())
 
     def _collect(self) -> None:
         """Put what the zygote has made into the pool."""
@@ -242,7 +251,11 @@ class Caged:
             _discard(self._pool.popleft())
         pidfd = os.pidfd_open(self._keeper)
         try:
-            await anyio.wait_readable(pidfd)
+            with anyio.move_on_after(_CLOSE_S) as waiting:
+                await anyio.wait_readable(pidfd)
+            if waiting.cancelled_caught:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                await anyio.wait_readable(pidfd)
         finally:
             os.close(pidfd)
         os.waitpid(self._keeper, os.WNOHANG)  # noqa: ASYNC222  # it has ended: see above

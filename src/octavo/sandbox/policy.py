@@ -30,6 +30,8 @@ _SECRETS_AT_HOME = (
     ".claude/projects", ".gemini/oauth_creds.json", ".config/github-copilot",
     ".local/share/opencode/auth.json", ".octavo/auth.json",
 )  # fmt: skip
+_SECRETS_OF_OCTAVO = ("auth.json", "sessions")
+"""The key, and what other threads said and saw."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
     "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",
@@ -47,7 +49,8 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
     """Return what a cage for `policy` has to be."""
     home = os.path.expanduser("~")
     secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
-    secrets += [os.path.join(octavo_home(), "auth.json"), *_SECRETS_OF_THE_MACHINE]
+    secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
+    secrets += _SECRETS_OF_THE_MACHINE
     secrets += [os.fspath(path) for path in policy.deny_read]
     return Orders(
         cwd=os.fspath(policy.cwd),

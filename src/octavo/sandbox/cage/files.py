@@ -25,6 +25,8 @@ FILE, DIRECTORY, MISSING, OTHER, UNREADABLE = range(5)
 REASONS = ("outside", "changed", "exists", "missing", "directory", "io")
 RECORD_BYTES = 25
 _COPY_BYTES = 1 << 20
+_LOOK_FACTOR = 4
+"""All files of one look may have so many times what one may."""
 
 
 class Refused(Exception):
@@ -75,6 +77,9 @@ def _look_at(path: str, limit_bytes: int, found: int) -> tuple[int, int, int, st
             return DIRECTORY, mode, 0, ""
         if not stat.S_ISREG(state.st_mode):
             return OTHER, mode, 0, ""
+        if os.lseek(found, 0, os.SEEK_CUR) + state.st_size > _LOOK_FACTOR * limit_bytes:
+            text = f"{path} would be too much to read with the others; take fewer files at a time."
+            return UNREADABLE, mode, 0, text
         if state.st_size > limit_bytes:
             text = f"{path} has {state.st_size} bytes; the limit is {limit_bytes}."
             return UNREADABLE, mode, 0, text
@@ -279,7 +284,10 @@ def _content(path: str, size: int, before: bytes) -> bytes:
     """Read `path` only when it can still be what it was."""
     if size != len(before):
         return b"" if before else b"\0"
-    with open(path, "rb", buffering=0) as file:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return b"" if before else b"\0"
         return file.read(size + 1) if size else b""
 
 

@@ -127,6 +127,7 @@ def _be_builder(
     try:
         if plan.placeholders is not None:
             plan.placeholders.forget()
+        abi.be_killed_first()
         namespaces.enter(user=user, network=orders.network, told=tell, answered=answered)
         if os.fork():
             os._exit(0)
@@ -136,7 +137,10 @@ def _be_builder(
         os.write(tell, _BUILT)
         os.close(tell)
         os.close(answered)
-        words.send(sock, words.READY + b"namespaces\n" + "\n".join(plan.gaps).encode())
+        held = words.memory_file(b"\0".join(map(os.fsencode, plan.protected)))
+        ready = words.READY + b"namespaces\n" + "\n".join(plan.gaps).encode()
+        words.send(sock, ready, (held,))
+        os.close(held)
         zygote.run(sock, walls, plan.roots)
     except OSError as error:
         os.write(tell, b"!" + _told("", error))

@@ -11,7 +11,7 @@ import os
 import stat
 
 from . import abi
-from .plan import Plan
+from .plan import KEPT_IN_RUN, Plan
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _DEVICE_LINKS = (
@@ -20,13 +20,6 @@ _DEVICE_LINKS = (
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
-)
-_KEPT_IN_RUN = (
-    "/run/systemd/resolve",
-    "/run/current-system",
-    "/run/wrappers",
-    "/run/opengl-driver",
-    "/run/booted-system",
 )
 _QUIET = abi.MOUNT_NOSUID | abi.MOUNT_NODEV
 _FORBIDDEN_FILE = "/dev/.octavo-forbidden"
@@ -37,7 +30,7 @@ def build(plan: Plan) -> None:
     binds = [(path, writable, _copy(path)) for path, writable in plan.binds()]
     devices = [(f"/dev/{name}", _copy(f"/dev/{name}")) for name in DEVICES
                if os.path.exists(f"/dev/{name}")]  # fmt: skip
-    kept = [(path, _copy(path)) for path in _KEPT_IN_RUN if os.path.isdir(path)]
+    kept = [(path, _copy(path)) for path in KEPT_IN_RUN if os.path.isdir(path)]
     abi.mount_setattr("/", abi.MOUNT_RDONLY | _QUIET)
     _build_dev(devices)
     if os.path.isdir("/run"):
@@ -99,6 +92,16 @@ def mask(path: str) -> None:
     forbidden = abi.clone_tree(_FORBIDDEN_FILE, recursive=False)
     abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=forbidden, recursive=False)
     abi.attach(forbidden, path)
+
+
+def hold(path: str) -> None:
+    """Make `path` read-only. One that has gone in the meantime needs no holding."""
+    try:
+        tree = _copy(path)
+    except OSError:
+        return
+    abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=tree)
+    abi.attach(tree, path)
 
 
 def mount_proc(*, processes: int) -> None:

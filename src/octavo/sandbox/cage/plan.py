@@ -17,6 +17,14 @@ _NOT_WALKED = frozenset(
     "node_modules .venv venv __pycache__ .tox target dist build .cache site-packages".split()
 )
 _GIT_POINTER_BYTES = 4096
+KEPT_IN_RUN = (
+    "/run/systemd/resolve",
+    "/run/current-system",
+    "/run/wrappers",
+    "/run/opengl-driver",
+    "/run/booted-system",
+)
+"""What a cage sees of the host's /run, read-only."""
 _LINKS_FOLLOWED = 8
 
 
@@ -63,6 +71,7 @@ def make_plan(orders: Orders) -> Plan:
             roots.append(root)
     plan = Plan(roots)
     cwd = os.path.realpath(orders.cwd)
+    _make_readable_outputs(orders.home)
     if cwd in roots:
         try:
             record_directory = os.path.join(orders.home, "cache", "placeholders")
@@ -77,6 +86,15 @@ def make_plan(orders: Orders) -> Plan:
     plan.secrets = _masks(orders.secrets, plan)
     plan.masks = [*plan.secrets, *sorted({path for path, _, _ in host_sockets()})]
     return plan
+
+
+def _make_readable_outputs(home: str) -> None:
+    """Make octavo's folder for full outputs: one that comes later is hidden by the reduced tier."""
+    for path in (home, os.path.join(home, "outputs")):
+        try:
+            os.mkdir(path, 0o700)
+        except OSError:
+            continue
 
 
 def _protect(plan: Plan, orders: Orders, cwd: str) -> None:
@@ -115,22 +133,29 @@ def _with_link_targets(path: str, roots: list[str]) -> list[str]:
 
 def _git_directories(root: str) -> list[str]:
     """Return where a `.git` *file* of a worktree or submodule leads, its common directory too."""
-    try:
-        with open(os.path.join(root, ".git"), "rb") as file:
-            pointer = os.fsdecode(file.read(_GIT_POINTER_BYTES))
-    except OSError:
-        return []
+    pointer = _read_small(os.path.join(root, ".git"))
     if not pointer.startswith("gitdir:"):
         return []
     directory = os.path.realpath(os.path.join(root, pointer[len("gitdir:") :].strip()))
     found = [directory] if os.path.isdir(directory) else []
-    try:
-        with open(os.path.join(directory, "commondir"), "rb") as file:
-            common = os.fsdecode(file.read(_GIT_POINTER_BYTES)).strip()
+    common = _read_small(os.path.join(directory, "commondir")).strip()
+    if common:
         found.append(os.path.realpath(os.path.join(directory, common)))
-    except OSError:
-        pass
     return [path for path in found if os.path.isdir(path)]
+
+
+def _read_small(path: str) -> str:
+    """Return what a pointer file of git says; "" for what is none, such as a pipe or a device."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        text = os.fsdecode(os.read(fd, _GIT_POINTER_BYTES)) if is_file else ""
+    finally:
+        os.close(fd)
+    return "" if "\0" in text else text
 
 
 def _nested_repositories(top: str) -> list[str]:
@@ -173,10 +198,15 @@ def _masks(secrets: list[str], plan: Plan) -> list[str]:
     masks: list[str] = []
     for secret in secrets:
         path = os.path.realpath(secret)
-        holds_a_root = any(_is_under(root, [path]) for root in plan.roots)
-        if path != "/" and path not in masks and not holds_a_root and os.path.lexists(path):
+        if path not in masks and is_maskable(path, plan.roots) and os.path.lexists(path):
             masks.append(path)
     return masks
+
+
+def is_maskable(secret: str, roots: list[str]) -> bool:
+    """Return whether a secret can be hidden without a writable root that lies in it."""
+    path = os.path.realpath(secret)
+    return path != "/" and not any(_is_under(root, [path]) for root in roots)
 
 
 Socket = tuple[str, int, int]
@@ -186,7 +216,7 @@ Socket = tuple[str, int, int]
 def host_sockets() -> set[Socket]:
     """Return the host's unix sockets that have a path, which no namespace and mount flag closes.
 
-    Those in /run are not among them: a cage has a /run of its own.
+    Those in /run are not among them, unless a cage sees their directory: it has its own /run.
     """
     try:
         with open("/proc/net/unix", "rb", buffering=0) as file:
@@ -196,14 +226,16 @@ def host_sockets() -> set[Socket]:
     sockets: set[Socket] = set()
     for part in listing.split(b" /")[1:]:
         path = "/" + os.fsdecode(part.partition(b"\n")[0])
-        if path.startswith(("/run/", "/var/run/")):
+        if path.startswith("/run/") and not path.startswith(KEPT_IN_RUN):
             continue
         try:
             state = os.stat(path)
+            real = os.path.realpath(path)
         except OSError:
             continue
-        if stat.S_ISSOCK(state.st_mode):
-            sockets.add((os.path.realpath(path), state.st_ino, state.st_ctime_ns))
+        hidden = real.startswith("/run/") and not real.startswith(KEPT_IN_RUN)
+        if stat.S_ISSOCK(state.st_mode) and not hidden:
+            sockets.add((real, state.st_ino, state.st_ctime_ns))
     return sockets
 
 

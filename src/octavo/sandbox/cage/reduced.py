@@ -137,6 +137,7 @@ def _be_guard(
             if asks is not None:
                 asks.close()
             abi.die_with_parent(command.SIGKILL)
+            abi.be_killed_first()
             confine(terminal)
             init.serve(its, roots, guard.GuardedTier(talk, terminal))
         finally:

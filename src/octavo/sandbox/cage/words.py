@@ -20,10 +20,11 @@ ORDERS = b"o"
 """To the keeper, with the orders' values: the cage it shall build."""
 MORE = b"x"
 """To the zygote: make one more init, for each such byte."""
-HIDE = b"h"
-"""To the zygote, with a list of paths: mask these as well."""
+HIDE, HOLD = b"h", b"p"
+"""To the zygote, with a list of paths: mask these as well; make these read-only as well."""
 READY, FAILED = b"R", b"F"
-"""From the zygote: what it is, or why it is not; text follows."""
+"""From the zygote: what it is, with the protected paths in a memory file, or why it is not; text
+follows."""
 INIT = b"i"
 """From the zygote, with (socket, pidfd): an init that waits for its one request."""
 
@@ -44,6 +45,15 @@ PACKET_BYTES = 65536
 _INLINE_BYTES = 32768
 _INT_BYTES = 4
 _MSG_CMSG_CLOEXEC = 0x40000000
+
+
+def paths(fds: list[int]) -> list[str]:
+    """Return the paths in the memory file that came with READY, and close it."""
+    listed = b""
+    for fd in fds:
+        listed += _read_memory_file(fd)
+        os.close(fd)
+    return [os.fsdecode(path) for path in listed.split(b"\0") if path]
 
 
 def memory_file(data: bytes) -> int:

@@ -104,6 +104,10 @@ def serve_supervisor(
             for path in words.asked(message, fds):
                 mounts.mask(path)
             continue
+        if message[:1] == words.HOLD:
+            for path in words.asked(message, fds):
+                mounts.hold(path)
+            continue
         for _ in message:
             alive.add(make())
 

@@ -1,0 +1,98 @@
+"""What the host may change while a cage stands, looked at before every command.
+
+A wall over one file is gone when the host puts another file in its place, which is how editors,
+git and login commands write. So secrets and protected files are told apart by what they are, not
+by their names alone, and whatever is new gets its wall again. A command that is running meanwhile
+keeps the walls it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from octavo.sandbox.cage.orders import Orders
+from octavo.sandbox.cage.plan import Socket, host_sockets, is_maskable
+
+_SETTLED_NS = 50_000_000
+"""A directory changed later than this before now may change again within one tick of its clock."""
+
+_Identity = tuple[int, int]
+
+
+class Outside:
+    """Secrets, sockets and protected files of the host, as they were when last looked at."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._sockets: set[Socket] | None = None if orders.network else host_sockets()
+        """None where commands share the host's network, and so its list of sockets."""
+        roots = [os.path.realpath(root) for root in orders.roots]
+        self._secrets = _known(path for path in orders.secrets if is_maskable(path, roots))
+        self._folders: dict[str, tuple[int, ...] | None] = {"": None}
+        """Where a secret can come or go: most commands need to look at nothing else."""
+        self._protected = _known([])
+
+    def begin(self, protected: Sequence[str]) -> None:
+        """The cage stands: what is there now has its walls."""
+        self._protected = _known(protected)
+        self.news()
+
+    def news(self) -> tuple[list[str], list[str]]:
+        """Return what is to be hidden, and what is to be held read-only, since the last look."""
+        hide: list[str] = []
+        if not all(was and was == _stamp(path) for path, was in self._folders.items()):
+            self._folders = self._stamps()
+            hide += map(os.path.realpath, _changed(self._secrets, os.stat))
+        hold = _changed(self._protected, os.lstat)
+        if self._sockets is not None:
+            found = host_sockets()
+            if not self._sockets.issuperset(found):
+                hide += sorted({path for path, _, _ in found - self._sockets})
+                self._sockets.update(found)
+        return hide, hold
+
+    def _stamps(self) -> dict[str, tuple[int, ...] | None]:
+        """Return the folders whose entries decide what the secrets are, with their stamps."""
+        folders: set[str] = set()
+        for path in self._secrets:
+            for way in {path, os.path.realpath(path)}:
+                folder = os.path.dirname(way)
+                while folder != "/" and not os.path.isdir(folder):
+                    folder = os.path.dirname(folder)
+                folders.add(folder)
+        return {folder: _stamp(folder) for folder in folders}
+
+
+def _known(paths: Iterable[str]) -> dict[str, _Identity | None]:
+    return dict.fromkeys(paths)
+
+
+def _stamp(folder: str) -> tuple[int, ...] | None:
+    """Return what changes when an entry of `folder` does; None if that cannot be told yet."""
+    try:
+        state = os.stat(folder)
+    except OSError:
+        return ()
+    if time.time_ns() - state.st_ctime_ns < _SETTLED_NS:
+        return None
+    return state.st_dev, state.st_ino, state.st_ctime_ns
+
+
+def _changed(
+    known: dict[str, _Identity | None], look: Callable[[str], os.stat_result]
+) -> list[str]:
+    """Return the paths at which something else is now than is known, and learn it."""
+    changed: list[str] = []
+    for path, before in known.items():
+        try:
+            state = look(path)
+        except OSError:
+            now = None
+        else:
+            now = (state.st_dev, state.st_ino)
+        if now != before:
+            known[path] = now
+            if now is not None:
+                changed.append(path)
+    return changed
