@@ -462,7 +462,7 @@ class Parser:
         return self.at == 0 or self.text[self.at - 1] in WORD_END
 
     def _word(self) -> Word:
-        """Read one word; the text under the cursor is not the end of one."""
+        """Read one word; there has to be one."""
         start = self.at
         out: list[str] = []
         kind = "literal"
@@ -503,6 +503,8 @@ class Parser:
                 glob = glob or char in "*?["
                 out.append(char)
                 self.at += 1
+        if self.at == start:
+            raise Unreadable("a word is missing")
         return self._made(start, "".join(out), kind == "unknown", one=one, glob=glob)
 
     def _made(self, start: int, text: str, unknown: bool, *, one: bool, glob: bool) -> Word:
