@@ -22,7 +22,7 @@ class Shell:
             "OCTAVO_HOME": str(self.home),
             "PATH": os.environ["PATH"],
             "COLUMNS": "100",
-            "PYTHONPATH": "",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
 
     def octavo(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from octavo.protocol.errors import SandboxError
@@ -301,3 +303,59 @@ async def test_nothing_lives_and_nothing_is_left_when_octavo_is_killed(
     with anyio.fail_after(_DEADLINE_S):
         while sorted(os.listdir(where)) != before:
             await anyio.sleep(0.01)
+
+
+async def test_pipes_of_the_caller_are_the_commands_own(cage: Sandbox, machine: Machine) -> None:
+    (given, feed), (hear, heard), (hear_errors, errors) = os.pipe(), os.pipe(), os.pipe()
+    os.write(feed, b"word\n")
+    script = "read word; echo out $word; echo err >&2; ls /proc/self/fd | wc -l"
+    command = Command(argv=("/bin/bash", "-c", script), cwd=machine.workspace, env=ENV,
+                      stdio=(given, heard, errors))  # fmt: skip
+    process = await cage.spawn(command)
+    for fd in (given, heard, errors, feed):
+        os.close(fd)
+
+    assert await _read_all(process) == b""
+    assert (await process.wait()).code == 0
+    assert (os.read(hear, 100), os.read(hear_errors, 100)) == (b"out word\n4\n", b"err\n")
+    assert os.read(hear, 100) == b""
+    os.close(hear)
+    os.close(hear_errors)
+
+
+async def test_a_pipe_can_stand_beside_the_merged_output_or_a_terminal(
+    cage: Sandbox, machine: Machine
+) -> None:
+    for tty, shown in ((None, b"err\n"), ((24, 80), b"err\r\n")):
+        hear, heard = os.pipe()
+        command = msgspec.structs.replace(
+            _bash("echo out; echo err >&2", machine, tty), stdio=(None, heard, None)
+        )
+        process = await cage.spawn(command)
+        os.close(heard)
+
+        assert (await _read_all(process), os.read(hear, 100)) == (shown, b"out\n")
+        await process.wait()
+        os.close(hear)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "device", "terminal", "socket"])
+async def test_nothing_but_a_pipe_can_be_handed_in(
+    cage: Sandbox, machine: Machine, kind: str
+) -> None:
+    if kind == "terminal":
+        ours, fd = os.openpty()
+    elif kind == "socket":
+        sock, other = socket.socketpair()
+        ours, fd = sock.detach(), other.detach()
+    else:
+        paths = {"file": machine.outside / "precious", "directory": "/", "device": "/dev/zero"}
+        ours, fd = os.open("/", os.O_RDONLY), os.open(paths[kind], os.O_RDONLY)
+    command = msgspec.structs.replace(_bash("touch ran", machine), stdio=(fd, None, None))
+
+    with pytest.raises(SandboxError, match="Only pipes"):
+        await cage.spawn(command)
+
+    os.close(fd)
+    os.close(ours)
+    assert not (machine.workspace / "ran").exists()

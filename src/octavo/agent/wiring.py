@@ -19,6 +19,7 @@ from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import cache_dir
 from octavo.config.settings import Settings
+from octavo.config.shell_env import env_for
 from octavo.context.assemble import ContextItem, ContextState, context_changes
 from octavo.context.base import base_instructions
 from octavo.context.environment import environment_text
@@ -32,13 +33,13 @@ from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
 from octavo.sandbox import Mode, Policy, Sandbox, open_sandbox
+from octavo.sandbox.from_settings import sandbox_policy
 from octavo.store.kept import KeptOutput
 from octavo.tools import Tool
 from octavo.tools.builtin import TOOLS
 from octavo.tools.declare import WebSearch, choose, declarations
 from octavo.tools.login_env import capture_login_env
 from octavo.tools.redact import redactor, secret_values
-from octavo.tools.shell_env import command_env
 from octavo.tools.toolbox import Toolbox
 
 DEFAULT_SHELL = "/bin/bash"
@@ -95,22 +96,6 @@ def default_choices(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = ()) ->
         effort=settings.model_reasoning_effort,
         summary=settings.model_reasoning_summary,
         verbosity=settings.model_verbosity,
-    )
-
-
-def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
-    """The cage the settings ask for: by default the workspace, where it is one."""
-    settings = loaded.settings
-    is_workspace = loaded.trusted or loaded.repo_root is not None
-    mode = settings.sandbox_mode or ("workspace-write" if is_workspace else "read-only")
-    write = settings.sandbox_workspace_write
-    return Policy(
-        mode=Mode(mode),
-        cwd=cwd,
-        writable_roots=(*map(Path, write.writable_roots), *add_dirs),
-        network=mode == "workspace-write" and write.network_access,
-        write_tmp=not write.exclude_slash_tmp,
-        write_tmpdir=not write.exclude_tmpdir_env_var,
     )
 
 
@@ -317,15 +302,7 @@ class Wiring:
         return context_changes(known, state), warnings
 
     def _command_env(self) -> Mapping[str, str]:
-        shell = self._settings.shell_environment_policy
-        env = command_env(
-            self._env,
-            inherit=shell.inherit,
-            ignore_default_excludes=shell.ignore_default_excludes,
-            exclude=shell.exclude,
-            include_only=shell.include_only,
-            set=shell.set,
-        )
+        env = env_for(self._env, self._settings.shell_environment_policy)
         env["OCTAVO_THREAD_ID"] = self._thread_id
         return env
 

@@ -29,6 +29,9 @@ COMMANDS = {
         "exec": "Do a task from a prompt, without asking, and print the answer",
         "demo": "See it work on a small bug: no key, no network",
     },
+    "Check": {
+        "sandbox": "Run a command in the sandbox, or see what it could touch",
+    },
     "Set up": {
         "login": "Store an API key, or see whether one is there",
         "logout": "Remove a stored API key",

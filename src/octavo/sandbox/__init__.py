@@ -51,6 +51,9 @@ class Command(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
     tty: tuple[int, int] | None = None
     """Rows and columns of a terminal; None gives pipes, with stdin at its end."""
+    stdio: tuple[int | None, int | None, int | None] = (None, None, None)
+    """Pipes of the caller's to use as stdin, stdout and stderr instead. They stay the caller's to
+    close, and what goes through them is not in `Process.read`."""
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -58,6 +61,24 @@ class Exit(msgspec.Struct, frozen=True):
 
     code: int | None = None
     signal: int | None = None
+
+
+class NotStarted(SandboxError):
+    """The program or its directory could not be used.
+
+    Attributes:
+        errno: why, as the system said it; 0 where it said nothing.
+        is_program: it was the program, not the directory or the terminal.
+    """
+
+    code = "sandbox.start"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, errno: int, is_program: bool
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno
+        self.is_program = is_program
 
 
 class Process(Protocol):
@@ -162,7 +183,8 @@ class Sandbox(Protocol):
         """Start `command`, confined.
 
         Raises:
-            SandboxError: it could not be confined, or `cwd` or the program does not exist.
+            NotStarted: `cwd` or the program does not exist, or may not be used.
+            SandboxError: it could not be confined, or `stdio` has something else than pipes.
         """
 
     async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:

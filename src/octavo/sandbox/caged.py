@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import socket
-import sys
+import stat
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,14 +25,13 @@ from octavo.sandbox import (
     Report,
 )
 from octavo.sandbox.cage import words
+from octavo.sandbox.keeper import Keeper, start_keeper
 from octavo.sandbox.outside import Outside
 from octavo.sandbox.policy import TIERS, orders_for
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
 WARM = 3
 """Inits kept ready. One costs about 0.6 MB of its own."""
-_KEEPER = "import sys; sys.path.append(sys.argv[1]); from cage.main import main; main()"
-_KEEPER_FD = 3
 _CLOSE_S = 20.0
 """A keeper that has not cleared up by then never will."""
 
@@ -47,9 +46,22 @@ Init = tuple[socket.socket, int]
 
 
 @asynccontextmanager
-async def open_cage(policy: Policy, tiers: Sequence[str] = TIERS) -> AsyncIterator[Caged]:
-    """Start a cage of the first of `tiers` that proves itself."""
-    cage = Caged(policy, tiers)
+async def open_cage(
+    policy: Policy,
+    tiers: Sequence[str] = TIERS,
+    *,
+    warm: int = WARM,
+    keeper: Keeper | None = None,
+) -> AsyncIterator[Caged]:
+    """Start a cage of the first of `tiers` that proves itself.
+
+    Args:
+        policy: what commands may touch.
+        tiers: the mechanisms to try, best first.
+        warm: how many processes are kept ready for commands.
+        keeper: one that was started beforehand.
+    """
+    cage = Caged(policy, tiers, warm=warm, keeper=keeper)
     try:
         yield cage
     finally:
@@ -60,7 +72,14 @@ async def open_cage(policy: Policy, tiers: Sequence[str] = TIERS) -> AsyncIterat
 class Caged:
     """A cage for commands and files. Implements `sandbox.Sandbox`."""
 
-    def __init__(self, policy: Policy, tiers: Sequence[str], *, warm: int = WARM) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        tiers: Sequence[str],
+        *,
+        warm: int = WARM,
+        keeper: Keeper | None = None,
+    ) -> None:
         self._warm = warm
         self._pool: deque[Init] = deque()
         self._closed = False
@@ -78,7 +97,7 @@ class Caged:
             self._outside = Outside(self._orders)
         self._starting = anyio.Lock()
         self._taking = anyio.Lock()
-        self._zygote, self._keeper = _start_keeper()
+        self._zygote, self._keeper = keeper or start_keeper()
         words.ask(self._zygote, words.ORDERS, self._orders.values())
 
     @property
@@ -110,10 +129,17 @@ class Caged:
 
     async def spawn(self, command: Command) -> Process:
         report = await self.ready()
-        request = (list(command.argv), os.fspath(command.cwd), dict(command.env), command.tty)
-        output, writer = (None, -1) if command.tty else output_pipe()
+        pipes = _pipes_of(command)
+        output, writer = None, -1
+        if command.tty is None and len(pipes.keys() & {1, 2}) < 2:
+            output, writer = output_pipe()
+            pipes = {1: writer, 2: writer} | pipes
+        request = (
+            *(list(command.argv), os.fspath(command.cwd), dict(command.env)),
+            *(command.tty, tuple(pipes)),
+        )
         try:
-            init, pidfd = await self._request(words.RUN, request, () if writer < 0 else (writer,))
+            init, pidfd = await self._request(words.RUN, request, tuple(pipes.values()))
         finally:
             if writer >= 0:
                 os.close(writer)
@@ -124,7 +150,7 @@ class Caged:
             _discard((init, pidfd))
             raise refusal.not_started(command, message)
         if output is None:
-            output = Output(got[0], is_terminal=True)
+            output = Output(got[0] if got else -1, is_terminal=bool(got))
         kill_signal = signal.SIGKILL if report.tier == "namespaces" else signal.SIGTERM
         process = CagedProcess(
             init=init, pidfd=pidfd, output=output, kill_signal=kill_signal, on_end=self._ended
@@ -263,6 +289,18 @@ class Caged:
             await process.wait()
 
 
+def _pipes_of(command: Command) -> dict[int, int]:
+    """Return the caller's pipes by the number they shall have.
+
+    A file or a device could be opened anew in there, with more rights than were given; a
+    directory leads out; a terminal can be read behind its owner's back.
+    """
+    pipes = {number: fd for number, fd in enumerate(command.stdio) if fd is not None}
+    if not all(stat.S_ISFIFO(os.fstat(fd).st_mode) for fd in pipes.values()):
+        raise SandboxError("Only pipes can be handed into the sandbox.")
+    return pipes
+
+
 def _discard(init: Init) -> None:
     init[0].close()
     os.close(init[1])
@@ -279,25 +317,3 @@ async def _answer(init: socket.socket, pidfd: int) -> tuple[bytes, list[int]]:
             pass
         raise
     return words.receive(init)
-
-
-def _start_keeper() -> tuple[socket.socket, int]:
-    """Start the keeper and return its socket and pid. Does not wait for it."""
-    if not sys.executable:
-        raise SandboxError("Python does not know its own path, so no cage can be started.")
-    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    here = os.path.dirname(os.path.abspath(__file__))
-    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    with its:
-        # A descriptor already at 3 must not be closed by its own copy.
-        high = os.dup(its.fileno()) if its.fileno() == _KEEPER_FD else its.fileno()
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", "-c", _KEEPER, here],
-            {},
-            file_actions=[(os.POSIX_SPAWN_DUP2, high, _KEEPER_FD), *null],
-            setsigmask=[],
-        )
-        if high != its.fileno():
-            os.close(high)
-    return ours, pid

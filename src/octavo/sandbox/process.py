@@ -29,7 +29,9 @@ class Output:
     def __init__(self, fd: int, *, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
         self._fd = fd
-        os.set_blocking(fd, False)
+        """-1 when there is nothing to read."""
+        if fd >= 0:
+            os.set_blocking(fd, False)
 
     async def read(self) -> bytes:
         """Return what is there, waiting for something; b"" at the end, then always."""

@@ -6,7 +6,7 @@ import errno
 import os
 
 from octavo.protocol.errors import SandboxError
-from octavo.sandbox import Command
+from octavo.sandbox import Command, NotStarted
 from octavo.sandbox.cage import words
 
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
@@ -81,11 +81,13 @@ def not_started(command: Command, message: bytes) -> SandboxError:
 def failed_step(command: Command, step: int, code: int) -> SandboxError:
     """Return the error for one step of starting a command."""
     why = os.strerror(code).lower()
+    hint = None
     if step == words.STEP_CWD:
-        return SandboxError(f"The working directory {command.cwd} cannot be used: {why}.")
-    if step == words.STEP_TERMINAL:
-        return SandboxError(f"No terminal could be made for the command: {why}.")
-    name = command.argv[0]
-    if code == errno.ENOENT:
-        return SandboxError(f"There is no program {name}.", hint="Check its name and PATH.")
-    return SandboxError(f"{name} cannot be run: {why}.")
+        said = f"The working directory {command.cwd} cannot be used: {why}."
+    elif step == words.STEP_TERMINAL:
+        said = f"No terminal could be made for the command: {why}."
+    elif code == errno.ENOENT:
+        said, hint = f"There is no program {command.argv[0]}.", "Check its name and PATH."
+    else:
+        said = f"{command.argv[0]} cannot be run: {why}."
+    return NotStarted(said, hint=hint, errno=code, is_program=step == words.STEP_PROGRAM)

@@ -13,9 +13,9 @@ from pathlib import Path, PurePath
 import anyio
 import msgspec
 
+from octavo.config.shell_env import is_excluded_by_default
 from octavo.protocol.errors import SandboxError
 from octavo.sandbox import Command, Exit, Sandbox
-from octavo.tools.shell_env import is_excluded_by_default
 
 _TIMEOUT_S = 10.0
 _OUTPUT_LIMIT_BYTES = 1 << 20

@@ -47,10 +47,17 @@ def start(
     cwd: str,
     env: dict[str, str],
     *,
-    output: int,
+    given: list[tuple[int, int]],
     terminal: Terminal | None,
 ) -> int:
     """Start the command as leader of its own session and return its pid.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: its working directory.
+        env: its whole environment.
+        given: (number, descriptor) of what it shall have as stdin, stdout or stderr.
+        terminal: what it has there otherwise, and as its controlling terminal.
 
     Raises:
         NotStarted: the directory or the program is not there, or may not be used.
@@ -61,10 +68,10 @@ def start(
         raise NotStarted(words.STEP_CWD, error) from None
     if terminal is None:
         first = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
-        rest = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
     else:
         first = (os.POSIX_SPAWN_OPEN, 0, terminal.slave, os.O_RDWR, 0)
-        rest = [(os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
+    rest = [(os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
+    rest += [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in given]
     try:
         return os.posix_spawn(
             _program(argv[0], env),

@@ -13,8 +13,8 @@ import os
 
 from . import abi, command, files, mounts, words
 
-Request = tuple[list[str], str, dict[str, str], tuple[int, int] | None]
-"""argv, cwd, env, and the rows and columns of a terminal."""
+Request = tuple[list[str], str, dict[str, str], tuple[int, int] | None, tuple[int, ...]]
+"""argv, cwd, env, the rows and columns of a terminal, and as what each descriptor is to be used."""
 
 
 class Walls:
@@ -72,7 +72,7 @@ def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
     word = message[:1]
     if word == words.RUN:
         request: Request = words.asked(message, fds)
-        _run(sock, request, fds[0] if fds else -1, tier)
+        _run(sock, request, fds, tier)
     elif word == words.LOOK:
         paths, limit_bytes = words.asked(message, fds)
         found = os.memfd_create("octavo", os.MFD_CLOEXEC)
@@ -87,19 +87,20 @@ def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
         words.send(sock, words.RESULT + refusal)
 
 
-def _run(sock: _socket.socket, request: Request, output: int, tier: Tier) -> None:
-    argv, cwd, env, tty = request
+def _run(sock: _socket.socket, request: Request, fds: list[int], tier: Tier) -> None:
+    argv, cwd, env, tty, numbers = request
     try:
         terminal = None if tty is None else _terminal(tier, tty)
         tier.begin()
-        pid = command.start(argv, cwd, env, output=output, terminal=terminal)
+        given = list(zip(numbers, fds, strict=True))
+        pid = command.start(argv, cwd, env, given=given, terminal=terminal)
     except command.NotStarted as failure:
         failed = words.NOT_STARTED + bytes((failure.step,)) + failure.errno.to_bytes(2, "little")
         words.send(sock, failed)
         return
     _signal.signal(command.SIGINT, lambda *_: command.interrupt(pid))
-    if output >= 0:
-        os.close(output)
+    for fd in set(fds):
+        os.close(fd)
     words.send(sock, words.STARTED, () if terminal is None else (terminal.master,))
     if terminal is not None:
         os.close(terminal.master)

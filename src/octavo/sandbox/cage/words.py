@@ -29,7 +29,7 @@ INIT = b"i"
 """From the zygote, with (socket, pidfd): an init that waits for its one request."""
 
 RUN, LOOK, CHANGE = b"r", b"l", b"c"
-"""To an init, with a value (and the output pipe for RUN): its one request."""
+"""To an init, with a value (and the command's pipes for RUN): its one request."""
 STARTED = b"s"
 """From an init, with the terminal if there is one: the command runs."""
 NOT_STARTED = b"n"

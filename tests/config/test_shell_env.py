@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.tools.shell_env import command_env
+from octavo.config.shell_env import command_env
 
 _OURS = {
     "HOME": "/home/u",

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from octavo.config.settings import ShellEnvironmentPolicy
+
 Inherit = Literal["all", "core", "none"]
 
 _DEFAULT_EXCLUDES = ("KEY", "SECRET", "TOKEN")
@@ -24,6 +26,18 @@ _OUTSIDE_AGENTS = frozenset(
         *("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"),
     )
 )
+
+
+def env_for(environ: Mapping[str, str], policy: ShellEnvironmentPolicy) -> dict[str, str]:
+    """Return the environment for commands that `policy` asks for."""
+    return command_env(
+        environ,
+        inherit=policy.inherit,
+        ignore_default_excludes=policy.ignore_default_excludes,
+        exclude=policy.exclude,
+        include_only=policy.include_only,
+        set=policy.set,
+    )
 
 
 def command_env(

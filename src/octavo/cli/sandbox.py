@@ -1,0 +1,147 @@
+"""`octavo sandbox`: one command in the sandbox that the model's commands get."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from argparse import REMAINDER, ArgumentParser, Namespace
+from pathlib import Path
+
+from octavo.cli.shared import add_config_options, load_settings, working_directory
+from octavo.protocol.errors import SandboxError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.config.load import Loaded
+    from octavo.sandbox import Command, Exit, Policy
+
+EXIT_REFUSED = 125
+EXIT_CANNOT_RUN = 126
+EXIT_NOT_FOUND = 127
+EXIT_SIGNAL = 128
+
+EPILOG = """\
+`octavo sandbox explain -- CMD` runs nothing and says what CMD could touch, and what not.
+
+The command has this one's stdin, stdout, stderr and terminal. The exit status is the command's;
+128+n when signal n ended it, 125 when the sandbox refuses, 126 and 127 when the program cannot be
+run or is not there.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.usage = "octavo sandbox [OPTIONS] [explain] -- CMD…"
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add("command", nargs=REMAINDER, metavar="CMD", help="the program and its arguments")
+    add(
+        "-s",
+        "--mode",
+        choices=("read-only", "workspace-write"),
+        help="what it may write; else what the settings say",
+    )
+    add("--network", choices=("on", "off"), help="whether it reaches the network")
+    add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
+    add_config_options(parser)
+    parser.set_defaults(parse=parser.parse_args)
+
+
+def run(args: Namespace) -> int:
+    """Run the command and return its exit status."""
+    explains = args.command[:1] == ["explain"]
+    if explains:
+        given = vars(args) | {"command": []}
+        args = args.parse(args.command[1:], Namespace(**given))
+    argv = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not argv:
+        raise UsageError("There is no command to run.", hint="Put it after `--`.")
+    try:
+        return _explain(args, argv) if explains else _run(args, argv)
+    except SandboxError as error:
+        print(f"octavo: error: {error}", file=sys.stderr)
+        return _status_of(error)
+
+
+def _run(args: Namespace, argv: list[str]) -> int:
+    _open_standard_files()
+    from octavo.sandbox.keeper import start_keeper
+
+    keeper = start_keeper()  # it starts beside what follows
+    loaded = load_settings(args, _flags(args))
+    command, policy = _command(args, argv, loaded), _policy(args, loaded)
+    from octavo.cli.late import loading_late
+
+    with loading_late():
+        import anyio._backends._asyncio  # what `anyio.run` would import
+    import anyio
+
+    from octavo.sandbox.caged import open_cage
+    from octavo.sandbox.passthrough import run_passing
+
+    async def run_it() -> Exit:
+        async with open_cage(policy, warm=1, keeper=keeper) as cage:
+            return await run_passing(cage, command)
+
+    ended = anyio.run(run_it)
+    return ended.code if ended.code is not None else EXIT_SIGNAL + (ended.signal or 0)
+
+
+def _explain(args: Namespace, argv: list[str]) -> int:
+    from octavo.cli.sandbox_explained import explain
+
+    loaded = load_settings(args, _flags(args))
+    for line in explain(_command(args, argv, loaded), _policy(args, loaded), loaded):
+        print(line)
+    return 0
+
+
+def _status_of(error: SandboxError) -> int:
+    from octavo.sandbox import NotStarted
+
+    if not isinstance(error, NotStarted) or not error.is_program:
+        return EXIT_REFUSED
+    return EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_CANNOT_RUN
+
+
+def _open_standard_files() -> None:
+    """Give what was closed a file of its own, so that no other one gets its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _flags(args: Namespace) -> dict[str, object]:
+    return {"sandbox_mode": args.mode}
+
+
+def _policy(args: Namespace, loaded: Loaded) -> Policy:
+    import msgspec
+
+    from octavo.sandbox import Mode
+    from octavo.sandbox.from_settings import sandbox_policy
+
+    cwd = working_directory(args.cd)
+    dirs = [Path(os.path.abspath(path)) for path in args.add_dir]
+    missing = next((path for path in dirs if not path.is_dir()), None)
+    if missing is not None:
+        raise UsageError(f"--add-dir {missing}: there is no such directory.", hint="Make it first.")
+    policy = sandbox_policy(loaded, cwd, dirs)
+    if policy.mode is Mode.DANGER_FULL_ACCESS:
+        raise SandboxError(
+            "There is no sandbox to run it in, because sandbox_mode is danger-full-access.",
+            hint="Choose another with --mode.",
+        )
+    network = policy.network if args.network is None else args.network == "on"
+    return msgspec.structs.replace(policy, network=network)
+
+
+def _command(args: Namespace, argv: list[str], loaded: Loaded) -> Command:
+    from octavo.config.shell_env import env_for
+    from octavo.sandbox import Command
+
+    env = env_for(os.environ, loaded.settings.shell_environment_policy)
+    return Command(argv=tuple(argv), cwd=working_directory(args.cd), env=env)

@@ -1,0 +1,25 @@
+"""The policy that the settings ask for, the same for every command of octavo's that has a cage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from octavo.config.load import Loaded
+from octavo.sandbox import Mode, Policy
+
+
+def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
+    """The cage the settings ask for: by default the workspace, where it is one."""
+    settings = loaded.settings
+    is_workspace = loaded.trusted or loaded.repo_root is not None
+    mode = settings.sandbox_mode or ("workspace-write" if is_workspace else "read-only")
+    write = settings.sandbox_workspace_write
+    return Policy(
+        mode=Mode(mode),
+        cwd=cwd,
+        writable_roots=(*map(Path, write.writable_roots), *add_dirs),
+        network=mode == "workspace-write" and write.network_access,
+        write_tmp=not write.exclude_slash_tmp,
+        write_tmpdir=not write.exclude_tmpdir_env_var,
+    )
