@@ -230,7 +230,7 @@ class Wiring:
             login_env = LoginShell(sandbox, self._env, cache_dir(self.loaded.home), notice)
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
-        redact = redactor([*secret_values(self._env), *filter(None, [provider.api_key])])
+        redact = redactor([*secret_values(self._env), *provider.secrets()])
         return Equipment(
             choices=choices,
             model=Responses(provider),

@@ -119,3 +119,11 @@ class Provider(msgspec.Struct, frozen=True):
     request_max_retries: int = 4
     stream_max_retries: int = 5
     stream_idle_timeout_ms: int = 300_000
+
+    def secrets(self) -> list[str]:
+        """Return what opens the way to the provider: its key, and headers that carry one."""
+        sent = [*self.http_headers.items(), *self.query_params.items()]
+        words = ("auth", "key", "token", "secret", "cookie")
+        values = [value for name, value in sent if any(word in name.lower() for word in words)]
+        bare = [value.removeprefix("Bearer ") for value in values]
+        return [value for value in (self.api_key, *values, *bare) if value and len(value) >= 8]

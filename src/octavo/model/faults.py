@@ -62,6 +62,13 @@ def read_fault(body: bytes) -> Fault:
     return Fault(message=plain(value) if isinstance(value, str) else "")
 
 
+def without_secrets(provider: Provider, body: bytes) -> bytes:
+    """Return what a provider said without the key it was sent: some quote it when they refuse."""
+    for secret in sorted(provider.secrets(), key=len, reverse=True):
+        body = body.replace(secret.encode("utf-8", "replace"), b"[redacted]")
+    return body
+
+
 def fault_of(error: object) -> Fault:
     """Return the fault that a decoded `error` value describes."""
     if isinstance(error, str):
@@ -84,7 +91,7 @@ def refused(
     provider: Provider, model: str, status: int, headers: Mapping[str, str], body: bytes
 ) -> ModelError:
     """Return the error for an HTTP answer that is not a success."""
-    fault = read_fault(body)
+    fault = read_fault(without_secrets(provider, body))
     said = _quote(fault)
     who = provider.name
     if status in _RETRIED or (status >= 500 and status not in _NEVER_RETRIED):

@@ -115,6 +115,8 @@ def _arguments(tool: Tool, call: Call) -> Any:
         problem = f"The arguments of {tool.name} do not fit: {error}."
     except msgspec.DecodeError as error:
         problem = f"The arguments of {tool.name} are not valid JSON: {error}{_near(text, error)}."
+    except RecursionError:
+        problem = f"The arguments of {tool.name} are nested too deeply."
     except UnicodeEncodeError:
         problem = f"The arguments of {tool.name} hold half of a surrogate pair."
     raise ToolFailed(f"{problem} {_expected(tool)} Nothing was run.")

@@ -28,6 +28,8 @@ from octavo.model.http import open_transport
 from octavo.protocol.errors import ConfigError, ModelBusy, ModelError, StreamCut
 
 SCHEMA_NAME = "octavo_output_schema"
+MAX_ANSWER_BYTES = 256 << 20
+"""Of a whole stream: one that goes on after that never ends."""
 _MAX_PLAIN_ANSWER_BYTES = 64 << 20
 _ERROR_BODY_TIMEOUT_S = 5.0
 _DRAIN_S = 0.05
@@ -37,12 +39,19 @@ _encode = msgspec.json.encode
 class Responses:
     """A model behind a server that speaks the Responses API."""
 
-    def __init__(self, provider: Provider, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        env: Mapping[str, str] | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
         """Get ready to ask `provider`; nothing is sent yet.
 
         Args:
             provider: where, with which key and headers, and how patiently.
             env: the environment to read SSL_CERT_FILE from; that of the process by default.
+            max_answer_bytes: a stream that is longer is broken off.
 
         Raises:
             ConfigError: the certificates, the address or a header cannot be used.
@@ -51,6 +60,7 @@ class Responses:
         env = os.environ if env is None else env
         self._provider = provider
         self._idle_s = idle_s
+        self._max_answer_bytes = max_answer_bytes
         self._transport: HTTPTransport = open_transport(
             provider.base_url, env, idle_timeout_s=idle_s
         )
@@ -96,7 +106,11 @@ class Responses:
                     yield chunk
                 return
             parser = SseParser()
+            left_bytes = self._max_answer_bytes
             while (data := await self._next(response)) is not None:
+                left_bytes -= len(data)
+                if left_bytes < 0:
+                    raise self._cut(f"It is larger than {self._max_answer_bytes} bytes.")
                 for event in parser.feed(data):
                     for chunk in reading.read(event):
                         yield chunk

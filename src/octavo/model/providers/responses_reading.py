@@ -144,7 +144,7 @@ class Reading:
         name, data = event
         try:
             yield from self._read(name, data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StreamCut(
                 f"{self._provider.name} sent an event that is not valid: {error}.",
                 info="responseStreamDisconnected",
@@ -157,7 +157,7 @@ class Reading:
             if response.status is None and response.output is None and not bytes(response.error):
                 raise msgspec.ValidationError("it has no output")
             yield from self._end(response)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StreamCut(
                 f"{self._provider.name} sent an answer that is not valid: {error}.",
                 info="responseStreamDisconnected",
@@ -273,9 +273,10 @@ class Reading:
         yield Completed(response.id or self._response_id, _usage_of(response.usage))
 
     def _fail(self, data: bytes) -> None:
-        from octavo.model.faults import failed, read_fault
+        from octavo.model.faults import failed, read_fault, without_secrets
 
-        raise failed(self._provider, self._model, read_fault(data))
+        said = read_fault(without_secrets(self._provider, data))
+        raise failed(self._provider, self._model, said)
 
 
 def _text_of(arguments: msgspec.Raw) -> str:
