@@ -97,6 +97,7 @@ async def test_each_request_of_a_connection_is_judged(origin: Origin) -> None:
     assert got.count(b"200 OK") == 2
     assert got.count(b"403 Forbidden") == 1
     assert [seen.host for seen in origin.seen] == [f"{h}:{origin.port}" for h in (ALLOWED, OTHER)]
+    assert origin.connections == 2
 
 
 async def test_a_redirect_to_another_host_is_judged(origin: Origin) -> None:

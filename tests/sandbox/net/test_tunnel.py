@@ -187,6 +187,20 @@ async def test_plain_http_in_a_tunnel_is_judged_request_by_request(origin: Origi
     assert [seen.host for seen in origin.seen] == [place, place]
 
 
+async def test_a_whole_address_in_a_tunnel_cannot_name_another_host(origin: Origin) -> None:
+    place = f"{OTHER}:{origin.port}"
+    request = f"GET http://{place}/ HTTP/1.1\r\nHost: {place}\r\n\r\n".encode()
+    async with (
+        network(ports=Ports(http=origin.port)) as net,
+        await connect_through(net, f"{ALLOWED}:{origin.port}") as stream,
+    ):
+        await stream.send(request)
+        got = await read_all(stream)
+
+    assert got.startswith(b"HTTP/1.1 403 ")
+    assert origin.seen == []
+
+
 async def test_a_host_that_speaks_first_is_heard() -> None:
     async with recorder(b"220 ready\r\n", reply=b"250 hello\r\n") as host, network() as net:
         async with await connect_through(net, f"{ALLOWED}:{host.port}") as stream:
