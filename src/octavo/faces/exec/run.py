@@ -19,6 +19,7 @@ import msgspec
 
 from octavo import __version__
 from octavo.client import Client, connect
+from octavo.faces.exec.commands import plain
 from octavo.faces.exec.json_events import JsonEvent, JsonEvents
 from octavo.faces.exec.options import Options
 from octavo.faces.exec.prompt import inputs, output_schema
@@ -163,14 +164,18 @@ class Run:
             self._print(event)
 
     def _write_message(self) -> None:
-        """The last message to stdout, for people, and to the file of -o, verbatim."""
+        """The last message to stdout, for people, and to the file of -o, verbatim.
+
+        On a terminal it cannot do anything but be read.
+        """
         if self._message is None:
             self._transcript.no_answer()
             return
         data = self._message.encode("utf-8", "replace")
         if self._json is None:
             self._transcript.before_answer()
-            self._write(data if data.endswith(b"\n") else data + b"\n")
+            shown = plain(self._message).encode("utf-8", "replace") if os.isatty(1) else data
+            self._write(shown if shown.endswith(b"\n") else shown + b"\n")
         file = self._options.output_file
         if file is not None:
             try:
