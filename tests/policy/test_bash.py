@@ -104,6 +104,9 @@ cat <<< "`zap`"
 zap >&f a
 zap &> f a
 zap 3>&- a
+zap <&--now a
+zap <& -"-"now a
+sh -c 'trap "zap $'"'"'x'"'"'" EXIT'
 zap a2>f b
 <f cat; zap
 {x}>f zap

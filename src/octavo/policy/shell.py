@@ -386,6 +386,8 @@ class Parser:
             raise Unreadable(f"nothing follows {op}")
         start = self.at
         word = self._word()
+        if op in ("<&", ">&") and self.text[start] == "-" and self.at > start + 1:
+            raise Unreadable(f"{op}- is followed by more")
         if op in ("<<", "<<-"):
             return self._here_document(op, word, self.text[start : self.at])
         return Redirect(op, word)

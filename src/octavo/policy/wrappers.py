@@ -302,7 +302,7 @@ def _ssh(command: Command) -> Iterator[Found]:
 def _trap(command: Command) -> Iterator[Found]:
     words = [word for word in command.argv[1:] if word.text not in ("--", "-p", "-l")]
     if len(words) > 1 and words[0].text not in ("", "-"):
-        yield _script(words[0], "`trap` runs a script", "bash")
+        yield _script(words[0], "`trap` runs a script")
 
 
 def _sudo(command: Command) -> Iterator[Found]:
