@@ -7,6 +7,7 @@ only try things; a tier that does not work here is skipped, and the reason print
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
 import subprocess
@@ -36,6 +37,8 @@ class Machine(msgspec.Struct, frozen=True):
     abstract_socket: str
     port: int
     bystander: int
+    shared_memory: int
+    """A System V segment that another program has made."""
 
     def env(self) -> dict[str, str]:
         return ENV | {
@@ -46,6 +49,7 @@ class Machine(msgspec.Struct, frozen=True):
             "ABSTRACT": self.abstract_socket,
             "PORT": str(self.port),
             "VICTIM": str(self.bystander),
+            "SHM": str(self.shared_memory),
         }
 
 
@@ -92,6 +96,9 @@ def machine() -> Iterator[Machine]:
             subprocess.Popen(["sleep", "1000"], env=ENV | {"MARK": "bystander-secret"})
         )
         stack.callback(bystander.kill)
+        libc = ctypes.CDLL(None)
+        segment = libc.shmget(0, 4096, 0o1600)
+        stack.callback(libc.shmctl, segment, 0, None)
         yield Machine(
             home=home,
             outside=outside,
@@ -100,6 +107,7 @@ def machine() -> Iterator[Machine]:
             abstract_socket=name,
             port=stream.getsockname()[1],
             bystander=bystander.pid,
+            shared_memory=segment,
         )
 
 

@@ -169,6 +169,14 @@ ANYWHERE = {
     "fake a key press": (
         "import pty; m, s = pty.openpty(); fcntl.ioctl(s, 0x5412, b'x')"
     ),
+    "use another program's System V memory": (
+        "number = int(env['SHM'])\n"
+        "libc.shmat.restype = ctypes.c_void_p\n"
+        "if libc.shmat(number, None, 0) == ctypes.c_void_p(-1).value: raise OSError"
+    ),
+    "limit a bystander": (
+        "import resource; resource.prlimit(VICTIM, resource.RLIMIT_CPU, (1, 1))"
+    ),
     "gain privileges": (
         "status = open('/proc/self/status').read()\n"
         "if 'NoNewPrivs:\\t1' in status and 'CapEff:\\t0000000000000000' in status: raise OSError"

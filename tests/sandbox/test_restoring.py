@@ -28,7 +28,7 @@ NAMES = [".git", ".claude", ".envrc"]
         "echo '#!/bin/sh' > .git/hooks/pre-commit; chmod 111 .git/hooks",
         "echo '#!/bin/sh' > .git/hooks/pre-commit; chmod 300 .git/hooks .git",
         "d=.git/hooks; for n in $(seq 1500); do d=$d/d; done; mkdir -p $d; echo x > .git/config",
-        "mkdir .claude/more; (cd .claude/more; seq 5000 | xargs touch); echo x > .claude/last",
+        "mkdir .claude/more; (cd .claude/more; seq 4100 | xargs touch); echo x > .claude/last",
         "ln .git/config copy; cp copy keep; rm .git/config; ln keep .git/config; echo x >> keep",
         "rm -rf .git/hooks; ln -s ../evil .git/hooks; mkdir evil; touch evil/pre-commit",
         "mv .git/hooks h; mkfifo .git/hooks",

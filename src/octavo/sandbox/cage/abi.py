@@ -18,7 +18,10 @@ _NEW = {  # one table for all machines since 5.0
     "fchmodat2": 452, "open_tree_attr": 467,
 }  # fmt: skip
 _X86_64 = {
-    "open": 2, "ioctl": 16, "socket": 41, "socketpair": 53, "clone": 56, "creat": 85,
+    "open": 2, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41,
+    "socketpair": 53, "clone": 56, "semget": 64, "semop": 65, "semctl": 66, "msgget": 68,
+    "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "semtimedop": 220, "mq_open": 240,
+    "mq_unlink": 241, "prlimit64": 302, "creat": 85,
     "chmod": 90, "fchmod": 91, "syslog": 103, "capset": 126, "mknod": 133, "uselib": 134,
     "ustat": 136, "sysfs": 139, "vhangup": 153, "modify_ldt": 154, "pivot_root": 155,
     "adjtimex": 159, "chroot": 161, "acct": 163, "settimeofday": 164, "mount": 165,
@@ -38,7 +41,10 @@ _AARCH64 = {
     "openat": 56, "vhangup": 58, "quotactl": 60, "acct": 89, "capset": 91, "unshare": 97,
     "kexec_load": 104, "init_module": 105, "delete_module": 106, "clock_settime": 112,
     "syslog": 116, "reboot": 142, "sethostname": 161, "setdomainname": 162,
-    "settimeofday": 170, "adjtimex": 171, "socket": 198, "socketpair": 199, "add_key": 217,
+    "settimeofday": 170, "adjtimex": 171, "mq_open": 180, "mq_unlink": 181, "msgget": 186,
+    "msgctl": 187, "msgrcv": 188, "msgsnd": 189, "semget": 190, "semctl": 191,
+    "semtimedop": 192, "semop": 193, "shmget": 194, "shmctl": 195, "shmat": 196,
+    "prlimit64": 261, "socket": 198, "socketpair": 199, "add_key": 217,
     "request_key": 218, "keyctl": 219, "clone": 220, "swapon": 224, "swapoff": 225,
     "migrate_pages": 238, "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262,
     "name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268,

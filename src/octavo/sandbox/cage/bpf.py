@@ -31,6 +31,11 @@ _REFUSED = """
 _ABSENT = "io_uring_setup io_uring_enter io_uring_register clone3 openat2"
 """Answered as on an older kernel, so that programs take the way they have for one."""
 
+_REFUSED_BESIDE_OTHERS = """
+    shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
+"""
+"""Refused where a command shares the machine's ipc namespace: it would reach what others made."""
+
 _NEW_NAMESPACES = (
     abi.CLONE_NEWNS | abi.CLONE_NEWCGROUP | abi.CLONE_NEWUTS | abi.CLONE_NEWIPC
     | abi.CLONE_NEWUSER | abi.CLONE_NEWPID | abi.CLONE_NEWNET
@@ -85,12 +90,21 @@ def _set_id_on_create(flags: int, mode: int) -> list[_Step]:
     ]
 
 
-def _rules(families: tuple[int, ...]) -> dict[str, list[_Step]]:
+def _only_for_itself(argument: int) -> list[_Step]:
+    """Allow a call on the caller only, which it names as 0."""
+    return [_argument(argument), (_EQUAL, 0, 0, 1), _ALLOWED, (_RETURN, _EPERM, 0, 0)]
+
+
+def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
     rules: dict[str, list[_Step]] = {}
     for name in _REFUSED.split():
         rules[name] = [(_RETURN, _EPERM, 0, 0)]
     for name in _ABSENT.split():
         rules[name] = [(_RETURN, _ENOSYS, 0, 0)]
+    if not apart:
+        for name in _REFUSED_BESIDE_OTHERS.split():
+            rules[name] = [(_RETURN, _EPERM, 0, 0)]
+        rules["prlimit64"] = _only_for_itself(0)
     rules["clone"] = _refuse_bits(0, _NEW_NAMESPACES)
     rules["unshare"] = _refuse_bits(0, _NEW_NAMESPACES | abi.CLONE_NEWTIME)
     rules["ioctl"] = _refuse_values(1, (_TIOCSTI, _TIOCLINUX))
@@ -106,10 +120,17 @@ def _rules(families: tuple[int, ...]) -> dict[str, list[_Step]]:
     return rules
 
 
-def program(*, inet: bool, unix: bool, machine: str = abi.MACHINE) -> bytes:
-    """Return the cage's filter: which socket families may be made, on which machine."""
+def program(*, inet: bool, unix: bool, apart: bool = True, machine: str = abi.MACHINE) -> bytes:
+    """Return the cage's filter.
+
+    Args:
+        inet: internet sockets may be made.
+        unix: unix sockets may be made.
+        apart: commands have namespaces of their own, so whom they meet there is theirs.
+        machine: whose numbers to use.
+    """
     families = ((_AF_INET, _AF_INET6) if inet else ()) + ((_AF_UNIX,) if unix else ())
-    return assemble(_rules(families), machine)
+    return assemble(_rules(families, apart=apart), machine)
 
 
 def assemble(named: dict[str, list[_Step]], machine: str = abi.MACHINE) -> bytes:

@@ -35,7 +35,7 @@ class LandlockCage:
         self._orders = orders
         self._plan = plan
         self._readable = landlock.all_but([*plan.secrets, "/dev"])
-        self._filter = bpf.program(inet=orders.network, unix=False)
+        self._filter = bpf.program(inet=orders.network, unix=False, apart=False)
         self._scoped = version >= landlock.SCOPE_ABI
         self.gaps = [*_ALWAYS, *(() if self._scoped else (_WITHOUT_SCOPE,))]
 
