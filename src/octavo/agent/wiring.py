@@ -34,6 +34,7 @@ from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
 from octavo.sandbox import Mode, Policy, Sandbox, open_sandbox
 from octavo.sandbox.from_settings import sandbox_policy
+from octavo.sandbox.keeper import Spare
 from octavo.store.kept import KeptOutput
 from octavo.tools import Tool
 from octavo.tools.builtin import TOOLS
@@ -157,6 +158,7 @@ class Wiring:
         log_path: Path | None,
         close: Callable[[], None],
         on_bug: Callable[[str], None],
+        spare: Spare | None = None,
         base: str | None = None,
         developer: str | None = None,
     ) -> None:
@@ -168,6 +170,7 @@ class Wiring:
         self._thread_id = thread_id
         self._settings: Settings = loaded.settings
         self._env = env
+        self._spare = spare
         self._base = base
         self._developer = developer
 
@@ -225,7 +228,9 @@ class Wiring:
         if last is not None and last.choices.policy == choices.policy:
             sandbox, env, login_env = last.sandbox, last.env, last.login_env
         else:
-            sandbox = await cages.enter_async_context(open_sandbox(choices.policy))
+            sandbox = await cages.enter_async_context(
+                open_sandbox(choices.policy, spare=self._spare)
+            )
             env = self._command_env()
             login_env = LoginShell(sandbox, self._env, cache_dir(self.loaded.home), notice)
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from octavo.faces.exec.options import Options
     from octavo.faces.exec.transcript import Transcript
+    from octavo.sandbox.keeper import Spare
     from octavo.server.server import Launch
 
 INTERMIXED = True
@@ -66,12 +67,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run one turn and return how it ended."""
-    _load()
+    _open_standard_files()
+    spare = _load()
     import anyio
 
     from octavo.faces.exec.transcript import Transcript, wants_color
 
-    _open_standard_files()
     try:
         cwd = _utf8(working_directory(args.cd))
         options = _options(args, cwd)
@@ -81,22 +82,26 @@ def run(args: Namespace) -> int:
             _check_workspace(args, cwd)
         terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         transcript = Transcript(color=wants_color(os.environ, args.color), terminal=terminal)
-        return anyio.run(_serve, args, options, transcript)
+        return anyio.run(_serve, args, options, transcript, spare)
     except OctavoError as error:
         if args.json:
             _print_failed(str(error))
         raise
 
 
-def _load() -> None:
-    """Import what a run is made of."""
+def _load() -> Spare:
+    """Import what a run is made of, and start its sandbox beside that."""
     from importlib import import_module
 
     from octavo.cli.late import loading_late
 
     with loading_late():
+        from octavo.sandbox.keeper import Spare, start_keeper
+
+        spare = Spare(start_keeper())
         for name in ("anyio._backends._asyncio", "octavo.server.methods", "octavo.faces.exec.run"):
             import_module(name)
+    return spare
 
 
 def _open_standard_files() -> None:
@@ -128,14 +133,14 @@ def _utf8(directory: Path) -> Path:
     return directory
 
 
-async def _serve(args: Namespace, options: Options, transcript: Transcript) -> int:
+async def _serve(args: Namespace, options: Options, transcript: Transcript, spare: Spare) -> int:
     import anyio
 
     from octavo.faces.exec.run import Run
     from octavo.rpc.memory import memory_pair
     from octavo.server.server import serving
 
-    launch = await _launch(args)
+    launch = await _launch(args, spare)
     run = Run(options, transcript)
     status = 1
     try:
@@ -170,7 +175,7 @@ def _mistake(bug: BaseException) -> OctavoError:
     )
 
 
-async def _launch(args: Namespace) -> Launch:
+async def _launch(args: Namespace, spare: Spare) -> Launch:
     from octavo.server.server import Launch
 
     flags: dict[str, object] = {
@@ -193,6 +198,7 @@ async def _launch(args: Namespace) -> Launch:
         strict_config=args.strict_config,
         ignore_user_config=args.ignore_user_config,
         alone=True,
+        spare=spare,
         source="exec",
     )
 

@@ -12,11 +12,14 @@ import enum
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from octavo.protocol.errors import SandboxError
+
+if TYPE_CHECKING:
+    from octavo.sandbox.keeper import Spare
 
 
 class Mode(enum.StrEnum):
@@ -199,14 +202,18 @@ class Sandbox(Protocol):
 
 
 @asynccontextmanager
-async def open_sandbox(policy: Policy) -> AsyncIterator[Sandbox]:
+async def open_sandbox(policy: Policy, *, spare: Spare | None = None) -> AsyncIterator[Sandbox]:
     """Start the cage for `policy`; everything in it is gone when the context ends.
 
     Returns at once; what starts beside it costs the caller nothing until the first use.
+
+    Args:
+        spare: a process for the cage that was started beforehand, if nobody took it yet.
     """
     from octavo.sandbox.caged import open_cage
     from octavo.sandbox.policy import TIERS, UNCONFINED
 
     full_access = policy.mode is Mode.DANGER_FULL_ACCESS
-    async with open_cage(policy, UNCONFINED if full_access else TIERS) as cage:
+    tiers = UNCONFINED if full_access else TIERS
+    async with open_cage(policy, tiers, keeper=None if spare is None else spare.take()) as cage:
         yield cage

@@ -19,6 +19,18 @@ _PROGRAM = "import sys; sys.path.append(sys.argv[1]); from cage.main import main
 _SOCKET_FD = 3
 
 
+class Spare:
+    """A keeper that was started beforehand, for the first cage that needs one."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper: Keeper | None = keeper
+
+    def take(self) -> Keeper | None:
+        """Return it, once."""
+        keeper, self._keeper = self._keeper, None
+        return keeper
+
+
 def start_keeper() -> Keeper:
     """Start a keeper. Does not wait for it; it ends when its socket is closed."""
     if not sys.executable:

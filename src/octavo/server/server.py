@@ -17,6 +17,7 @@ from octavo.config.paths import octavo_home
 from octavo.protocol import methods as m
 from octavo.protocol.notifications import ThreadClosed
 from octavo.rpc import INVALID_REQUEST, Link, RpcError
+from octavo.sandbox.keeper import Spare
 from octavo.server.connection import Connection, Handler
 from octavo.server.followers import Followers
 
@@ -35,6 +36,8 @@ class Launch(msgspec.Struct, frozen=True):
     ignore_user_config: bool = False
     alone: bool = False
     """No person will ever answer: nothing is asked, and the model is told so."""
+    spare: Spare | None = None
+    """A process for the first cage that was started with the program."""
     source: str = "app-server"
     """Which face this server belongs to, for the log."""
 

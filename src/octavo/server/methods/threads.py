@@ -194,6 +194,7 @@ def _load(
         log_path=None if log is None else log.path,
         close=close,
         on_bug=lambda text: diagnostics.write("error", text, thread=started.thread_id),
+        spare=server.launch.spare,
         base=params.base_instructions,
         developer=params.developer_instructions,
     )
