@@ -75,6 +75,37 @@ async def test_what_a_person_changes_between_commands_stays(
     assert (folder / ".git" / "config").read_text() == "mine"
 
 
+@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+async def test_what_git_or_a_protected_link_leads_to_is_protected_too(
+    tier: str, workspace: Callable[[], Path]
+) -> None:
+    folder = workspace()
+    nested = folder / "sub" / "nested" / ".git"
+    scripts, editor, config = (
+        folder / "scripts",
+        folder / "conf" / "editor",
+        folder / "conf" / "git",
+    )
+    for directory in (scripts, editor):
+        directory.mkdir(parents=True)
+    files = [scripts / "check", editor / "tasks.json", config, nested / "hooks" / "mine"]
+    (folder / ".git" / "hooks" / "pre-commit").symlink_to("../../scripts/check")
+    (folder / ".vscode").symlink_to("conf/editor")
+    (nested / "config").unlink()
+    (nested / "config").symlink_to("../../../conf/git")
+    for file in files:
+        file.write_text("mine")
+    async with cage_on(folder, tier) as cage:
+        for file in files:
+            await shell(
+                cage, f"echo evil > {file}; echo evil > {editor}/new; touch {folder}/ok", folder
+            )
+
+    assert [file.read_text() for file in files] == ["mine"] * 4
+    assert os.listdir(editor) == ["tasks.json"]
+    assert (folder / "ok").exists()
+
+
 @pytest.fixture
 def places(workspace: Callable[[], Path]) -> tuple[Path, Path]:
     """A workspace, and a directory outside that nothing may touch."""

@@ -108,8 +108,10 @@ def _protect(plan: Plan, orders: Orders, cwd: str) -> None:
                 plan.placeholders.add(path)
                 found.append(path)
         found += [path for path in _git_directories(root) if _is_under(path, plan.roots)]
+        found += _led_to_from(os.path.join(root, ".git"), plan.roots)
     if cwd in plan.roots:
-        found += _nested_repositories(cwd)
+        for path in _nested_repositories(cwd):
+            found += _with_link_targets(path, plan.roots)
     home = os.path.realpath(orders.home)
     if _is_under(home, plan.roots) and os.path.isdir(home):
         found.append(home)
@@ -129,6 +131,17 @@ def _with_link_targets(path: str, roots: list[str]) -> list[str]:
         if os.path.lexists(path) and _is_under(path, roots) and path not in roots:
             found.append(path)
     return found
+
+
+def _led_to_from(git: str, roots: list[str]) -> list[str]:
+    """Return what links in a git directory lead to in a writable root: hooks, mostly."""
+    hooks = os.path.join(git, "hooks")
+    links = [os.path.join(git, name) for name in ("config", "hooks", "info")]
+    try:
+        links += [entry.path for entry in os.scandir(hooks) if entry.is_symlink()]
+    except OSError:
+        pass
+    return [path for link in links for path in _with_link_targets(link, roots)[1:]]
 
 
 def _git_directories(root: str) -> list[str]:

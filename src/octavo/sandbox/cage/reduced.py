@@ -54,7 +54,9 @@ class LandlockCage:
     def run(self, sock: _socket.socket) -> None:
         """Make inits until the supervisor is gone, and end them all."""
 
-        watched = watching.Watching(self._plan.roots, self._orders.protected)
+        roots, names = self._plan.roots, self._orders.protected
+        others = [path for path in self._plan.protected if os.path.dirname(path) not in roots]
+        watched = watching.Watching(roots, names, others)
         _run(sock, self._plan.roots, self._confine, watched)
 
     def _confine(self, terminal: command.Terminal | None) -> None:

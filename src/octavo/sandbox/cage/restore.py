@@ -16,6 +16,7 @@ _GIT_SETTINGS = frozenset(("config", "config.worktree", "commondir", "gitdir"))
 _GIT_SCRIPTS = frozenset(("hooks", "info"))
 _GIT_DATA = frozenset(("objects", "refs", "logs", "lfs", "rr-cache"))
 _FILE_BYTES, _ALL_BYTES, _ENTRIES, _DEPTH = 1 << 20, 16 << 20, 20_000, 40
+_OTHERS = 200
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = _OPEN | os.O_DIRECTORY
 _HELD = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
 class Watch:
     """What the protected names of some roots held when the watch began. `close` it."""
 
-    def __init__(self, roots: list[str], names: list[str]) -> None:
+    def __init__(self, roots: list[str], names: list[str], others: Sequence[str] = ()) -> None:
+        """Watch `names` at the top of `roots`, and `others`, which are paths below them."""
         self._tops = [_Top(root, name) for root in roots for name in names]
+        self._tops += [_Top(*os.path.split(path)) for path in others[:_OTHERS]]
 
     def put_back(self) -> None:
         """Make everything as it was, as far as that is possible."""
@@ -327,4 +330,4 @@ def _is_removed(parent: int, name: str) -> bool:
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence

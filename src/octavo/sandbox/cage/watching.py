@@ -20,8 +20,8 @@ _DONE = b"."
 class Watching:
     """The memory, and who asks for it."""
 
-    def __init__(self, roots: list[str], names: list[str]) -> None:
-        self._roots, self._names = roots, names
+    def __init__(self, roots: list[str], names: list[str], others: list[str]) -> None:
+        self._roots, self._names, self._others = roots, names, others
         self._guards: dict[int, _socket.socket] = {}
         self._running: set[int] = set()
         self._watch: restore.Watch | None = None
@@ -63,7 +63,7 @@ class Watching:
 
     def _begin(self, fd: int) -> None:
         if self._watch is None:
-            self._watch = restore.Watch(self._roots, self._names)
+            self._watch = restore.Watch(self._roots, self._names, self._others)
         self._running.add(fd)
 
     def _end(self, fd: int) -> None:
