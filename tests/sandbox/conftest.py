@@ -37,7 +37,7 @@ class Machine(msgspec.Struct, frozen=True):
     abstract_socket: str
     port: int
     bystander: int
-    shared_memory: int
+    shared_memory: int = 0
     """A System V segment that another program has made."""
 
     def env(self) -> dict[str, str]:
