@@ -172,11 +172,14 @@ async def test_a_request_that_could_be_read_in_two_ways_is_refused(
     assert origin.seen == []
 
 
-async def test_what_follows_odd_chunks_never_reaches_the_host(origin: Origin) -> None:
+@pytest.mark.parametrize(
+    "chunk", ["3\r\nabcd\r\n0", "3\r\nabcXX0", "3\nabc\r\n0", "-3\r\nabc\r\n0"]
+)
+async def test_what_follows_odd_chunks_never_reaches_the_host(origin: Origin, chunk: str) -> None:
     place = f"{ALLOWED}:{origin.port}"
     request = (
         f"POST http://{place}/ HTTP/1.1\r\nHost: {place}\r\nTransfer-Encoding: chunked\r\n\r\n"
-        f"3\r\nabcd\r\n0\r\n\r\nGET http://{place}/smuggled HTTP/1.1\r\nHost: {place}\r\n\r\n"
+        f"{chunk}\r\n\r\nGET http://{place}/smuggled HTTP/1.1\r\nHost: {place}\r\n\r\n"
     )
 
     async with network() as net:
