@@ -188,6 +188,18 @@ def test_the_network_is_off_unless_it_is_switched_on(shell: Shell) -> None:
     assert (on.stdout.strip() == ours, off.stdout.strip() == ours) == (True, False), words
 
 
+def test_a_private_tmp_can_be_chosen_and_read_only_mode_has_one(shell: Shell) -> None:
+    script = ("sh", "-c", "ls -A /tmp; echo 1 > /tmp/octavo-test-private")
+    for words in (("--tmp", "private"), ("--mode", "read-only")):
+        done = shell.octavo("sandbox", *words, "--", *script)
+        if "landlock" in shell.octavo("sandbox", "explain", "--", "true").stdout:
+            pytest.skip("no namespaces here")
+        assert done.returncode == 0, done.stderr
+        top = Path(shell.env["HOME"]).relative_to("/tmp").parts[0]
+        assert set(done.stdout.split()) <= {top}
+    assert not Path("/tmp/octavo-test-private").exists()
+
+
 def test_keys_do_not_reach_the_command(shell: Shell) -> None:
     shell.env |= {"OPENAI_API_KEY": "sk-1", "GITHUB_TOKEN": "t", "PLAIN": "kept"}
 

@@ -54,6 +54,16 @@ def test_base_instructions_are_as_reviewed_and_short() -> None:
             permissions_text("read-only", (), network=False, approval="never"),
         ),
         (
+            "permissions-read-only-tmp",
+            permissions_text("read-only", (), network=False, approval="never", private_tmp=True),
+        ),
+        (
+            "permissions-private-tmp",
+            permissions_text(
+                "workspace-write", ROOTS, network=False, approval="never", private_tmp=True
+            ),
+        ),
+        (
             "permissions-weaker",
             permissions_text(
                 "workspace-write",

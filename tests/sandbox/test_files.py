@@ -143,7 +143,7 @@ def _refusals(folder: Path, machine: Machine) -> dict[str, tuple[FileChange, str
     }
 
 
-@pytest.mark.parametrize("case", list(_refusals(Path("/"), Machine(*[Path("/")] * 4, "", 0, 0))))
+@pytest.mark.parametrize("case", list(_refusals(Path("/"), Machine(*[Path("/")] * 4, "", 0, 0, 0))))
 async def test_a_refused_change_leaves_every_byte_as_it_was(
     case: str, cage: Sandbox, machine: Machine, folder: Path
 ) -> None:

@@ -35,6 +35,7 @@ from octavo.protocol.events import TurnStarted
 from octavo.sandbox import Mode, Policy, Sandbox, open_sandbox
 from octavo.sandbox.from_settings import sandbox_policy
 from octavo.sandbox.keeper import Spare
+from octavo.sandbox.policy import private_directories
 from octavo.store.kept import KeptOutput
 from octavo.tools import Tool
 from octavo.tools.builtin import TOOLS
@@ -295,6 +296,7 @@ class Wiring:
                 approval=choices.approval,
                 gaps=gaps,
                 alone=self.alone,
+                private_tmp=not gaps and bool(private_directories(policy)),
             ),
             environment=environment_text(policy.cwd, shell=self._env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
@@ -331,9 +333,9 @@ def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
     if policy.mode is Mode.DANGER_FULL_ACCESS:
         return (Path("/"),)
     roots = [policy.cwd, *policy.writable_roots]
-    if policy.write_tmp:
+    if policy.write_tmp or policy.tmp == "private":
         roots.append(Path("/tmp"))
     tmpdir = env.get("TMPDIR", os.environ.get("TMPDIR"))
-    if policy.write_tmpdir and tmpdir:
+    if (policy.write_tmpdir or policy.tmp == "private") and tmpdir:
         roots.append(Path(tmpdir))
     return tuple(dict.fromkeys(roots))

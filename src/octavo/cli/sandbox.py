@@ -43,6 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what it may write; else what the settings say",
     )
     add("--network", choices=("on", "off"), help="whether it reaches the network")
+    add("--tmp", choices=("host", "private"), help="private: a /tmp of its own, gone with it")
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add_config_options(parser)
     parser.set_defaults(parse=parser.parse_args)
@@ -115,7 +116,7 @@ def _open_standard_files() -> None:
 
 
 def _flags(args: Namespace) -> dict[str, object]:
-    return {"sandbox_mode": args.mode}
+    return {"sandbox_mode": args.mode, "sandbox_workspace_write.tmp": args.tmp}
 
 
 def _policy(args: Namespace, loaded: Loaded) -> Policy:

@@ -51,7 +51,7 @@ def _lines(
     source = loaded.sources.get("sandbox_mode")
     default = "git repository or trusted" if policy.mode is Mode.WORKSPACE_WRITE else "not trusted"
     yield "Mode", f"{policy.mode.value} ({source.layer if source else default})"
-    yield from _writing(policy, plan)
+    yield from _writing(policy, plan, is_full=report.tier == "namespaces")
     yield "Reads", "every file that you may read, except these:"
     yield from _paths("Hidden", plan.secrets)
     sockets = [path for path in plan.masks if path not in plan.secrets]
@@ -79,11 +79,13 @@ def _program(command: Command, plan: Plan) -> str:
     return visible_line(full) + leads
 
 
-def _writing(policy: Policy, plan: Plan) -> Iterator[Line]:
+def _writing(policy: Policy, plan: Plan, *, is_full: bool) -> Iterator[Line]:
     if not plan.roots:
-        yield "Writes", "nothing"
-        return
+        yield "Writes", "no file of yours"
     yield from _paths("Writes", plan.roots)
+    if is_full:
+        for path in plan.private:
+            yield "", f"{visible_line(path)}: one of its own, empty at first and gone with it"
     asked = [os.path.realpath(path) for path in policy.writable_roots]
     for path in asked:
         if path not in plan.roots:

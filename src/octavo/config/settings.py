@@ -52,6 +52,8 @@ class SandboxWorkspaceWrite(Struct, frozen=True):
     network_access: bool = False
     exclude_tmpdir_env_var: bool = False
     exclude_slash_tmp: bool = False
+    tmp: Literal["host", "private"] = "host"
+    """"private": `/tmp` and `$TMPDIR` are the thread's own, and gone with it."""
 
 
 class ShellEnvironmentPolicy(Struct, frozen=True):

@@ -17,6 +17,7 @@ def permissions_text(
     gaps: Sequence[str] = (),
     alone: bool = False,
     protected: Sequence[str] = PROTECTED_NAMES,
+    private_tmp: bool = False,
 ) -> str:
     """Return the permissions as the model reads them.
 
@@ -28,6 +29,7 @@ def permissions_text(
         gaps: what the sandbox cannot stop here, one sentence each.
         alone: no person is there (`octavo exec`).
         protected: names that stay read-only inside the writable roots.
+        private_tmp: commands have a `/tmp` of their own.
     """
     asks = approval == "on-request" and not alone
     if mode == "danger-full-access":
@@ -37,7 +39,7 @@ def permissions_text(
             f"Commands and file changes are confined by a sandbox (mode `{mode}`):",
             "",
             "- Read: all files, except stored keys and credentials, which are hidden.",
-            *_writing(mode, writable_roots, protected, asks),
+            *_writing(mode, writable_roots, protected, asks, private_tmp),
             _network(network, loopback=not gaps),
             *_weaker(gaps),
             "",
@@ -58,17 +60,30 @@ def _unconfined(asks: bool) -> list[str]:
     return lines
 
 
-def _writing(mode: str, roots: Sequence[str], protected: Sequence[str], asks: bool) -> list[str]:
+def _writing(
+    mode: str, roots: Sequence[str], protected: Sequence[str], asks: bool, private_tmp: bool
+) -> list[str]:
     if mode == "read-only" or not roots:
-        lines = [
+        nowhere = (
             "- Write: nowhere, not even in `/tmp`. `apply_patch` and commands that write files"
             " fail; so do programs that need temporary files, such as most test runners."
-        ]
+        )
+        only_there = (
+            "- Write: nowhere but in `/tmp`, which is the sandbox's own and thrown away with it;"
+            " commands may use it, such as test runners. `apply_patch` and commands that write"
+            " elsewhere fail."
+        )
+        lines = [only_there if private_tmp else nowhere]
         if not asks:
             lines.append("- If the task asks for changes, show them as a diff in your report.")
         return lines
     places = ", ".join(f"`{visible_line(root)}`" for root in roots)
     lines = [f"- Write: only in {places} and below."]
+    if private_tmp:
+        lines.append(
+            "- `/tmp` is the sandbox's own: empty at first, kept between commands, thrown away at"
+            " the end; leave nothing there that the user is to have."
+        )
     if protected:
         names = ", ".join(f"`{name}`" for name in protected)
         lines.append(

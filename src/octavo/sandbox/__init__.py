@@ -42,6 +42,9 @@ class Policy(msgspec.Struct, frozen=True):
     """`/tmp` is writable."""
     write_tmpdir: bool = True
     """`$TMPDIR` is writable."""
+    tmp: Literal["host", "private"] = "host"
+    """"private": `/tmp` and `$TMPDIR` are the cage's own, empty at its start and gone with it,
+    whatever the two above say. In `READ_ONLY` they always are, where the mechanism can do it."""
     deny_read: tuple[Path, ...] = ()
     """Masked besides the built-in list of secrets."""
 

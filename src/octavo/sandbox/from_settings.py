@@ -22,4 +22,5 @@ def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Polic
         network=mode == "workspace-write" and write.network_access,
         write_tmp=not write.exclude_slash_tmp,
         write_tmpdir=not write.exclude_tmpdir_env_var,
+        tmp=write.tmp,
     )

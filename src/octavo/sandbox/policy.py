@@ -6,6 +6,7 @@ Read once from the environment of octavo itself; what commands are given as thei
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from octavo.sandbox import Mode, Policy
@@ -52,9 +53,12 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
     secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
     secrets += _SECRETS_OF_THE_MACHINE
     secrets += [os.fspath(path) for path in policy.deny_read]
+    private = [] if tiers == UNCONFINED else private_directories(policy)
     return Orders(
         cwd=os.fspath(policy.cwd),
         roots=[] if tiers == UNCONFINED else writable_roots(policy),
+        private=private,
+        kept=_needed_places(policy) if private else [],
         network=policy.network,
         secrets=secrets,
         protected=list(PROTECTED_NAMES),
@@ -68,11 +72,34 @@ def writable_roots(policy: Policy) -> list[str]:
     if policy.mode is not Mode.WORKSPACE_WRITE:
         return []
     roots = [os.fspath(policy.cwd), *map(os.fspath, policy.writable_roots)]
-    if policy.write_tmp:
-        roots.append("/tmp")
-    if policy.write_tmpdir and os.path.isabs(os.environ.get("TMPDIR", "")):
-        roots.append(os.environ["TMPDIR"])
+    temporary = _temporary_directories()
+    if policy.write_tmp or policy.tmp == "private":
+        roots.append(temporary[0])
+    if policy.write_tmpdir or policy.tmp == "private":
+        roots += temporary[1:]
     return roots
+
+
+def private_directories(policy: Policy) -> list[str]:
+    """Return the directories of which commands get ones of their own instead."""
+    if policy.mode is Mode.READ_ONLY or policy.tmp == "private":
+        return _temporary_directories()
+    return []
+
+
+def _temporary_directories() -> list[str]:
+    tmpdir = os.environ.get("TMPDIR", "")
+    return ["/tmp", tmpdir] if os.path.isabs(tmpdir) else ["/tmp"]
+
+
+def _needed_places(policy: Policy) -> list[str]:
+    """Return what is to be seen also where a private directory lies over it."""
+    repository = policy.cwd
+    while not os.path.lexists(repository / ".git") and repository != repository.parent:
+        repository = repository.parent
+    places = [policy.cwd, repository] if repository != repository.parent else [policy.cwd]
+    programs = [path for path in os.environ.get("PATH", "").split(":") if os.path.isabs(path)]
+    return [*map(os.fspath, places), os.path.expanduser("~"), sys.prefix, *programs]
 
 
 def octavo_home() -> str:

@@ -48,7 +48,7 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
 def writable(hands: Hands, path: PurePath | None = None) -> str:
     """Return a sentence on where files may be changed, or on why `path` may not be."""
     if not hands.writable_roots:
-        return "no files may be changed here (read-only)."
+        return "no files of the user may be changed here (read-only)."
     if path is not None and (name := protected_name(path, hands.writable_roots)):
         return f"{name} is kept read-only."
     return f"files may be changed only in {', '.join(map(str, hands.writable_roots))}."

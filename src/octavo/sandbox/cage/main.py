@@ -69,7 +69,8 @@ def _probe(orders: Orders, plan: Plan) -> selftest.Probe:
     outside: list[str] = []
     for directory in candidates:
         real = os.path.realpath(directory)
-        inside = any(real == root or real.startswith(root + "/") for root in plan.roots)
+        ours = (*plan.roots, *plan.private)
+        inside = any(real == root or real.startswith(root + "/") for root in ours)
         if not inside and os.path.isdir(real) and os.access(real, os.W_OK):
             outside.append(real)
     return selftest.Probe(
@@ -141,7 +142,7 @@ def _be_builder(
         ready = words.READY + b"namespaces\n" + "\n".join(plan.gaps).encode()
         words.send(sock, ready, (held,))
         os.close(held)
-        zygote.run(sock, walls, plan.roots)
+        zygote.run(sock, walls, plan.changeable)
     except OSError as error:
         os.write(tell, b"!" + _told("", error))
     except BaseException as error:  # noqa: BLE001  # the keeper must hear whatever it was

@@ -35,9 +35,14 @@ def build(plan: Plan) -> None:
     _build_dev(devices)
     if os.path.isdir("/run"):
         _build_run(kept)
+    for path in sorted(plan.private):
+        _build_private(path, plan.private)
     for path, writable, tree in binds:
         abi.mount_setattr("", _QUIET | (0 if writable else abi.MOUNT_RDONLY), at=tree)
+        _make_way(path, plan.private, is_directory=stat.S_ISDIR(os.fstat(tree).st_mode))
         abi.attach(tree, path)
+    for path, target in plan.links:
+        _make_link(path, target, plan.private)
     for path in plan.masks:
         mask(path)
 
@@ -77,6 +82,38 @@ def _build_run(kept: list[tuple[str, int]]) -> None:
         abi.attach(tree, path)
     os.makedirs("/run/lock", exist_ok=True)
     abi.mount_setattr("/run", abi.MOUNT_RDONLY, recursive=False)
+
+
+def _build_private(path: str, private: list[str]) -> None:
+    """Put an empty directory of the cage's own over `path`; inside another, it is made there."""
+    if any(path.startswith(other + "/") for other in private):
+        os.makedirs(path, exist_ok=True)
+    else:
+        abi.mount("tmpfs", path, abi.MS_NOSUID | abi.MS_NODEV, "mode=1777,size=50%")
+
+
+def _make_way(path: str, private: list[str], *, is_directory: bool) -> None:
+    """Make a place for `path` where a private directory lies over the host's.
+
+    What leads to it is bound on itself, so that no command puts something else there.
+    """
+    if os.path.lexists(path) or not any(path.startswith(top + "/") for top in private):
+        return
+    parent = os.path.dirname(path)
+    _make_way(parent, private, is_directory=True)
+    if is_directory:
+        os.mkdir(path, 0o755)
+        abi.attach(abi.clone_tree(path, recursive=False), path)
+    else:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+
+
+def _make_link(path: str, target: str, private: list[str]) -> None:
+    _make_way(os.path.dirname(path), private, is_directory=True)
+    try:
+        os.symlink(target, path)
+    except OSError:
+        return
 
 
 def mask(path: str) -> None:

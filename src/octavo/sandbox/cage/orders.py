@@ -6,13 +6,17 @@ from __future__ import annotations
 class Orders:
     """One cage's policy, every path absolute and every default already decided."""
 
-    __slots__ = ("cwd", "home", "network", "protected", "roots", "secrets", "tiers")
+    __slots__ = (
+        *("cwd", "home", "kept", "network", "private", "protected", "roots", "secrets", "tiers"),
+    )
 
     def __init__(
         self,
         *,
         cwd: str,
         roots: list[str],
+        private: list[str],
+        kept: list[str],
         network: bool,
         secrets: list[str],
         protected: list[str],
@@ -22,6 +26,10 @@ class Orders:
         self.cwd = cwd
         self.roots = roots
         """Writable trees; empty in read-only mode. Missing ones and `/` are ignored."""
+        self.private = private
+        """Directories that are empty ones of the cage's own; where they are not, nobody writes."""
+        self.kept = kept
+        """What stays to be seen, read-only, also inside a private directory."""
         self.network = network
         self.secrets = secrets
         """Files and directories nobody in the cage may read."""

@@ -33,6 +33,14 @@ class Plan:
 
     def __init__(self, roots: list[str]) -> None:
         self.roots = roots
+        self.private: list[str] = []
+        """Directories of the cage's own; where they lie over others, these are not changed."""
+        self.kept: list[str] = []
+        """Read-only, although a private directory lies over where they are."""
+        self.links: list[tuple[str, str]] = []
+        """(path, where it leads): names in private directories that the person uses."""
+        self.changeable = roots
+        """Where files may be changed: the roots, and private directories that were asked for."""
         self.protected: list[str] = []
         """Read-only although inside a writable root; each exists, links count as themselves."""
         self.secrets: list[str] = []
@@ -54,6 +62,7 @@ class Plan:
                 if parent not in read_only:
                     writable.add(parent)
                 parent = os.path.dirname(parent)
+        read_only |= set(self.kept) - writable
         both = [(path, True) for path in writable] + [(path, False) for path in read_only]
         return sorted(both, key=lambda bind: (bind[0].count("/"), bind[0]))
 
@@ -65,14 +74,21 @@ class Plan:
 
 def make_plan(orders: Orders) -> Plan:
     """Look everything up; what has to be made on the host is recorded before it is made."""
-    roots: list[str] = []
-    for root in map(os.path.realpath, orders.roots):
-        if root not in roots and root != "/" and os.path.isdir(root):
-            roots.append(root)
-    plan = Plan(roots)
     cwd = os.path.realpath(orders.cwd)
+    private = _private(orders, cwd)
+    asked: list[str] = []
+    for root in map(os.path.realpath, orders.roots):
+        if root not in asked and root != "/" and os.path.isdir(root):
+            asked.append(root)
+    own = {*map(os.path.realpath, orders.private)} - {cwd}
+    plan = Plan([root for root in asked if root not in own])
+    plan.changeable = [root for root in asked if root not in own or root in private]
+    plan.private = private
+    _keep(plan, orders)
+    if orders.private and os.path.realpath(orders.private[0]) not in private:
+        plan.gaps.append(f"Commands have no {orders.private[0]} of their own here.")
     _make_readable_outputs(orders.home)
-    if cwd in roots:
+    if cwd in plan.roots:
         try:
             record_directory = os.path.join(orders.home, "cache", "placeholders")
             plan.placeholders = Placeholders.open(cwd, record_directory)
@@ -86,6 +102,30 @@ def make_plan(orders: Orders) -> Plan:
     plan.secrets = _masks(orders.secrets, plan)
     plan.masks = [*plan.secrets, *sorted({path for path, _, _ in host_sockets()})]
     return plan
+
+
+def _private(orders: Orders, cwd: str) -> list[str]:
+    """Return the directories that can be private: none that holds what is no temporary file."""
+    needed = [cwd, *map(os.path.realpath, [orders.home, *orders.kept])]
+    found: list[str] = []
+    for number, path in enumerate(map(os.path.realpath, orders.private)):
+        holds_more = number > 0 and any(_is_under(place, [path]) for place in needed)
+        if path not in ("/", cwd) and not holds_more and os.path.isdir(path):
+            found.append(path)
+    return found
+
+
+def _keep(plan: Plan, orders: Orders) -> None:
+    """Look up what a private directory would hide and must not."""
+    for path in (orders.cwd, *orders.roots, *orders.kept):
+        real, named = os.path.realpath(path), os.path.normpath(path)
+        if real in plan.private or not os.path.lexists(real):
+            continue
+        hidden = _is_under(real, plan.private) and not _is_under(real, plan.roots)
+        if hidden and real not in plan.kept:
+            plan.kept.append(real)
+        if named != real and _is_under(named, plan.private):
+            plan.links.append((named, real))
 
 
 def _make_readable_outputs(home: str) -> None:

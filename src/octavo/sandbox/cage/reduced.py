@@ -21,6 +21,9 @@ _ALWAYS = (
     "Other processes of this machine, and the names of hidden files, can be seen.",
     "Local servers, unix sockets and shared memory do not work in commands.",
 )
+_WITHOUT_PRIVATE = (
+    "There are no private temporary directories here, so nothing can be written in any."
+)
 _WITHOUT_SCOPE = "Your other processes can be signalled, because this kernel's Landlock is old."
 
 
@@ -38,6 +41,8 @@ class LandlockCage:
         self._filter = bpf.program(inet=orders.network, unix=False, apart=False)
         self._scoped = version >= landlock.SCOPE_ABI
         self.gaps = [*_ALWAYS, *(() if self._scoped else (_WITHOUT_SCOPE,))]
+        if any(path in plan.private for path in plan.changeable):
+            self.gaps.append(_WITHOUT_PRIVATE)
 
     def prove(self, probe: selftest.Probe) -> None:
         """Let one init try to escape. Raises OSError saying what it could do."""

@@ -32,7 +32,7 @@ def build(plan: Plan) -> init.Walls:
     ruleset = None
     if abi.landlock_abi():
         devices = [f"/dev/{name}" for name in mounts.DEVICES] + ["/dev/ptmx"]
-        ruleset = landlock.ruleset([*plan.roots, "/dev/shm", "/dev/pts"], devices)
+        ruleset = landlock.ruleset([*plan.roots, *plan.private, "/dev/shm", "/dev/pts"], devices)
     return init.Walls(filter_program=bpf.program(inet=True, unix=True), ruleset=ruleset)
 
 
