@@ -96,6 +96,7 @@ def test_strict_refuses_what_octavo_does_not_know(shell: Shell) -> None:
 
 def test_trust_and_untrust_change_what_holds(shell: Shell) -> None:
     (shell.cwd / ".git").mkdir()
+    (shell.cwd / ".git" / "HEAD").touch()
     (shell.cwd / ".octavo").mkdir()
     (shell.cwd / ".octavo/config.toml").write_text('model = "project"')
     below = shell.cwd / "below"

@@ -24,6 +24,7 @@ class Place:
         self.project = root / "project"
         self.system = root / "etc" / "config.toml"
         (self.project / ".git").mkdir(parents=True)
+        (self.project / ".git" / "HEAD").touch()
 
     def write(self, path: Path, text: str | bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +140,7 @@ def test_a_file_above_the_trusted_repository_is_not_read(place: Place) -> None:
     place.user('project_root_markers = [".top"]')
     inner = place.project / "vendor"
     (inner / ".git").mkdir(parents=True)
+    (inner / ".git" / "HEAD").touch()
     place.own('model = "outer"')
     place.own('model = "vendor"', "vendor")
     set_trust(place.home, inner, "trusted")

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from octavo.config.settings import ProjectConfig
-from octavo.config.trust import decisions, is_trusted, read_trust, set_trust, trust_unit
+from octavo.config.trust import (
+    decisions,
+    is_trusted,
+    read_trust,
+    repository_root,
+    set_trust,
+    trust_unit,
+)
 from octavo.protocol.errors import ConfigError
 
 
@@ -101,3 +108,13 @@ def test_a_damaged_file_trusts_nothing_and_is_kept(data: bytes, tmp_path: Path) 
     with pytest.raises(ConfigError):
         set_trust(tmp_path, tmp_path, "trusted")
     assert (tmp_path / "trust.json").read_bytes() == data
+
+
+def test_an_empty_git_directory_is_no_repository(tmp_path: Path) -> None:
+    (tmp_path / "outer" / ".git").mkdir(parents=True)
+    (tmp_path / "outer" / "inner").mkdir()
+
+    assert repository_root(tmp_path / "outer" / "inner") != tmp_path / "outer"
+
+    (tmp_path / "outer" / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    assert repository_root(tmp_path / "outer" / "inner") == tmp_path / "outer"

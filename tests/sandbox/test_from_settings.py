@@ -21,6 +21,7 @@ def test_outside_a_repository_nothing_may_be_written() -> None:
 
     assert _policy(place).mode is Mode.READ_ONLY
     (place / ".git").mkdir()
+    (place / ".git" / "HEAD").touch()
     assert _policy(place).mode is Mode.WORKSPACE_WRITE
 
 

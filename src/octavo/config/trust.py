@@ -112,12 +112,24 @@ def marked_root(directory: Path, markers: tuple[str, ...]) -> Path | None:
     path = str(directory)
     while True:
         for marker in markers:
-            if os.path.lexists(os.path.join(path, marker)):
+            if _marks(os.path.join(path, marker)):
                 return Path(path)
         parent = os.path.dirname(path)
         if parent == path:
             return None
         path = parent
+
+
+def _marks(path: str) -> bool:
+    """Whether `path` is there. An empty `.git` is no repository: a sandbox may hold its place."""
+    if os.path.basename(path) != ".git":
+        return os.path.lexists(path)
+    try:
+        return bool(os.listdir(path))
+    except FileNotFoundError:
+        return os.path.lexists(path)
+    except OSError:  # a file, as in a linked worktree, or one that cannot be read
+        return True
 
 
 def _main_checkout(root: Path) -> Path | None:
