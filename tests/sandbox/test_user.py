@@ -17,15 +17,20 @@ import octavo
 _NOBODY = 65534
 
 
-def _python_for_everyone() -> str | None:
-    """Return a Python of this version that an ordinary user may run."""
+def _python_for_everyone(path_entries: str) -> str | None:
+    """Return a Python of this version that an ordinary user may run, libraries included."""
+    if shutil.which("setpriv") is None:
+        return None
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     for path in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
         # Through a shell: what setpriv itself starts is still looked up with root's rights.
-        trial = [*_as_nobody(), "/bin/sh", "-c", f"{shlex.quote(path)} -I -c 'import ctypes'"]
+        imports = f"{shlex.quote(path)} -c 'import ctypes, msgspec, octavo, pytest'"
+        trial = [*_as_nobody(), "/bin/sh", "-c", imports]
+        env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": path_entries}
         if (
             os.path.exists(path)
-            and subprocess.run(trial, check=False, capture_output=True).returncode == 0
+            and subprocess.run(trial, check=False, capture_output=True, env=env, cwd="/").returncode
+            == 0
         ):
             return path
     return None
@@ -39,11 +44,12 @@ def _as_nobody() -> list[str]:
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests are an ordinary user's already")
 def test_all_of_it_holds_for_an_ordinary_user() -> None:
-    if shutil.which("setpriv") is None or (python := _python_for_everyone()) is None:
-        pytest.skip("an ordinary user cannot run this Python")
     here = Path(__file__).resolve().parent
     source = Path(octavo.__file__).resolve().parents[1]
     libraries = Path(pytest.__file__).resolve().parents[1]
+    python = _python_for_everyone(f"{source}:{libraries}")
+    if python is None:
+        pytest.skip("an ordinary user cannot read this checkout, or run its Python")
     with tempfile.TemporaryDirectory(prefix="octavo-test-user-", dir="/var/tmp") as temporary:
         os.chown(temporary, _NOBODY, _NOBODY)
         run = _run_as_nobody(python, here, f"{source}:{libraries}", temporary)
