@@ -113,6 +113,7 @@ def test_an_untrusted_projects_file_is_ignored_and_said_so(place: Place) -> None
         '[projects."/"]\ntrust_level = "trusted"',
         "[sandbox_workspace_write]\nnetwork_access = true",
         '[sandbox_workspace_write]\ntmp = "host"',
+        "[sandbox_limits]\nmemory_bytes = 0",
         '[shell_environment_policy]\nset = { PATH = "/evil" }',
         "[shell_environment_policy]\nignore_default_excludes = true",
         'model_instructions_file = "/etc/shadow"',

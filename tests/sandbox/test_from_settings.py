@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from octavo.config.load import load
-from octavo.sandbox import Mode, Policy
+from octavo.sandbox import Limits, Mode, Policy
 from octavo.sandbox.from_settings import sandbox_policy
 
 
@@ -47,3 +47,18 @@ def test_every_setting_of_the_sandbox_counts(tmp_path: Path) -> None:
         write_tmpdir=False,
         tmp="private",
     )
+
+
+def test_limits_are_settings_and_nothing_is_no_limit(tmp_path: Path) -> None:
+    assert _policy(tmp_path).limits == Limits()
+
+    policy = _policy(
+        tmp_path,
+        "sandbox_limits.pids=600",
+        "sandbox_limits.memory_bytes=1000000000",
+        "sandbox_limits.file_size_bytes=0",
+        "sandbox_limits.cpu_s=60",
+        "sandbox_limits.open_files=0",
+    )
+
+    assert policy.limits == Limits(600, 1_000_000_000, None, 60, None)

@@ -63,7 +63,7 @@ def test_where_namespaces_are_refused_the_reduced_tier_holds_and_names_its_gaps(
     if kind == "no-namespaces" and os.geteuid() == 0:
         assert "tier: namespaces 0" in told, told
     else:
-        assert "tier: landlock 4" in told, told
+        assert "tier: landlock 5" in told, told
     assert told.count("\nran\n") == 2
     assert (where / "ran").read_text() == "ran\n"
     assert not (where.parent / "outside").exists()

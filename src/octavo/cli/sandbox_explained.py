@@ -10,7 +10,7 @@ import anyio
 
 from octavo.config.load import Loaded
 from octavo.context.visible import visible_line
-from octavo.sandbox import Command, Mode, Policy, Report, open_sandbox
+from octavo.sandbox import Command, Limits, Mode, Policy, Report, open_sandbox
 from octavo.sandbox.cage.plan import Plan, make_plan
 from octavo.sandbox.policy import orders_for
 
@@ -61,7 +61,21 @@ def _lines(
     else:
         yield "Network", "off; servers it starts itself can be reached on localhost"
     yield "Processes", "it sees and signals only what it has started, all of which ends with it"
+    yield "Limits", _limits(policy.limits)
     yield from _environment(command)
+
+
+def _limits(limits: Limits) -> str:
+    said = [f"{limits.pids} processes at a time"]
+    if limits.memory_bytes is not None:
+        said.append(f"{limits.memory_bytes} bytes of memory for each")
+    if limits.file_size_bytes is not None:
+        said.append(f"{limits.file_size_bytes} bytes in a file")
+    if limits.cpu_s is not None:
+        said.append(f"{limits.cpu_s} s of processor time for each")
+    if limits.open_files is not None:
+        said.append(f"{limits.open_files} open files for each")
+    return ", ".join(said)
 
 
 def _program(command: Command, plan: Plan) -> str:

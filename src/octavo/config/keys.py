@@ -21,6 +21,7 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"|' + r"'[^']*'"
 TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
     words.Settings: {
         "sandbox_workspace_write": words.SandboxWorkspaceWrite,
+        "sandbox_limits": words.SandboxLimits,
         "shell_environment_policy": words.ShellEnvironmentPolicy,
         "history": words.History,
         "tools": words.Tools,

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Bytes = Annotated[int, Meta(ge=0, le=1 << 60)]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Retries = Annotated[int, Meta(ge=0, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -54,6 +55,16 @@ class SandboxWorkspaceWrite(Struct, frozen=True):
     exclude_slash_tmp: bool = False
     tmp: Literal["host", "private"] = "host"
     """"private": `/tmp` and `$TMPDIR` are the thread's own, and gone with it."""
+
+
+class SandboxLimits(Struct, frozen=True):
+    """The most that a command may use; 0 is as much as there is. See `sandbox.Limits`."""
+
+    pids: Annotated[int, Meta(ge=512, le=4_000_000)] = 4096
+    memory_bytes: Bytes = 0
+    file_size_bytes: Bytes = 64 << 30
+    cpu_s: Count = 0
+    open_files: Count = 65_536
 
 
 class ShellEnvironmentPolicy(Struct, frozen=True):
@@ -114,6 +125,7 @@ class Settings(Struct, frozen=True):
     sandbox_mode: Literal["read-only", "workspace-write", "danger-full-access"] | None = None
     """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere."""
     sandbox_workspace_write: SandboxWorkspaceWrite = SandboxWorkspaceWrite()
+    sandbox_limits: SandboxLimits = SandboxLimits()
     shell_environment_policy: ShellEnvironmentPolicy = ShellEnvironmentPolicy()
     web_search: Literal["live", "cached", "disabled"] | None = None
     """None: "cached" where the provider has a search, unless `tools.web_search` is false."""

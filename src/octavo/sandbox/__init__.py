@@ -30,6 +30,25 @@ class Mode(enum.StrEnum):
     DANGER_FULL_ACCESS = "danger-full-access"
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """The most that a command may use; None is as much as there is.
+
+    Memory has no limit by default, because programs reserve far more than they use (sanitizers
+    reserve terabytes). A command that takes too much is what the system ends first.
+    """
+
+    pids: int = 4096
+    """Processes and threads at a time, of one command and all it started."""
+    memory_bytes: int | None = None
+    """Data that each process may have to itself."""
+    file_size_bytes: int | None = 64 << 30
+    """The largest file that can be written."""
+    cpu_s: int | None = None
+    """Processor time of each process."""
+    open_files: int | None = 65_536
+    """Open files of each process."""
+
+
 class Policy(msgspec.Struct, frozen=True):
     """What a thread's commands may touch. Paths are absolute; missing roots are ignored."""
 
@@ -47,6 +66,8 @@ class Policy(msgspec.Struct, frozen=True):
     whatever the two above say. In `READ_ONLY` they always are, where the mechanism can do it."""
     deny_read: tuple[Path, ...] = ()
     """Masked besides the built-in list of secrets."""
+    limits: Limits = Limits()
+    """For each command; `DANGER_FULL_ACCESS` has none."""
 
 
 class Command(msgspec.Struct, frozen=True):

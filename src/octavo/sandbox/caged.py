@@ -27,7 +27,7 @@ from octavo.sandbox import (
 from octavo.sandbox.cage import words
 from octavo.sandbox.keeper import Keeper, start_keeper
 from octavo.sandbox.outside import Outside
-from octavo.sandbox.policy import TIERS, orders_for
+from octavo.sandbox.policy import TIERS, Limit, orders_for, resource_limits
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
 WARM = 3
@@ -92,6 +92,8 @@ class Caged:
         self._running: set[CagedProcess] = set()
         self._report: Report | None = None
         self._failure: SandboxError | None = None
+        self._policy = policy
+        self._limits: tuple[Limit, ...] = ()
         self._orders = orders_for(policy, tiers)
         if "namespaces" in tiers:
             self._outside = Outside(self._orders)
@@ -123,6 +125,7 @@ class Caged:
                     self._outside = None
                 elif self._outside is not None:
                     self._outside.begin(protected)
+                self._limits = resource_limits(self._policy.limits, tier=tier)
                 self._report = Report(tier=_TIERS[tier], gaps=tuple(filter(None, gaps)))
                 self._refill()
         return self._report
@@ -136,7 +139,7 @@ class Caged:
             pipes = {1: writer, 2: writer} | pipes
         request = (
             *(list(command.argv), os.fspath(command.cwd), dict(command.env)),
-            *(command.tty, tuple(pipes)),
+            *(command.tty, tuple(pipes), self._limits),
         )
         try:
             init, pidfd = await self._request(words.RUN, request, tuple(pipes.values()))

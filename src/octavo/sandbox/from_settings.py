@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from octavo.config.load import Loaded
-from octavo.sandbox import Mode, Policy
+from octavo.sandbox import Limits, Mode, Policy
 
 
 def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
@@ -14,7 +14,7 @@ def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Polic
     settings = loaded.settings
     is_workspace = loaded.trusted or loaded.repo_root is not None
     mode = settings.sandbox_mode or ("workspace-write" if is_workspace else "read-only")
-    write = settings.sandbox_workspace_write
+    write, limits = settings.sandbox_workspace_write, settings.sandbox_limits
     return Policy(
         mode=Mode(mode),
         cwd=cwd,
@@ -23,4 +23,11 @@ def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Polic
         write_tmp=not write.exclude_slash_tmp,
         write_tmpdir=not write.exclude_tmpdir_env_var,
         tmp=write.tmp,
+        limits=Limits(
+            pids=limits.pids,
+            memory_bytes=limits.memory_bytes or None,
+            file_size_bytes=limits.file_size_bytes or None,
+            cpu_s=limits.cpu_s or None,
+            open_files=limits.open_files or None,
+        ),
     )

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from octavo.sandbox import Mode, Policy
+from octavo.sandbox import Limits, Mode, Policy
 from octavo.sandbox.cage.orders import Orders
 
 PROTECTED_NAMES = (
@@ -42,6 +42,11 @@ _SECRETS_OF_THE_MACHINE = (
 
 TIERS = ("namespaces", "landlock")
 """The mechanisms that confine, best first."""
+Limit = tuple[int, int, int]
+"""Which resource, as the system numbers them; what ends a process kindly; what ends it."""
+_CPU, _FILE_SIZE, _DATA, _PROCESSES, _OPEN_FILES = 0, 1, 2, 6, 7
+_CPU_GRACE_S = 2
+
 UNCONFINED = ("none",)
 """What a person chooses with full access, or for one command or change. Never a fallback."""
 
@@ -59,6 +64,7 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         roots=[] if tiers == UNCONFINED else writable_roots(policy),
         private=private,
         kept=_needed_places(policy) if private else [],
+        processes=policy.limits.pids,
         network=policy.network,
         secrets=secrets,
         protected=list(PROTECTED_NAMES),
@@ -78,6 +84,23 @@ def writable_roots(policy: Policy) -> list[str]:
     if policy.write_tmpdir or policy.tmp == "private":
         roots += temporary[1:]
     return roots
+
+
+def resource_limits(limits: Limits, *, tier: str) -> tuple[Limit, ...]:
+    """Return what each process of a command in a cage of `tier` is limited to by itself."""
+    if tier == UNCONFINED[0]:
+        return ()
+    cpu_s = limits.cpu_s
+    found = [
+        (_CPU, cpu_s, None if cpu_s is None else cpu_s + _CPU_GRACE_S),
+        (_FILE_SIZE, limits.file_size_bytes, limits.file_size_bytes),
+        (_DATA, limits.memory_bytes, limits.memory_bytes),
+        (_OPEN_FILES, limits.open_files, limits.open_files),
+    ]
+    if tier == "namespaces" and os.geteuid() != 0:
+        # Counted in the cage's own user namespace, so what else the user runs plays no part.
+        found.append((_PROCESSES, limits.pids, limits.pids))
+    return tuple((which, soft, hard) for which, soft, hard in found if soft and hard)
 
 
 def private_directories(policy: Policy) -> list[str]:

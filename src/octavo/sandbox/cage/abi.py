@@ -195,6 +195,16 @@ def forbid_core_files() -> None:
     _checked(_libc.setrlimit(ctypes.c_int(core), bytes(16)), "setrlimit(CORE)")
 
 
+def limit(which: int, soft: int, hard: int) -> None:
+    """Lower a resource limit of this process; one that is lower already stays."""
+    now = ctypes.create_string_buffer(16)
+    _checked(_libc.getrlimit(ctypes.c_int(which), now), "getrlimit")
+    hard = min(hard, int.from_bytes(now.raw[8:], "little"))
+    soft = min(soft, hard, int.from_bytes(now.raw[:8], "little"))
+    lowered = soft.to_bytes(8, "little") + hard.to_bytes(8, "little")
+    _checked(_libc.setrlimit(ctypes.c_int(which), lowered), "setrlimit")
+
+
 def load_filter(program: bytes) -> None:
     """Load a seccomp program for this process and all it starts."""
     code = ctypes.create_string_buffer(program, len(program))

@@ -13,16 +13,20 @@ import os
 
 from . import abi, command, files, mounts, words
 
-Request = tuple[list[str], str, dict[str, str], tuple[int, int] | None, tuple[int, ...]]
-"""argv, cwd, env, the rows and columns of a terminal, and as what each descriptor is to be used."""
+Limits = tuple[tuple[int, int, int], ...]
+Size = tuple[int, int]
+Request = tuple[list[str], str, dict[str, str], Size | None, tuple[int, ...], Limits]
+"""argv, cwd, env, the rows and columns of a terminal, as what each descriptor is to be used, and
+limits: resource, soft, hard."""
 
 
 class Walls:
     """What every init of a cage is confined by, made once."""
 
-    def __init__(self, *, filter_program: bytes, ruleset: int | None) -> None:
+    def __init__(self, *, filter_program: bytes, ruleset: int | None, processes: int) -> None:
         self.filter_program = filter_program
         self.ruleset = ruleset
+        self.processes = processes
 
 
 class Tier:
@@ -54,7 +58,7 @@ class FullTier(Tier):
 def confine(walls: Walls) -> None:
     """Give this process, first of a new pid namespace, everything that is the same for all."""
     abi.unshare(abi.CLONE_NEWNS, "mount namespace of a command")
-    mounts.mount_proc(processes=command.PROCESSES)
+    mounts.mount_proc(processes=walls.processes)
     abi.no_new_privileges()
     abi.drop_capabilities()
     if walls.ruleset is not None:
@@ -88,10 +92,12 @@ def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
 
 
 def _run(sock: _socket.socket, request: Request, fds: list[int], tier: Tier) -> None:
-    argv, cwd, env, tty, numbers = request
+    argv, cwd, env, tty, numbers, limits = request
     try:
         terminal = None if tty is None else _terminal(tier, tty)
         tier.begin()
+        for which, soft, hard in limits:
+            abi.limit(which, soft, hard)
         given = list(zip(numbers, fds, strict=True))
         pid = command.start(argv, cwd, env, given=given, terminal=terminal)
     except command.NotStarted as failure:

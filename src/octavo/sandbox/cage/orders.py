@@ -7,7 +7,8 @@ class Orders:
     """One cage's policy, every path absolute and every default already decided."""
 
     __slots__ = (
-        *("cwd", "home", "kept", "network", "private", "protected", "roots", "secrets", "tiers"),
+        *("cwd", "home", "kept", "network", "private", "processes", "protected", "roots"),
+        *("secrets", "tiers"),
     )
 
     def __init__(
@@ -17,6 +18,7 @@ class Orders:
         roots: list[str],
         private: list[str],
         kept: list[str],
+        processes: int,
         network: bool,
         secrets: list[str],
         protected: list[str],
@@ -30,6 +32,8 @@ class Orders:
         """Directories that are empty ones of the cage's own; where they are not, nobody writes."""
         self.kept = kept
         """What stays to be seen, read-only, also inside a private directory."""
+        self.processes = processes
+        """Most processes at a time in one command's tree."""
         self.network = network
         self.secrets = secrets
         """Files and directories nobody in the cage may read."""

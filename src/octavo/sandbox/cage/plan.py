@@ -37,6 +37,8 @@ class Plan:
         """Directories of the cage's own; where they lie over others, these are not changed."""
         self.kept: list[str] = []
         """Read-only, although a private directory lies over where they are."""
+        self.processes = 0
+        """Most processes at a time in one command's tree."""
         self.links: list[tuple[str, str]] = []
         """(path, where it leads): names in private directories that the person uses."""
         self.changeable = roots
@@ -84,6 +86,7 @@ def make_plan(orders: Orders) -> Plan:
     plan = Plan([root for root in asked if root not in own])
     plan.changeable = [root for root in asked if root not in own or root in private]
     plan.private = private
+    plan.processes = orders.processes
     _keep(plan, orders)
     if orders.private and os.path.realpath(orders.private[0]) not in private:
         plan.gaps.append(f"Commands have no {orders.private[0]} of their own here.")

@@ -21,6 +21,7 @@ _ALWAYS = (
     "Other processes of this machine, and the names of hidden files, can be seen.",
     "Local servers, unix sockets and shared memory do not work in commands.",
 )
+_WITHOUT_LIMIT = "How many processes a command may start is not limited."
 _WITHOUT_PRIVATE = (
     "There are no private temporary directories here, so nothing can be written in any."
 )
@@ -41,6 +42,7 @@ class LandlockCage:
         self._filter = bpf.program(inet=orders.network, unix=False, apart=False)
         self._scoped = version >= landlock.SCOPE_ABI
         self.gaps = [*_ALWAYS, *(() if self._scoped else (_WITHOUT_SCOPE,))]
+        self.gaps.append(_WITHOUT_LIMIT)
         if any(path in plan.private for path in plan.changeable):
             self.gaps.append(_WITHOUT_PRIVATE)
 

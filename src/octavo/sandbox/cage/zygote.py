@@ -33,7 +33,8 @@ def build(plan: Plan) -> init.Walls:
     if abi.landlock_abi():
         devices = [f"/dev/{name}" for name in mounts.DEVICES] + ["/dev/ptmx"]
         ruleset = landlock.ruleset([*plan.roots, *plan.private, "/dev/shm", "/dev/pts"], devices)
-    return init.Walls(filter_program=bpf.program(inet=True, unix=True), ruleset=ruleset)
+    filter_program = bpf.program(inet=True, unix=True)
+    return init.Walls(filter_program=filter_program, ruleset=ruleset, processes=plan.processes)
 
 
 def prove(walls: init.Walls, probe: selftest.Probe) -> None:
