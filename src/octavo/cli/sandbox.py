@@ -67,12 +67,15 @@ def run(args: Namespace) -> int:
 
 def _run(args: Namespace, argv: list[str]) -> int:
     _open_standard_files()
+    from octavo.cli.late import loading_late
     from octavo.sandbox.keeper import start_keeper
 
-    keeper = start_keeper()  # it starts beside what follows
+    keeper = start_keeper()  # it starts, and then builds, beside what follows
     loaded = load_settings(args, _flags(args))
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
-    from octavo.cli.late import loading_late
+    from octavo.sandbox.ordered import Ordered
+
+    ordered = Ordered(policy, keeper=keeper)
 
     with loading_late():
         import anyio._backends._asyncio  # what `anyio.run` would import
@@ -82,7 +85,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
     from octavo.sandbox.passthrough import run_passing
 
     async def run_it() -> Exit:
-        async with open_cage(policy, warm=1, keeper=keeper) as cage:
+        async with open_cage(policy, warm=1, ordered=ordered) as cage:
             return await run_passing(cage, command)
 
     ended = anyio.run(run_it)

@@ -25,9 +25,9 @@ from octavo.sandbox import (
     Report,
 )
 from octavo.sandbox.cage import words
-from octavo.sandbox.keeper import Keeper, start_keeper
-from octavo.sandbox.outside import Outside
-from octavo.sandbox.policy import TIERS, Limit, orders_for, resource_limits
+from octavo.sandbox.keeper import Keeper
+from octavo.sandbox.ordered import Ordered
+from octavo.sandbox.policy import TIERS, Limit, resource_limits
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
 WARM = 3
@@ -52,6 +52,7 @@ async def open_cage(
     *,
     warm: int = WARM,
     keeper: Keeper | None = None,
+    ordered: Ordered | None = None,
 ) -> AsyncIterator[Caged]:
     """Start a cage of the first of `tiers` that proves itself.
 
@@ -60,8 +61,9 @@ async def open_cage(
         tiers: the mechanisms to try, best first.
         warm: how many processes are kept ready for commands.
         keeper: one that was started beforehand.
+        ordered: one that was told the policy and tiers, too.
     """
-    cage = Caged(policy, tiers, warm=warm, keeper=keeper)
+    cage = Caged(ordered or Ordered(policy, tiers, keeper), warm=warm)
     try:
         yield cage
     finally:
@@ -72,35 +74,23 @@ async def open_cage(
 class Caged:
     """A cage for commands and files. Implements `sandbox.Sandbox`."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        tiers: Sequence[str],
-        *,
-        warm: int = WARM,
-        keeper: Keeper | None = None,
-    ) -> None:
+    def __init__(self, ordered: Ordered, *, warm: int = WARM) -> None:
         self._warm = warm
         self._pool: deque[Init] = deque()
         self._closed = False
         self._stale = 0
         """Of those, how many are to be thrown away: they were made before a mask."""
-        self._outside: Outside | None = None
-        """What the host may change under the cage's walls; None where nothing can be done."""
+        self._outside = ordered.outside
         self._asked = 0
         """Inits asked for and not yet here."""
         self._running: set[CagedProcess] = set()
         self._report: Report | None = None
         self._failure: SandboxError | None = None
-        self._policy = policy
+        self._policy = ordered.policy
         self._limits: tuple[Limit, ...] = ()
-        self._orders = orders_for(policy, tiers)
-        if "namespaces" in tiers:
-            self._outside = Outside(self._orders)
         self._starting = anyio.Lock()
         self._taking = anyio.Lock()
-        self._zygote, self._keeper = keeper or start_keeper()
-        words.ask(self._zygote, words.ORDERS, self._orders.values())
+        self._zygote, self._keeper = ordered.zygote, ordered.keeper
 
     @property
     def report(self) -> Report | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from octavo.sandbox import Command, Exit, FileChange, Mode, Policy, Process
 from octavo.sandbox.caged import Caged
+from octavo.sandbox.ordered import Ordered
 from octavo.sandbox.policy import UNCONFINED
 
 
@@ -20,7 +21,8 @@ async def spawn_uncaged(command: Command) -> Process:
     Raises:
         SandboxError: `cwd` or the program does not exist.
     """
-    cage = Caged(Policy(mode=Mode.DANGER_FULL_ACCESS, cwd=command.cwd), UNCONFINED, warm=1)
+    policy = Policy(mode=Mode.DANGER_FULL_ACCESS, cwd=command.cwd)
+    cage = Caged(Ordered(policy, UNCONFINED), warm=1)
     try:
         process = await cage.spawn(command)
     except BaseException:
