@@ -57,7 +57,7 @@ async def test_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
                 *("--skip-git-repo-check", "-c", f'openai_base_url="{server.base_url}"', "hello"),
             ],
             cwd=tmp_path,
-            env={**os.environ, "OPENAI_API_KEY": "sk-test"},
+            env={**os.environ, "OCTAVO_HOME": str(tmp_path / "home"), "OPENAI_API_KEY": "sk-test"},
             check=False,
         )
 
