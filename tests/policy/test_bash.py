@@ -6,9 +6,8 @@ Each script runs in a folder of its own with a harmless `zap` that notes how it 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from tests.policy.test_fuzz import compare, stage
+from tests.policy.test_fuzz import Stage, compare, stage
 
 __all__ = ["stage"]
 
@@ -209,7 +208,7 @@ LINES = [
 ]
 
 
-def test_whatever_bash_runs_in_a_corner_was_read_or_not_certain(stage: Path) -> None:
+def test_whatever_bash_runs_in_a_corner_was_read_or_not_certain(stage: Stage) -> None:
     scripts = [*ONE_LINE, *LINES]
 
     with ThreadPoolExecutor(2) as threads:
@@ -219,7 +218,7 @@ def test_whatever_bash_runs_in_a_corner_was_read_or_not_certain(stage: Path) -> 
     assert ran > len(scripts) * 0.7
 
 
-def test_two_corners_on_one_line_are_read_like_each_alone(stage: Path) -> None:
+def test_two_corners_on_one_line_are_read_like_each_alone(stage: Stage) -> None:
     scripts = [f"{one}; {two}" for one, two in zip(ONE_LINE[::3], ONE_LINE[1::3], strict=False)]
 
     with ThreadPoolExecutor(2) as threads:
