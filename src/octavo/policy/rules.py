@@ -8,7 +8,7 @@
         not_match = ["git status"],
     )
     host_executable(name = "git", paths = ["/usr/bin/git"])
-    network_rule(host = "pypi.org", protocol = "https", decision = "allow", justification = "…")
+    network_rule(host = "example.org", protocol = "https", decision = "allow", justification = "…")
 
 The examples are checked when the file is loaded. A file with any error is refused whole, so that a
 rule that forbids is never lost to a slip of the pen: `RulesError`, and the caller runs nothing.
