@@ -15,7 +15,7 @@ from octavo.agent.approval import Approvals
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
 from octavo.protocol.events import CallFacts, CallStarted, Intent, ProcessEnded, Progress
-from octavo.protocol.questions import Answer, Question
+from octavo.protocol.questions import Answer, CommandQuestion, FileChangeQuestion, Question
 from octavo.sandbox import Command, FileChange, FileState, Process, Sandbox
 from octavo.store.kept import KeptOutput
 from octavo.tools import ToolFailed
@@ -58,7 +58,7 @@ class CallHands:
         self._room = room
         self._turn_id = turn_id
         self._began = False
-        self._accepted = False
+        self._accepted: Question | None = None
         self._ended: CallFacts | None = None
 
     async def begin(self, intent: Intent) -> None:
@@ -75,7 +75,8 @@ class CallHands:
         if not self.asks:
             return Answer("decline", by="policy")
         answer = await self._room.approvals.ask(self._turn_id, self.call_id, question)
-        self._accepted = answer.decision in ("accept", "acceptForSession")
+        if answer.decision in ("accept", "acceptForSession"):
+            self._accepted = question
         return answer
 
     async def login_env(self) -> Mapping[str, str]:
@@ -85,7 +86,9 @@ class CallHands:
         self._check_begun()
         if not outside:
             return await self._room.sandbox.spawn(command)
-        self._check_accepted()
+        accepted = self._accepted
+        asked = accepted.command if isinstance(accepted, CommandQuestion) else None
+        self._check_accepted(asked in command.argv)
         from octavo.sandbox.uncaged import spawn_uncaged  # most threads never get here
 
         return await spawn_uncaged(command)
@@ -98,7 +101,9 @@ class CallHands:
         if not granted:
             await self._room.sandbox.change(changes)
             return
-        self._check_accepted()
+        accepted = self._accepted
+        asked = accepted.paths if isinstance(accepted, FileChangeQuestion) else ()
+        self._check_accepted({str(c.path) for c in changes} <= {*asked} & {*map(str, granted)})
         from octavo.sandbox.uncaged import change_uncaged
 
         await anyio.to_thread.run_sync(change_uncaged, changes)
@@ -122,7 +127,7 @@ class CallHands:
         if not self._began:
             raise ToolFailed("octavo made a mistake: an effect before its intent; nothing was done")
 
-    def _check_accepted(self) -> None:
-        """Only a person lets a command or a change out of the cage."""
-        if not self._accepted:
+    def _check_accepted(self, is_what_was_asked: bool) -> None:
+        """Only a person lets a command or a change out of the cage, and only that very one."""
+        if not is_what_was_asked:
             raise ToolFailed("Nobody accepted this outside of the sandbox; nothing was done.")
