@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from octavo.context.images import LIMIT_BYTES, data_url, media_type_of
+from octavo.context.images import LIMIT_BYTES, data_url
 from octavo.context.user_message import encode_user_message
 from octavo.protocol.errors import UsageError
 from octavo.protocol.inputs import ImageUrl, LocalImage, Mention, Skill, Text, UserInput
+from octavo.tools.builtin.view_image import image_type
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -87,7 +88,7 @@ def test_only_images_come_by_url(url: str) -> None:
     ],
 )
 def test_an_image_is_known_by_its_bytes(head: bytes, media_type: str | None) -> None:
-    assert media_type_of(head) == media_type
+    assert image_type(head) == media_type
 
 
 def test_an_unusable_image_is_named_with_the_reason(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from octavo.context.encode import Part, text_part
 from octavo.context.visible import visible_line
 from octavo.protocol.errors import UsageError
+from octavo.tools.builtin.view_image import image_type
 
 LIMIT_BYTES = 20_000_000
 
@@ -39,23 +40,10 @@ def data_url(path: Path) -> str:
         UsageError: as `image_parts`.
     """
     data = _read(path)
-    media_type = media_type_of(data)
+    media_type = image_type(data)
     if media_type is None:
         raise _unusable(path, "it is not a PNG, JPEG, GIF or WebP file", "Convert it to PNG.")
     return f"data:{media_type};base64,{b2a_base64(data, newline=False).decode()}"
-
-
-def media_type_of(data: bytes) -> str | None:
-    """Return the media type of an image by its first bytes; None if models cannot read it."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return None
 
 
 def _read(path: Path) -> bytes:

@@ -22,7 +22,6 @@ from octavo.context.visible import visible_line
 
 NAMES = ("AGENTS.override.md", "AGENTS.md")
 SEPARATOR = "--- project-doc ---"
-GLOBAL_LIMIT_BYTES = 1 << 20
 MAX_DEPTH = 64
 """How many directories above the working directory are searched for the project's root."""
 
