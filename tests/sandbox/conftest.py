@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from octavo.protocol.errors import SandboxError
-from octavo.sandbox import Command, Exit, Mode, Policy, Sandbox
+from octavo.sandbox import OFF, Command, Exit, Mode, Network, Policy, Sandbox
 from octavo.sandbox.caged import open_cage
 from octavo.sandbox.run import run_caged
 
@@ -135,7 +135,7 @@ async def cage_on(
     workspace: Path,
     *tiers: str,
     mode: Mode = Mode.WORKSPACE_WRITE,
-    network: bool = False,
+    network: Network = OFF,
     deny_read: tuple[Path, ...] = (),
 ) -> AsyncIterator[Sandbox]:
     """Open a cage, or skip the test where the mechanism does not work."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from octavo.config.load import load
-from octavo.sandbox import Limits, Mode, Policy
+from octavo.sandbox import OPEN, Limits, Mode, Policy
 from octavo.sandbox.from_settings import sandbox_policy
 
 
@@ -42,7 +42,7 @@ def test_every_setting_of_the_sandbox_counts(tmp_path: Path) -> None:
         mode=Mode.WORKSPACE_WRITE,
         cwd=tmp_path,
         writable_roots=(Path("/srv"), tmp_path / "added"),
-        network=True,
+        network=OPEN,
         write_tmp=False,
         write_tmpdir=False,
         tmp="private",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.sandbox import Command, Sandbox
+from octavo.sandbox import OPEN, Command, Sandbox
 from tests.sandbox.conftest import ENV, Machine, cage_on, python, shell
 
 pytestmark = pytest.mark.anyio
@@ -174,7 +174,7 @@ for address in (os.environ['SOCK'], '\\0' + os.environ['ABSTRACT']):
     try: print('REACHED', socket.socket(socket.AF_UNIX).connect(address))
     except OSError: pass
 """
-    async with cage_on(machine.workspace, tier, network=True) as cage:
+    async with cage_on(machine.workspace, tier, network=OPEN) as cage:
         _, output = await python(cage, script, machine.workspace, machine.env())
 
     assert "<socket.socket" in output

@@ -259,7 +259,8 @@ class Wiring:
             sandbox=sandbox,
             env=env,
             writable_roots=_writable_roots(choices.policy, self._env),
-            network=choices.policy.network or choices.policy.mode is Mode.DANGER_FULL_ACCESS,
+            network=choices.policy.network.access == "open"
+            or choices.policy.mode is Mode.DANGER_FULL_ACCESS,
             login_env=login_env,
             redact=redact,
             patience=lambda: Patience(provider),
@@ -292,7 +293,7 @@ class Wiring:
             permissions=permissions_text(
                 policy.mode.value,
                 [str(root) for root in equipment.writable_roots],
-                network=policy.network,
+                network=policy.network.access == "open",
                 approval=choices.approval,
                 gaps=gaps,
                 alone=self.alone,

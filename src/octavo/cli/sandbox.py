@@ -125,7 +125,7 @@ def _flags(args: Namespace) -> dict[str, object]:
 def _policy(args: Namespace, loaded: Loaded) -> Policy:
     import msgspec
 
-    from octavo.sandbox import Mode
+    from octavo.sandbox import OFF, OPEN, Mode
     from octavo.sandbox.from_settings import sandbox_policy
 
     cwd = working_directory(args.cd)
@@ -139,7 +139,9 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
             "There is no sandbox to run it in, because sandbox_mode is danger-full-access.",
             hint="Choose another with --mode.",
         )
-    network = policy.network if args.network is None else args.network == "on"
+    network = policy.network
+    if args.network is not None:
+        network = OPEN if args.network == "on" else OFF
     return msgspec.structs.replace(policy, network=network)
 
 

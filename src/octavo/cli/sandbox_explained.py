@@ -56,7 +56,7 @@ def _lines(
     yield from _paths("Hidden", plan.secrets)
     sockets = [path for path in plan.masks if path not in plan.secrets]
     yield from _paths("", sockets, "socket: ")
-    if policy.network:
+    if policy.network.access == "open":
         yield "Network", "on"
     else:
         yield "Network", "off; servers it starts itself can be reached on localhost"

@@ -30,6 +30,29 @@ class Mode(enum.StrEnum):
     DANGER_FULL_ACCESS = "danger-full-access"
 
 
+class Network(msgspec.Struct, frozen=True):
+    """Whom commands may reach.
+
+    Attributes:
+        access: "off": nobody but servers that commands of the same cage started. "hosts": those in
+            `allow`, through the proxy (`sandbox.net`). "open": everybody, as octavo itself does.
+        allow: patterns of hosts, as in `net.rules`.
+        deny: patterns that beat `allow`.
+        allow_local: exact local names and addresses that are meant.
+        reading_only: only GET, HEAD and OPTIONS, and nothing that cannot be read.
+    """
+
+    access: Literal["off", "hosts", "open"] = "off"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    allow_local: tuple[str, ...] = ()
+    reading_only: bool = False
+
+
+OFF = Network()
+OPEN = Network("open")
+
+
 class Limits(msgspec.Struct, frozen=True):
     """The most that a command may use; None is as much as there is.
 
@@ -56,7 +79,7 @@ class Policy(msgspec.Struct, frozen=True):
     cwd: Path
     writable_roots: tuple[Path, ...] = ()
     """Writable besides `cwd`; only with `WORKSPACE_WRITE`."""
-    network: bool = False
+    network: Network = OFF
     write_tmp: bool = True
     """`/tmp` is writable."""
     write_tmpdir: bool = True
@@ -66,6 +89,14 @@ class Policy(msgspec.Struct, frozen=True):
     whatever the two above say. In `READ_ONLY` they always are, where the mechanism can do it."""
     deny_read: tuple[Path, ...] = ()
     """Masked besides the built-in list of secrets."""
+    read_only: tuple[Path, ...] = ()
+    """Not writable, although inside a writable root."""
+    opened: tuple[Path, ...] = ()
+    """Protected paths inside a writable root that may be written all the same: a person's grant."""
+    sockets: tuple[Path, ...] = ()
+    """Unix sockets of the host that commands may connect to."""
+    programs: tuple[Path, ...] | None = None
+    """The only files and directories of files that can be executed; None is no such limit."""
     limits: Limits = Limits()
     """For each command; `DANGER_FULL_ACCESS` has none."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from octavo.config.load import Loaded
-from octavo.sandbox import Limits, Mode, Policy
+from octavo.sandbox import OFF, OPEN, Limits, Mode, Policy
 
 
 def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
@@ -19,7 +19,7 @@ def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Polic
         mode=Mode(mode),
         cwd=cwd,
         writable_roots=(*map(Path, write.writable_roots), *add_dirs),
-        network=mode == "workspace-write" and write.network_access,
+        network=OPEN if mode == "workspace-write" and write.network_access else OFF,
         write_tmp=not write.exclude_slash_tmp,
         write_tmpdir=not write.exclude_tmpdir_env_var,
         tmp=write.tmp,

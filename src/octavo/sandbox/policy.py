@@ -65,7 +65,7 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         private=private,
         kept=_needed_places(policy) if private else [],
         processes=policy.limits.pids,
-        network=policy.network,
+        network=policy.network.access == "open",
         secrets=secrets,
         protected=list(PROTECTED_NAMES),
         home=octavo_home(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from octavo.protocol.methods import SandboxPolicy
-from octavo.sandbox import Mode, Policy
+from octavo.sandbox import OFF, OPEN, Mode, Network, Policy
 
 
 def wire_policy(policy: Policy) -> SandboxPolicy:
@@ -16,12 +16,12 @@ def wire_policy(policy: Policy) -> SandboxPolicy:
         case Mode.DANGER_FULL_ACCESS:
             return SandboxPolicy("dangerFullAccess", network_access=True)
         case Mode.READ_ONLY:
-            return SandboxPolicy("readOnly", network_access=policy.network)
+            return SandboxPolicy("readOnly", network_access=policy.network.access != "off")
         case Mode.WORKSPACE_WRITE:
             return SandboxPolicy(
                 "workspaceWrite",
                 tuple(str(root) for root in policy.writable_roots),
-                policy.network,
+                policy.network.access != "off",
                 not policy.write_tmpdir,
                 not policy.write_tmp,
             )
@@ -33,13 +33,22 @@ def read_policy(wire: SandboxPolicy, policy: Policy) -> Policy:
         case "dangerFullAccess":
             return msgspec.structs.replace(policy, mode=Mode.DANGER_FULL_ACCESS)
         case "readOnly":
-            return msgspec.structs.replace(policy, mode=Mode.READ_ONLY, network=wire.network_access)
+            return msgspec.structs.replace(
+                policy, mode=Mode.READ_ONLY, network=_network(wire, policy)
+            )
         case "workspaceWrite":
             return msgspec.structs.replace(
                 policy,
                 mode=Mode.WORKSPACE_WRITE,
                 writable_roots=tuple(Path(root) for root in wire.writable_roots),
-                network=wire.network_access,
+                network=_network(wire, policy),
                 write_tmp=not wire.exclude_slash_tmp,
                 write_tmpdir=not wire.exclude_tmpdir_env_var,
             )
+
+
+def _network(wire: SandboxPolicy, policy: Policy) -> Network:
+    """The wire knows on and off; what a person listed before counts as on."""
+    if not wire.network_access:
+        return OFF
+    return OPEN if policy.network.access == "off" else policy.network
