@@ -78,7 +78,8 @@ class Policy(msgspec.Struct, frozen=True):
     mode: Mode
     cwd: Path
     writable_roots: tuple[Path, ...] = ()
-    """Writable besides `cwd`; only with `WORKSPACE_WRITE`."""
+    """Writable besides `cwd`; only with `WORKSPACE_WRITE`. A protected path that is itself one of
+    them is writable."""
     network: Network = OFF
     write_tmp: bool = True
     """`/tmp` is writable."""
@@ -91,8 +92,6 @@ class Policy(msgspec.Struct, frozen=True):
     """Masked besides the built-in list of secrets."""
     read_only: tuple[Path, ...] = ()
     """Not writable, although inside a writable root."""
-    opened: tuple[Path, ...] = ()
-    """Protected paths inside a writable root that may be written all the same: a person's grant."""
     sockets: tuple[Path, ...] = ()
     """Unix sockets of the host that commands may connect to."""
     programs: tuple[Path, ...] | None = None

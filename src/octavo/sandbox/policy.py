@@ -70,6 +70,8 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         protected=list(PROTECTED_NAMES),
         home=octavo_home(),
         tiers=list(tiers),
+        read_only=[os.fspath(path) for path in policy.read_only],
+        programs=None if policy.programs is None else [*map(os.fspath, policy.programs)],
     )
 
 

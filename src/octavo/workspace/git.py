@@ -27,6 +27,42 @@ class Head(msgspec.Struct, frozen=True):
     commit: str | None = None
 
 
+class Repository(msgspec.Struct, frozen=True):
+    """A work tree and where git keeps it; all real paths.
+
+    Attributes:
+        top: of the work tree.
+        git_dir: the work tree's own.
+        common_dir: the one shared by all work trees of the repository.
+        vouched: the two belong together: a linked work tree or a submodule is known to the
+            repository that its `.git` names. What only claims to belong is not.
+    """
+
+    top: Path
+    git_dir: Path
+    common_dir: Path
+    vouched: bool
+
+
+def find_repository(path: Path) -> Repository | None:
+    """Return the repository whose work tree `path` is in; None if there is none."""
+    found = _find(path)
+    if found is None:
+        return None
+    top, git_dir, common_dir = (Path(os.path.realpath(folder)) for folder in found)
+    if _is_folder(top / ".git"):
+        # Its own folder; one that says another repository is shared by it is none of git's making.
+        vouched = git_dir == common_dir == Path(os.path.realpath(top / ".git"))
+        return Repository(top, git_dir, common_dir, vouched)
+    if git_dir.parent == common_dir / "worktrees":
+        back = _read(git_dir / "gitdir").strip()
+        vouched = os.path.realpath(git_dir / back) == os.path.realpath(top / ".git")
+        return Repository(top, git_dir, common_dir, vouched and bool(back))
+    around = find_repository(top.parent) if top != top.parent else None
+    inside = around is not None and (around.common_dir / "modules") in git_dir.parents
+    return Repository(top, git_dir, common_dir, inside and git_dir == common_dir)
+
+
 def is_inside_git(path: Path) -> Path | None:
     """Return the top of the work tree that `path` is in; None if there is none."""
     found = _find(path)

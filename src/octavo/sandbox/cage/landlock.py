@@ -30,6 +30,7 @@ def ruleset(
     devices: list[str],
     *,
     readable: list[str] | None = None,
+    executable: list[str] | None = None,
     tcp: bool = True,
 ) -> int:
     """Return a ruleset descriptor; 0 rights are left for what is in no list.
@@ -39,6 +40,8 @@ def ruleset(
         devices: device files, or a tree of them, to read and write.
         readable: trees that may be read; everywhere else only names may, and None leaves
             reading alone.
+        executable: the only files, or trees of files, that can be executed; None leaves that to
+            what may be read.
         tcp: True leaves TCP alone; False refuses it where the kernel can.
     """
     version = abi.landlock_abi()
@@ -47,6 +50,8 @@ def ruleset(
         handled |= rights if version >= since else 0
     if readable is not None:
         handled |= _READS
+    if executable is not None:
+        handled |= _EXECUTE
     attributes = handled.to_bytes(8, "little")
     if version >= NETWORK_ABI:
         attributes += (0 if tcp else _BIND_AND_CONNECT_TCP).to_bytes(8, "little")
@@ -59,7 +64,9 @@ def ruleset(
         rights = _WRITE_FILE | _READ_FILE | _READ_DIR | _TRUNCATE | _IOCTL_DEV
         _allow(rules, path, rights & handled)
     for path in readable or ():
-        _allow(rules, path, _READS)
+        _allow(rules, path, _READS if executable is None else _READS & ~_EXECUTE)
+    for path in executable or ():
+        _allow(rules, path, _EXECUTE)
     if readable is not None:
         _allow(rules, "/", _READ_DIR)
     return rules

@@ -8,7 +8,7 @@ class Orders:
 
     __slots__ = (
         *("cwd", "home", "kept", "network", "private", "processes", "protected", "roots"),
-        *("secrets", "tiers"),
+        *("programs", "read_only", "secrets", "tiers"),
     )
 
     def __init__(
@@ -24,6 +24,8 @@ class Orders:
         protected: list[str],
         home: str,
         tiers: list[str],
+        read_only: list[str],
+        programs: list[str] | None,
     ) -> None:
         self.cwd = cwd
         self.roots = roots
@@ -43,6 +45,10 @@ class Orders:
         """Octavo's own directory, which no command may write."""
         self.tiers = tiers
         """Mechanisms to try, in order: "namespaces", "landlock"."""
+        self.read_only = read_only
+        """What nobody may write, although it is in a root."""
+        self.programs = programs
+        """The only files, and trees of files, that can be executed; None is no such limit."""
 
     def values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -43,6 +43,8 @@ class Plan:
         """(path, where it leads): names in private directories that the person uses."""
         self.changeable = roots
         """Where files may be changed: the roots, and private directories that were asked for."""
+        self.programs: list[str] | None = None
+        """The only ones that can be executed; None is no such limit."""
         self.protected: list[str] = []
         """Read-only although inside a writable root; each exists, links count as themselves."""
         self.secrets: list[str] = []
@@ -87,6 +89,7 @@ def make_plan(orders: Orders) -> Plan:
     plan.changeable = [root for root in asked if root not in own or root in private]
     plan.private = private
     plan.processes = orders.processes
+    plan.programs = orders.programs
     _keep(plan, orders)
     if orders.private and os.path.realpath(orders.private[0]) not in private:
         plan.gaps.append(f"Commands have no {orders.private[0]} of their own here.")
@@ -158,6 +161,9 @@ def _protect(plan: Plan, orders: Orders, cwd: str) -> None:
     home = os.path.realpath(orders.home)
     if _is_under(home, plan.roots) and os.path.isdir(home):
         found.append(home)
+    for path in map(os.path.realpath, orders.read_only):
+        if _is_under(path, plan.roots) and os.path.lexists(path):
+            found.append(path)
     for path in found:
         if path not in plan.protected and path not in plan.roots:
             plan.protected.append(path)

@@ -72,7 +72,11 @@ class LandlockCage:
         if terminal is not None:
             devices.append(terminal.slave)
         rules = landlock.ruleset(
-            self._plan.roots, devices, readable=self._readable, tcp=self._orders.network
+            self._plan.roots,
+            devices,
+            readable=self._readable,
+            executable=self._plan.programs,
+            tcp=self._orders.network,
         )
         abi.no_new_privileges()
         if os.geteuid() == 0:

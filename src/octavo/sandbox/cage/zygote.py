@@ -32,7 +32,10 @@ def build(plan: Plan) -> init.Walls:
     ruleset = None
     if abi.landlock_abi():
         devices = [f"/dev/{name}" for name in mounts.DEVICES] + ["/dev/ptmx"]
-        ruleset = landlock.ruleset([*plan.roots, *plan.private, "/dev/shm", "/dev/pts"], devices)
+        writable = [*plan.roots, *plan.private, "/dev/shm", "/dev/pts"]
+        ruleset = landlock.ruleset(writable, devices, executable=plan.programs)
+    elif plan.programs is not None:
+        raise OSError(95, "Landlock is needed to say which programs can be executed")
     filter_program = bpf.program(inet=True, unix=True)
     return init.Walls(filter_program=filter_program, ruleset=ruleset, processes=plan.processes)
 

@@ -1,0 +1,359 @@
+"""Git for the model: its plain commands in a cage in which only git itself can write `.git`.
+
+Every other command finds `.git` read-only. A script that is nothing but plain git
+(`policy.porcelain`) is not given to a shell: its calls run one after the other in a cage of their
+own, whose policy adds the repository's git directory to what may be written, keeps its hooks
+read-only, and lets nothing be executed but git. What the repository would have git run is
+switched off twice: by settings (`workspace.hardening`), and because the cage cannot start it.
+
+The repository's configuration is compared before and after. Git writes there where a branch
+comes from; anything else is taken back, and said.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from octavo.policy.porcelain import GitScript, Step
+from octavo.protocol.errors import SandboxError
+from octavo.sandbox import OFF, Command, Exit, Mode, Network, Policy, Process, Sandbox, Write
+from octavo.sandbox.run import run_caged
+from octavo.workspace.git import Repository, find_repository
+from octavo.workspace.hardening import (
+    LISTING,
+    Drivers,
+    changed_keys,
+    drivers,
+    hardened_arguments,
+    hardened_env,
+)
+
+_LISTING_LIMIT_BYTES = 4 << 20
+_ASIDE_S = 20.0
+"""For what octavo itself asks git."""
+_FILE_LIMIT_BYTES = 4 << 20
+_HELD = ("hooks", "info", "config.worktree", "modules", "commondir")
+"""In a git directory: read-only also for git, because it would obey what is there later."""
+_LOADERS = (
+    "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1",
+)  # fmt: skip
+"""What the kernel starts a dynamic program with."""
+
+
+class GitRefused(SandboxError):
+    """Git is not run, or not all of it; the message says why, for the model."""
+
+    code = "sandbox.git"
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """What the calls may have besides the repository, after a person allowed it.
+
+    Attributes:
+        network: the hosts of the remotes.
+        settings: of git, such as the credentials' helper.
+        env: variables, laid over all others.
+        programs: what else may be executed: ssh.
+        sockets: of the host: ssh's agent.
+        readable: secrets that these calls need, such as known hosts.
+    """
+
+    network: Network = OFF
+    settings: Mapping[str, str] = {}
+    env: Mapping[str, str] = {}
+    programs: tuple[Path, ...] = ()
+    sockets: tuple[Path, ...] = ()
+
+
+class GitCage:
+    """Runs plain git for one thread.
+
+    Args:
+        policy: that of the thread's other commands.
+        open_cage: returns a cage for a policy; the same one for an equal policy.
+    """
+
+    def __init__(self, policy: Policy, open_cage: Callable[[Policy], Awaitable[Sandbox]]) -> None:
+        self._policy = policy
+        self._open_cage = open_cage
+        self._own = find_repository(policy.cwd)
+
+    def can_run(self, script: GitScript, cwd: Path) -> bool:
+        """Whether this script needs this cage, and can have it: where nothing confines commands or
+        no file may be written, git is a command like any other."""
+        if self._policy.mode is not Mode.WORKSPACE_WRITE or not script.writes:
+            return False
+        return all(self._is_ours(step, cwd) for step in script.steps)
+
+    def _is_ours(self, step: Step, cwd: Path) -> bool:
+        folder = Path(os.path.realpath(cwd / step.folder))
+        if step.subcommand in ("init", "clone"):
+            return _is_under(folder, self._roots())
+        repository = find_repository(folder)
+        return repository is not None and self._may_write(repository)
+
+    def _may_write(self, repository: Repository) -> bool:
+        """Whether git may write a repository: the thread's own, or one in a writable root.
+
+        A work tree that names a git directory which does not know it could be pointing at
+        somebody else's.
+        """
+        if not repository.vouched:
+            return False
+        own = self._own
+        if own is not None and own.vouched and repository.common_dir == own.common_dir:
+            return True
+        roots = self._roots()
+        places = (repository.top, repository.git_dir, repository.common_dir)
+        return all(_is_under(place, roots) for place in places)
+
+    def _roots(self) -> list[Path]:
+        roots = (self._policy.cwd, *self._policy.writable_roots)
+        return [Path(os.path.realpath(root)) for root in roots]
+
+    async def spawn(
+        self, script: GitScript, command: Command, reach: Reach | None = None
+    ) -> Process:
+        """Start the calls of `script` where and with what `command` would run.
+
+        Raises:
+            GitRefused: one of them cannot be run in this way.
+            SandboxError: the cage could not be built.
+        """
+        reach = reach or Reach()
+        calls: list[Call] = []
+        begun: dict[Path, Repository] = {}
+        for step in script.steps:
+            call = self._call(step, command.cwd, begun)
+            calls.append(call)
+            if step.subcommand == "init":
+                git_dir = call.folder / ".git"
+                begun[call.folder] = Repository(call.folder, git_dir, git_dir, vouched=True)
+        sandbox = await self._open_cage(await self._policy_for(calls, command, reach))
+        return GitRun(calls, sandbox, command, reach)
+
+    def _call(self, step: Step, cwd: Path, begun: Mapping[Path, Repository]) -> Call:
+        folder = Path(os.path.realpath(cwd / step.folder))
+        if step.subcommand in ("init", "clone"):
+            return Call(step, folder, None)
+        repository = begun.get(folder) or find_repository(folder)
+        if repository is None:
+            raise GitRefused(f"{folder} is not in a git repository.")
+        if not self._may_write(repository):
+            raise GitRefused(
+                f"The .git of {repository.top} leads to {repository.git_dir}, which does not "
+                "belong to this workspace, so git may not write there."
+            )
+        return Call(step, folder, repository)
+
+    async def _policy_for(self, calls: Sequence[Call], command: Command, reach: Reach) -> Policy:
+        writable: dict[Path, None] = {}
+        held: dict[Path, None] = {}
+        for call in calls:
+            if call.repository is None:
+                if call.step.subcommand == "init":
+                    writable[call.folder / ".git"] = None
+                continue
+            for folder in (call.repository.git_dir, call.repository.common_dir):
+                writable[folder] = None
+                held |= dict.fromkeys(folder / name for name in _HELD)
+        return msgspec.structs.replace(
+            self._policy,
+            writable_roots=(*self._policy.writable_roots, *writable),
+            read_only=(*self._policy.read_only, *held),
+            programs=(*await self._programs(command), *reach.programs),
+            sockets=reach.sockets,
+            network=reach.network,
+        )
+
+    async def _programs(self, command: Command) -> tuple[Path, ...]:
+        """Return what has to be executable: git, its parts, and what the kernel starts them by."""
+        git = _program(command.env)
+        sandbox = await self._open_cage(self._policy)
+        asked = Command((str(git), "--exec-path"), Path("/"), hardened_env(command.env))
+        ended, said = await run_caged(sandbox, asked, timeout_s=_ASIDE_S, limit_bytes=4096)
+        parts = Path(os.fsdecode(said).strip())
+        if ended.code != 0 or not parts.is_absolute():
+            raise GitRefused("git does not say where its parts are, so it cannot be confined.")
+        if any(_is_under(place, self._roots()) for place in (git, parts)):
+            raise GitRefused(f"{git} can be changed by commands, so it may not write .git.")
+        return git, *_real([parts, *map(Path, _LOADERS)])
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call of git, and the repository it is about; None where there is none yet."""
+
+    step: Step
+    folder: Path
+    repository: Repository | None
+
+
+class GitRun:
+    """The calls of a script, one after the other. Implements `sandbox.Process`."""
+
+    def __init__(
+        self, calls: Sequence[Call], sandbox: Sandbox, command: Command, reach: Reach
+    ) -> None:
+        self._calls = calls
+        self._sandbox = sandbox
+        self._command = command
+        self._reach = reach
+        self._git = str(_program(command.env))
+        self._current: Process | None = None
+        self._ends_by: int | None = None
+        """The signal after which no further call is started."""
+        self._said, self._says = anyio.create_memory_object_stream[bytes](16)[::-1]
+        self._running = anyio.Lock()
+        self._exit: Exit | None = None
+
+    async def read(self) -> bytes:
+        try:
+            return await self._said.receive()
+        except anyio.EndOfStream:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        raise SandboxError("git has no terminal to type into here.")
+
+    def resize(self, rows: int, columns: int) -> None:
+        """There is no terminal."""
+
+    def interrupt(self) -> None:
+        self._ends_by = 2
+        if self._current is not None:
+            self._current.interrupt()
+
+    async def wait(self) -> Exit:
+        async with self._running:
+            if self._exit is None:
+                try:
+                    self._exit = await self._run()
+                finally:
+                    self._says.close()
+        return self._exit
+
+    async def kill(self) -> Exit:
+        self._ends_by = 9
+        if self._current is not None:
+            await self._current.kill()
+        with anyio.CancelScope(shield=True):
+            await self.wait()
+        return self._exit or Exit(signal=9)
+
+    async def _run(self) -> Exit:
+        last = Exit(code=0)
+        for call in self._calls:
+            unless = {"&&": last.code != 0, "||": last.code == 0, ";": False}
+            if unless[call.step.after]:
+                continue
+            if self._ends_by is not None:
+                return Exit(signal=self._ends_by)
+            try:
+                last = await self._one(call)
+            except GitRefused as refusal:
+                await self._tell(f"octavo: {refusal}\n")
+                last = Exit(code=128)
+        return last
+
+    async def _one(self, call: Call) -> Exit:
+        repository = call.repository
+        kept, before = b"", await self._listing(call.folder) if repository else b""
+        found = drivers(before)
+        config = None
+        if repository is not None:
+            config = repository.common_dir / "config"
+            attributes, kept = await self._read(repository.top / ".gitattributes", config)
+            _check_filters(found, attributes)
+        command = Command(
+            argv=(self._git, *hardened_arguments(call.step.arguments)),
+            cwd=call.folder,
+            env=hardened_env(self._command.env, found, self._reach.settings)
+            | dict(self._reach.env),
+        )
+        self._current = await self._sandbox.spawn(command)
+        try:
+            if self._ends_by is not None:
+                await self._current.kill()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._pass_on, self._current)
+                ended = await self._current.wait()
+        finally:
+            await self._current.kill()
+            self._current = None
+        if config is not None:
+            await self._look_over(call.folder, before, config, kept)
+        return ended
+
+    async def _look_over(self, folder: Path, before: bytes, config: Path, kept: bytes) -> None:
+        """Take back what git put into the configuration, unless it is about branches."""
+        [now] = await self._read(config)
+        if now == kept:
+            return
+        keys = changed_keys(before, await self._listing(folder))
+        strange = [key for key in keys if not key.startswith("branch.")]
+        if not strange:
+            return
+        await self._sandbox.change([Write(config, kept, before=now)])
+        names = ", ".join(strange)
+        await self._tell(f"octavo: the repository's settings were put back: {names} had changed.\n")
+
+    async def _read(self, *paths: Path) -> list[bytes]:
+        """Return what these files hold, as the cage sees them; b"" where there is none."""
+        states = await self._sandbox.look(paths, limit_bytes=_FILE_LIMIT_BYTES)
+        return [state.data for state in states]
+
+    async def _listing(self, folder: Path) -> bytes:
+        command = Command((self._git, *LISTING), folder, hardened_env(self._command.env))
+        ended, listing = await run_caged(
+            self._sandbox, command, timeout_s=_ASIDE_S, limit_bytes=_LISTING_LIMIT_BYTES
+        )
+        if ended.code != 0 or len(listing) >= _LISTING_LIMIT_BYTES:
+            said = listing[-300:].decode("utf-8", "replace").strip()
+            raise GitRefused(f"the configuration of the repository cannot be read: {said}")
+        return listing
+
+    async def _pass_on(self, process: Process) -> None:
+        while data := await process.read():
+            try:
+                await self._says.send(data)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                continue  # nobody reads; the call goes on
+
+    async def _tell(self, text: str) -> None:
+        try:
+            await self._says.send(text.encode())
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+
+
+def _check_filters(found: Drivers, attributes: bytes) -> None:
+    """Refuse where a person's filter would be left out: what is committed would be another."""
+    for name in found.person:
+        if f"filter={name}".encode() in attributes.split():
+            raise GitRefused(
+                f"this repository passes files through the filter {name!r}, a program that git "
+                "may not start in the sandbox. Nothing was run. Leave this to the user, or ask to "
+                'run it with sandbox_permissions "require_escalated".'
+            )
+
+
+def _real(paths: Sequence[Path]) -> list[Path]:
+    return [Path(os.path.realpath(path)) for path in paths if path.exists()]
+
+
+def _program(env: Mapping[str, str]) -> Path:
+    found = shutil.which("git", path=env.get("PATH"))
+    if found is None:
+        raise GitRefused("There is no git.")
+    return Path(os.path.realpath(found))
+
+
+def _is_under(path: Path, roots: Sequence[Path]) -> bool:
+    return any(path == root or root in path.parents for root in roots)
