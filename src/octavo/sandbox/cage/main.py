@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a thi
 import _socket
 import os
 
-from . import abi, command, namespaces, selftest, words, zygote
+from . import abi, command, listeners, namespaces, selftest, words, zygote
 from .orders import Orders
 from .plan import Plan, make_plan
 
@@ -132,7 +132,8 @@ def _be_builder(
         namespaces.enter(user=user, network=orders.network, told=tell, answered=answered)
         if os.fork():
             os._exit(0)
-        walls = zygote.build(plan)
+        listening = [] if orders.network else listeners.make(hosts=orders.hosts)
+        walls = zygote.build(plan, network=orders.network)
         zygote.prove(walls, probe)
         probe.close()
         os.write(tell, _BUILT)
@@ -140,8 +141,9 @@ def _be_builder(
         os.close(answered)
         held = words.memory_file(b"\0".join(map(os.fsencode, plan.protected)))
         ready = words.READY + b"namespaces\n" + "\n".join(plan.gaps).encode()
-        words.send(sock, ready, (held,))
+        words.send(sock, ready, (held, *(listener.fileno() for listener in listening)))
         os.close(held)
+        listeners.close(listening)
         zygote.run(sock, walls, plan.changeable)
     except OSError as error:
         os.write(tell, b"!" + _told("", error))

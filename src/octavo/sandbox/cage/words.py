@@ -23,8 +23,8 @@ MORE = b"x"
 HIDE, HOLD = b"h", b"p"
 """To the zygote, with a list of paths: mask these as well; make these read-only as well."""
 READY, FAILED = b"R", b"F"
-"""From the zygote: what it is, with the protected paths in a memory file, or why it is not; text
-follows."""
+"""From the zygote: what it is, with the protected paths in a memory file and the listeners of its
+network, or why it is not; text follows."""
 INIT = b"i"
 """From the zygote, with (socket, pidfd): an init that waits for its one request."""
 

@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def build(plan: Plan) -> init.Walls:
-    """Raise the walls around this process, the first of its pid namespace."""
+def build(plan: Plan, *, network: bool) -> init.Walls:
+    """Raise the walls around this process, the first of its pid namespace.
+
+    Args:
+        plan: what they are.
+        network: it is in the host's network.
+    """
     os.chdir("/")
     mounts.build(plan)
+    if not network:
+        mounts.ask_loopback_for_names()
     os.chdir("/")
     abi.become_undumpable()
     abi.lock_capabilities()
