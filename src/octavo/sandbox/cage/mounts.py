@@ -32,6 +32,8 @@ def build(plan: Plan) -> None:
     devices = [(f"/dev/{name}", _copy(f"/dev/{name}")) for name in DEVICES
                if os.path.exists(f"/dev/{name}")]  # fmt: skip
     kept = [(path, _copy(path)) for path in KEPT_IN_RUN if os.path.isdir(path)]
+    kept += [(path, _copy(path)) for path in plan.sockets
+             if path.startswith("/run/") and not path.startswith(KEPT_IN_RUN)]  # fmt: skip
     abi.mount_setattr("/", abi.MOUNT_RDONLY | _QUIET)
     _build_dev(devices)
     if os.path.isdir("/run"):
@@ -81,7 +83,11 @@ def _build_dev(devices: list[tuple[str, int]]) -> None:
 def _build_run(kept: list[tuple[str, int]]) -> None:
     abi.mount("tmpfs", "/run", abi.MS_NOSUID | abi.MS_NODEV, "mode=755,size=16k")
     for path, tree in kept:
-        os.makedirs(path, exist_ok=True)
+        if stat.S_ISDIR(os.fstat(tree).st_mode):
+            os.makedirs(path, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=tree)
         abi.attach(tree, path)
     os.makedirs("/run/lock", exist_ok=True)

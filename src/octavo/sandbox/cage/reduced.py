@@ -29,6 +29,7 @@ _WITHOUT_HOSTS = (
     "Commands have no network here, so the allowed hosts cannot be reached: to tell hosts apart "
     "needs namespaces."
 )
+_WITHOUT_SOCKETS = "The unix sockets that you allowed cannot be reached here."
 _WITHOUT_SCOPE = "Your other processes can be signalled, because this kernel's Landlock is old."
 
 
@@ -49,6 +50,8 @@ class LandlockCage:
         self.gaps.append(_WITHOUT_LIMIT)
         if orders.hosts:
             self.gaps.append(_WITHOUT_HOSTS)
+        if plan.sockets:
+            self.gaps.append(_WITHOUT_SOCKETS)
         if any(path in plan.private for path in plan.changeable):
             self.gaps.append(_WITHOUT_PRIVATE)
 
