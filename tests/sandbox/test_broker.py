@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -418,12 +419,10 @@ for family, address in ((socket.AF_UNIX, 'own.sock'), (socket.AF_INET, server.ge
 """
     async with cage_in(here) as cage:
         keeper = cage._keeper  # type: ignore[attr-defined]  # no other way to the process
-        brokers = [
-            pid for zygote in _children(keeper) for pid in _children(zygote) if _is_broker(pid)
-        ]
-        assert len(brokers) == 1
-        os.kill(brokers[0], 9)
-        _until(lambda: not Path(f"/proc/{brokers[0]}/fd").exists() or _is_dead(brokers[0]))
+        (zygote,) = _children(keeper)
+        broker = min(_children(zygote), key=_started_at)
+        os.kill(broker, signal.SIGKILL)
+        _until(lambda: _is_dead(broker))
         _, output = await python(cage, script, here)
 
     assert output == "38\n38\n"
@@ -433,18 +432,17 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _is_broker(pid: int) -> bool:
-    """Whether it holds what the kernel asks through."""
-    with contextlib.suppress(OSError):
-        for fd in Path(f"/proc/{pid}/fd").iterdir():
-            if "seccomp notify" in os.readlink(fd):
-                return True
-    return False
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _started_at(pid: int) -> int:
+    return int(_stat(pid)[19])
 
 
 def _is_dead(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return _stat(pid)[0] == "Z"
     except OSError:
         return True
 
