@@ -17,6 +17,7 @@ import pytest
 from octavo.protocol.errors import SandboxError
 from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Sandbox
 from octavo.sandbox.caged import open_cage
+from octavo.sandbox.policy import octavo_home
 from tests.sampling import sample
 from tests.sandbox.conftest import ENV, finish, python, shell
 
@@ -105,6 +106,11 @@ async def cage_in(
         if tier == "namespaces":
             assert not report.gaps
         yield cage
+
+
+async def test_the_self_test_leaves_nothing_behind(workspace: Callable[[], Path]) -> None:
+    async with cage_in(workspace()):
+        _until(lambda: os.listdir(Path(octavo_home(), "cache")) == ["placeholders"])
 
 
 @pytest.mark.parametrize("network", [OFF, OPEN], ids=["off", "open"])
@@ -419,6 +425,7 @@ for family, address in ((socket.AF_UNIX, 'own.sock'), (socket.AF_INET, server.ge
 """
     async with cage_in(here) as cage:
         keeper = cage._keeper  # type: ignore[attr-defined]  # no other way to the process
+        _until(lambda: len(_children(keeper)) == 1)  # whoever made the zygote is gone, too
         (zygote,) = _children(keeper)
         broker = min(_children(zygote), key=_started_at)
         os.kill(broker, signal.SIGKILL)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -256,3 +261,69 @@ def test_commands_are_told_the_ports_on_which_the_cage_listens() -> None:
     assert environment.PROXY_PORT == listeners.PROXY_PORT
     assert environment.SOCKS_PORT == listeners.SOCKS_PORT
     assert environment.DNS_PORT == listeners.DNS_PORT
+
+
+@contextlib.contextmanager
+def served(directory: Path) -> Iterator[int]:
+    """Serve files on the machine's loopback; the port."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+async def test_pip_installs_from_an_allowed_host_and_from_no_other(
+    workspace: Callable[[], Path], tmp_path: Path
+) -> None:
+    here = workspace()
+    package = tmp_path / "simple" / "thing"
+    package.mkdir(parents=True)
+    with zipfile.ZipFile(package / "thing-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("thing.py", "SAID = 'installed'")
+        wheel.writestr(
+            "thing-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1\n"
+        )
+        wheel.writestr(
+            "thing-1.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        wheel.writestr("thing-1.dist-info/RECORD", "")
+    (package / "index.html").write_text("<a href='thing-1-py3-none-any.whl'>thing</a>")
+    pip = f"{sys.executable} -m pip -q --disable-pip-version-check --no-cache-dir install"
+    with served(tmp_path) as port:
+        script = (
+            f"{pip} --retries 0 --trusted-host {{0}} --index-url http://{{0}}:{port}/simple"
+            f" --target got thing 2>&1; PYTHONPATH=got {sys.executable} -S -c"
+            " 'import thing; print(thing.SAID)'"
+        )
+        async with cage_with(Network("hosts", allow_local=(ALLOWED,)), here) as (cage, blocked):
+            refused, said = await shell(cage, script.format("evil.test"), here)
+            assert (refused.code, "No matching distribution" in said) == (1, True), said
+            ended, output = await shell(cage, script.format(ALLOWED), here)
+
+    assert (ended.code, output.splitlines()[-1]) == (0, "installed"), output
+    assert hosts(blocked) == {("evil.test", "not_allowed")}
+
+
+async def test_git_clones_from_an_allowed_host_and_from_no_other(
+    workspace: Callable[[], Path], tmp_path: Path
+) -> None:
+    here = workspace()
+    make = (
+        "git init -q -b main work && cd work && echo text > file && git add file &&"
+        " git -c user.name=n -c user.email=e commit -qm one && cd .. &&"
+        " git clone -q --bare work thing.git && git -C thing.git update-server-info"
+    )
+    subprocess.run(["sh", "-c", make], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    with served(tmp_path) as port:
+        script = f"git clone -q http://{{0}}:{port}/thing.git {{0}} 2>&1 && cat {{0}}/file"
+        async with cage_with(Network("hosts", allow_local=(ALLOWED,)), here) as (cage, blocked):
+            refused, said = await shell(cage, script.format("evil.test"), here)
+            ended, output = await shell(cage, script.format(ALLOWED), here)
+
+    assert (refused.code, "403" in said) == (128, True), said
+    assert (ended.code, output) == (0, "text\n")
+    assert hosts(blocked) == {("evil.test", "not_allowed")}

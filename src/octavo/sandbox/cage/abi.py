@@ -155,6 +155,11 @@ def become_undumpable() -> None:
     _checked(_prctl(_PR_SET_DUMPABLE, 0), "prctl(DUMPABLE)")
 
 
+def become_dumpable() -> None:
+    """Be again what a command is, which has been executed."""
+    _checked(_prctl(_PR_SET_DUMPABLE, 1), "prctl(DUMPABLE)")
+
+
 def become_subreaper() -> None:
     _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1), "prctl(CHILD_SUBREAPER)")
 

@@ -57,6 +57,7 @@ def _keep(sock: _socket.socket, orders: Orders, plan: Plan) -> None:
             if not failure:
                 return
             failures.append(tier.encode() + b"\t" + failure)
+    probe.close()
     words.send(sock, words.FAILED + b"\n".join(failures))
 
 
@@ -78,7 +79,11 @@ def _probe(orders: Orders, plan: Plan) -> selftest.Probe:
         if not inside and os.path.isdir(real) and os.access(real, os.W_OK):
             outside.append(real)
     return selftest.Probe(
-        outside=outside, masks=plan.masks, protected=plan.protected, network=orders.network
+        outside=outside,
+        masks=plan.masks,
+        protected=plan.protected,
+        network=orders.network,
+        directory=os.path.join(orders.home, "cache"),
     )
 
 
@@ -138,7 +143,7 @@ def _be_builder(
             os._exit(0)
         listening = [] if orders.network else listeners.make(hosts=orders.hosts)
         walls = zygote.build(plan, network=orders.network)
-        _broker(orders, plan)
+        _broker(orders, plan, probe)
         zygote.prove(walls, probe)
         probe.close()
         os.write(tell, _BUILT)
@@ -158,10 +163,11 @@ def _be_builder(
         os._exit(0)
 
 
-def _broker(orders: Orders, plan: Plan) -> None:
+def _broker(orders: Orders, plan: Plan, probe: selftest.Probe) -> None:
     try:
         broker.start(plan.sockets, apart=not orders.network)
     except OSError as error:
+        probe.forget_relative()
         plan.gaps.append(_WITHOUT_BROKER.format(error.strerror))
 
 
