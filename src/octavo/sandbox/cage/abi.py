@@ -7,7 +7,12 @@ refusal can be told to the person exactly.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NEW = {  # one table for all machines since 5.0
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426,
@@ -260,13 +265,32 @@ def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
 def read_memory(thread: int, address: int, length: int) -> bytes:
     """Return bytes of another process's memory. Raises OSError if not all of them are there."""
     read = ctypes.create_string_buffer(length)
-    ours = ctypes.addressof(read).to_bytes(8, "little") + length.to_bytes(8, "little")
-    theirs = address.to_bytes(8, "little") + length.to_bytes(8, "little")
-    one = ctypes.c_ulong(1)
-    got = _libc.process_vm_readv(ctypes.c_int(thread), ours, one, theirs, one, ctypes.c_ulong(0))
-    if got != length:
-        raise OSError(14, "the memory cannot be read")
+    _copy_memory(_libc.process_vm_readv, thread, read, address)
     return read.raw
+
+
+def write_memory(thread: int, address: int, data: bytes) -> None:
+    """Write into another process's memory. Raises OSError if that is not possible."""
+    _copy_memory(
+        _libc.process_vm_writev, thread, ctypes.create_string_buffer(data, len(data)), address
+    )
+
+
+def _copy_memory(copy: Any, thread: int, buffer: ctypes.Array[ctypes.c_char], address: int) -> None:
+    length = len(buffer).to_bytes(8, "little")
+    ours = ctypes.addressof(buffer).to_bytes(8, "little") + length
+    theirs = address.to_bytes(8, "little") + length
+    one = ctypes.c_ulong(1)
+    if copy(ctypes.c_int(thread), ours, one, theirs, one, ctypes.c_ulong(0)) != len(buffer):
+        raise OSError(14, "the memory cannot be read or written")
+
+
+def give_descriptor(listener: int, note_id: bytes, fd: int, flags: int) -> int:
+    """Give whoever waits for an answer a descriptor of its own; return its number there."""
+    add_descriptor, any_number = 0x40182103, bytes(4)
+    asked = note_id + bytes(4) + fd.to_bytes(4, "little") + any_number + flags.to_bytes(4, "little")
+    number: int = fcntl.ioctl(listener, add_descriptor, bytearray(asked), True)
+    return number
 
 
 def connect(fd: int, address: bytes) -> int:

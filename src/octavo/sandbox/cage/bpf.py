@@ -45,7 +45,7 @@ _SET_ID_BITS = 0o6000
 _CREATES = 0o100 | 0o20000000
 """O_CREAT and O_TMPFILE: only then does an open have a mode."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
-_SOCK_STREAM, _SOCK_SEQPACKET, _SOCKET_TYPE = 1, 5, 0xF
+_SOCK_STREAM, _SOCK_DGRAM, _SOCK_SEQPACKET, _SOCKET_TYPE = 1, 2, 5, 0xF
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _NETLINK_ROUTE = 1, 2, 10, 16, 0
 
 
@@ -109,7 +109,7 @@ def _only_for_itself(argument: int) -> list[_Step]:
     return [_argument(argument), (_EQUAL, 0, 0, 1), _ALLOWED, (_RETURN, _EPERM, 0, 0)]
 
 
-def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
+def _rules(families: tuple[int, ...], *, apart: bool, brokered: bool) -> dict[str, list[_Step]]:
     rules: dict[str, list[_Step]] = {}
     for name in _REFUSED.split():
         rules[name] = [(_RETURN, _EPERM, 0, 0)]
@@ -123,8 +123,9 @@ def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
     rules["unshare"] = _refuse_bits(0, _NEW_NAMESPACES | abi.CLONE_NEWTIME)
     rules["ioctl"] = _refuse_values(1, (_TIOCSTI, _TIOCLINUX))
     rules["socket"] = _sockets(families)
-    pairs = [_argument(0), (_EQUAL, _AF_UNIX, 1, 0), (_RETURN, _EPERM, 0, 0), *_CONNECTED]
-    rules["socketpair"] = pairs
+    of_unix = [_argument(0), (_EQUAL, _AF_UNIX, 1, 0), (_RETURN, _EPERM, 0, 0)]
+    packets = [_argument(1), (_MASK, _SOCKET_TYPE, 0, 0), (_EQUAL, _SOCK_DGRAM, 0, 1), _ALLOWED]
+    rules["socketpair"] = [*of_unix, *(packets if brokered else []), *_CONNECTED]
     for name, mode in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2),
                        ("mknod", 1), ("mknodat", 2), ("creat", 1)):  # fmt: skip
         rules[name] = _refuse_bits(mode, _SET_ID_BITS)
@@ -133,22 +134,32 @@ def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
     return rules
 
 
-def program(*, inet: bool, unix: bool, apart: bool = True, machine: str = abi.MACHINE) -> bytes:
+def program(
+    *,
+    inet: bool,
+    unix: bool,
+    apart: bool = True,
+    brokered: bool = False,
+    machine: str = abi.MACHINE,
+) -> bytes:
     """Return the cage's filter.
 
     Args:
         inet: internet sockets may be made.
         unix: unix sockets may be made.
         apart: commands have namespaces of their own, so whom they meet there is theirs.
+        brokered: there is somebody to ask, see `asking`.
         machine: whose numbers to use.
     """
     families = ((_AF_INET, _AF_INET6) if inet else ()) + ((_AF_UNIX,) if unix else ())
-    return assemble(_rules(families, apart=apart), machine)
+    return assemble(_rules(families, apart=apart, brokered=brokered), machine)
 
 
-def asking(*names: str) -> bytes:
-    """Return a filter that asks whoever listens about some system calls, and allows all others."""
-    return assemble({name: [(_RETURN, _ASK, 0, 0)] for name in names})
+def asking() -> bytes:
+    """Return a filter that asks the broker about what is its business, and allows all else."""
+    asks: _Step = (_RETURN, _ASK, 0, 0)
+    of_datagrams = [_argument(1), (_MASK, _SOCKET_TYPE, 0, 0), (_EQUAL, _SOCK_DGRAM, 0, 1)]
+    return assemble({"connect": [asks], "socketpair": [*of_datagrams, asks, _ALLOWED]})
 
 
 def assemble(named: dict[str, list[_Step]], machine: str = abi.MACHINE) -> bytes:

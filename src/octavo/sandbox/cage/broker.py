@@ -20,7 +20,7 @@ import fcntl
 import os
 import stat
 
-from . import abi, bpf, diag, words
+from . import abi, bpf, diag, pairs, words
 
 _RECEIVE, _ANSWER, _STILL_WAITS = 0xC0502100, 0xC0182101, 0x40082102
 _NOTE_BYTES = 80
@@ -62,7 +62,7 @@ def start(allowed: list[str], *, apart: bool) -> None:
         said = ours.recv(1024)
         if said != _READY:
             raise OSError(errno.ENOSYS, said.decode("utf-8", "replace") or "the broker was killed")
-        listener = abi.load_asking_filter(bpf.asking("connect"))
+        listener = abi.load_asking_filter(bpf.asking())
         words.send(ours, _READY, (listener,))
         os.close(listener)
     finally:
@@ -105,6 +105,7 @@ class Broker:
             except OSError:
                 continue
             self._allowed[_identity(place)] = place
+        self._socketpair = abi.number("socketpair")
         self._lock = _thread.allocate_lock()
         self._first = _thread.get_ident()
         self._workers = self._idle = 1
@@ -134,7 +135,8 @@ class Broker:
 
     def _answer(self, listener: int, note: bytes) -> None:
         try:
-            code = self._connect(listener, note)
+            is_pair = int.from_bytes(note[16:20], "little") == self._socketpair
+            code = pairs.make(listener, note) if is_pair else self._connect(listener, note)
         except OSError as error:
             code = error.errno or errno.EACCES
         except BaseException:  # noqa: BLE001  # whatever it was, nothing was connected

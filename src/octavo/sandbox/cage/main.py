@@ -142,8 +142,7 @@ def _be_builder(
         if os.fork():
             os._exit(0)
         listening = [] if orders.network else listeners.make(hosts=orders.hosts)
-        walls = zygote.build(plan, network=orders.network)
-        _broker(orders, plan, probe)
+        walls = zygote.build(plan, network=orders.network, ask=lambda: _broker(orders, plan, probe))
         zygote.prove(walls, probe)
         probe.close()
         os.write(tell, _BUILT)
@@ -163,12 +162,15 @@ def _be_builder(
         os._exit(0)
 
 
-def _broker(orders: Orders, plan: Plan, probe: selftest.Probe) -> None:
+def _broker(orders: Orders, plan: Plan, probe: selftest.Probe) -> bool:
+    """Start the broker; where that is not possible, False, and the gap is told."""
     try:
         broker.start(plan.sockets, apart=not orders.network)
     except OSError as error:
         probe.forget_relative()
         plan.gaps.append(_WITHOUT_BROKER.format(error.strerror))
+        return False
+    return True
 
 
 def _reduced(sock: _socket.socket, orders: Orders, plan: Plan, probe: selftest.Probe) -> bytes:

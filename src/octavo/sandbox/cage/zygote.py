@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def build(plan: Plan, *, network: bool) -> init.Walls:
+def build(plan: Plan, *, network: bool, ask: Callable[[], bool]) -> init.Walls:
     """Raise the walls around this process, the first of its pid namespace.
 
     Args:
         plan: what they are.
         network: it is in the host's network.
+        ask: starts the broker, and says whether there is one.
     """
     os.chdir("/")
     mounts.build(plan)
@@ -40,7 +41,7 @@ def build(plan: Plan, *, network: bool) -> init.Walls:
     if abi.landlock_abi():
         devices = [f"/dev/{name}" for name in mounts.DEVICES] + ["/dev/ptmx"]
         ruleset = landlock.ruleset([*plan.roots, *plan.private, "/dev/shm", "/dev/pts"], devices)
-    filter_program = bpf.program(inet=True, unix=True)
+    filter_program = bpf.program(inet=True, unix=True, brokered=ask())
     return init.Walls(filter_program=filter_program, ruleset=ruleset, processes=plan.processes)
 
 
