@@ -20,7 +20,7 @@ import fcntl
 import os
 import stat
 
-from . import abi, bpf, diag, pairs, words
+from . import abi, diag, pairs, words
 
 _RECEIVE, _ANSWER, _STILL_WAITS = 0xC0502100, 0xC0182101, 0x40082102
 _NOTE_BYTES = 80
@@ -28,7 +28,6 @@ _SO_DOMAIN, _PEER_CREDENTIALS = 39, 12
 _LONGEST_ADDRESS = 128
 _PIDFD_THREAD = os.O_EXCL
 _AF_UNIX = _socket.AF_UNIX
-_READY = b"."
 
 WORKERS = 256
 """Connections that may wait at a time, for a listener that does not accept."""
@@ -40,53 +39,28 @@ if TYPE_CHECKING:
     Identity = tuple[int, int]
 
 
-def start(allowed: list[str], *, apart: bool) -> None:
-    """Start the broker for all that this process, first of its pid namespace, starts from now on.
-
-    Args:
-        allowed: unix sockets of the host that may be reached.
-        apart: this process has a network namespace of its own. Otherwise a listener belongs to
-            the cage if a process of it has it open.
-
-    Raises:
-        OSError: this kernel cannot do it; nothing has changed.
-    """
-    ours, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
-        try:
-            _be_broker(its.fileno(), allowed, apart=apart)
-        finally:
-            os._exit(0)
-    its.close()
-    try:
-        said = ours.recv(1024)
-        if said != _READY:
-            raise OSError(errno.ENOSYS, said.decode("utf-8", "replace") or "the broker was killed")
-        listener = abi.load_asking_filter(bpf.asking())
-        words.send(ours, _READY, (listener,))
-        os.close(listener)
-    finally:
-        ours.close()
-
-
-def _be_broker(fd: int, allowed: list[str], *, apart: bool) -> None:
+def be_broker(fd: int, allowed: list[str], *, apart: bool) -> None:
+    """Answer until this process is killed; see `asking.Asking` for who is at the other end."""
     abi.die_with_parent(9)
     os.closerange(3, fd)
     os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
     sock = _socket.socket(fileno=fd)
+    if sock.recv(1) != words.BROKER_BEGIN:
+        return
     try:
         abi.unshare(abi.CLONE_NEWNS, "mount namespace of the broker")
         abi.mount("proc", "/proc", abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC)
         broker = Broker(allowed, apart=apart)
         diag.listeners()
         abi.no_new_privileges()
+        abi.lock_capabilities()
         abi.keep_capability(abi.CAP_SYS_PTRACE)
         abi.become_undumpable()
         _thread.stack_size(_STACK_BYTES)
     except OSError as error:
         sock.send(str(error.strerror or error).encode())
         return
-    sock.send(_READY)
+    sock.send(words.BROKER_READY)
     _, listeners = words.receive(sock)
     if listeners:
         broker.serve(listeners[0])

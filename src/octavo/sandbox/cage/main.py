@@ -11,16 +11,12 @@ import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a thi
 import _socket
 import os
 
-from . import abi, broker, command, listeners, namespaces, selftest, words, zygote
+from . import abi, command, listeners, namespaces, selftest, words, zygote
 from .orders import Orders
 from .plan import Plan, make_plan
 
 _SOCKET_FD = 3
 _BUILT = b"B"
-_WITHOUT_BROKER = (
-    "Unix sockets of this machine that were bound by a relative path, or are new, can be reached "
-    "by commands: {}."
-)
 
 
 def main() -> None:
@@ -142,7 +138,7 @@ def _be_builder(
         if os.fork():
             os._exit(0)
         listening = [] if orders.network else listeners.make(hosts=orders.hosts)
-        walls = zygote.build(plan, network=orders.network, ask=lambda: _broker(orders, plan, probe))
+        walls = zygote.build(plan, network=orders.network)
         zygote.prove(walls, probe)
         probe.close()
         os.write(tell, _BUILT)
@@ -160,17 +156,6 @@ def _be_builder(
         os.write(tell, b"!" + repr(error).encode())
     finally:
         os._exit(0)
-
-
-def _broker(orders: Orders, plan: Plan, probe: selftest.Probe) -> bool:
-    """Start the broker; where that is not possible, False, and the gap is told."""
-    try:
-        broker.start(plan.sockets, apart=not orders.network)
-    except OSError as error:
-        probe.forget_relative()
-        plan.gaps.append(_WITHOUT_BROKER.format(error.strerror))
-        return False
-    return True
 
 
 def _reduced(sock: _socket.socket, orders: Orders, plan: Plan, probe: selftest.Probe) -> bytes:

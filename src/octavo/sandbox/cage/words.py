@@ -39,6 +39,10 @@ ENDED = b"e"
 RESULT = b"o"
 """From an init: file results follow, with a memory file for LOOK."""
 
+BROKER_BEGIN, BROKER_READY = b"b", b"."
+"""To the broker: the walls stand, get ready. From it: it is; then to it, with where the kernel
+asks."""
+
 STEP_CWD, STEP_PROGRAM, STEP_TERMINAL = 1, 2, 3
 
 PACKET_BYTES = 65536
