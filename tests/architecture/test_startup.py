@@ -29,6 +29,7 @@ HEAVY = {
     *("octavo.agent.reopen", "octavo.store.find", "octavo.store.reading", "octavo.model.faults"),
     *("octavo.tools.patch.parse", "octavo.tools.patch.plan"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
+    "octavo.sandbox.net",
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

@@ -188,6 +188,37 @@ def test_the_network_is_off_unless_it_is_switched_on(shell: Shell) -> None:
     assert (on.stdout.strip() == ours, off.stdout.strip() == ours) == (True, False), words
 
 
+def test_only_listed_hosts_are_reached_and_a_blocked_one_is_named_at_the_end(
+    shell: Shell, tmp_path: Path
+) -> None:
+    if "landlock" in shell.octavo("sandbox", "explain", "--", "true").stdout:
+        pytest.skip("no namespaces here")
+    (tmp_path / "page").write_text("the page")
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().split(" port ")[1].split()[0]
+        curl = "curl -sS -m 9 --noproxy ''"
+        script = f"{curl} http://127.0.0.1:{port}/page; {curl} -f https://evil.test/; exit 7"
+        words = ("--network", f"example.com, 127.0.0.1:{port}", "--", "sh", "-c", script)
+
+        done = shell.octavo("sandbox", *words)
+        told = shell.octavo("sandbox", "explain", *words).stdout
+    finally:
+        server.kill()
+        server.communicate()
+
+    assert (done.returncode, done.stdout) == (7, "the page")
+    said = "octavo: blocked: evil.test:443 is not allowed: it is not on the list of hosts."
+    assert done.stderr.splitlines()[-1] == said
+    assert "example.com" in told
+
+
 def test_a_private_tmp_can_be_chosen_and_read_only_mode_has_one(shell: Shell) -> None:
     script = ("sh", "-c", "ls -A /tmp; echo 1 > /tmp/octavo-test-private")
     for words in (("--tmp", "private"), ("--mode", "read-only")):
@@ -221,7 +252,7 @@ def test_without_a_sandbox_nothing_is_run(shell: Shell) -> None:
 
 
 def test_bad_input_is_refused_before_anything_runs(shell: Shell) -> None:
-    for words in ((), ("--",), ("--mode", "none", "--", "true"), ("--network", "x", "true"),
+    for words in ((), ("--",), ("--mode", "none", "--", "true"), ("--network", "a*b", "true"),
                   ("--add-dir", "/nowhere", "--", "true"), ("explain",)):  # fmt: skip
         done = shell.octavo("sandbox", *words)
         assert (done.returncode, done.stdout) == (2, ""), words

@@ -4,6 +4,7 @@
     apparmor       user namespaces may be made, but give no right to mount
     no-namespaces  the limit of user namespaces is 0
     bare           like container, and without Landlock
+    no-questions   the kernel cannot ask about system calls
 
 The imitation is a seccomp filter made with the product's own assembler, loaded before the program.
 """
@@ -33,6 +34,9 @@ def _program(kind: str) -> bytes:
     if kind == "bare":
         absent = [(bpf._RETURN, bpf._ERRNO | errno.ENOSYS, 0, 0)]
         rules["landlock_create_ruleset"] = absent
+    if kind == "no-questions":
+        unknown = (bpf._RETURN, bpf._ERRNO | errno.EINVAL, 0, 0)
+        rules["seccomp"] = [bpf._argument(1), (bpf._ANY_BIT, 8, 0, 1), unknown, bpf._ALLOWED]
     if kind == "no-namespaces":
         full = (bpf._RETURN, bpf._ERRNO | errno.ENOSPC, 0, 0)
         rules["unshare"] = [bpf._argument(0), (bpf._ANY_BIT, _NEW_USER, 0, 1), full, bpf._ALLOWED]

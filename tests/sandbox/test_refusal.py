@@ -87,6 +87,18 @@ def test_where_nothing_works_nothing_is_run_and_the_reason_is_told(
     assert sorted(os.listdir(where)) == before
 
 
+def test_where_the_kernel_cannot_ask_about_connections_the_gap_is_named(
+    workspace: Callable[[], Path],
+) -> None:
+    if "tier: namespaces 0" not in _on("", workspace()):
+        pytest.skip("no namespaces here")
+
+    told = _on("no-questions", workspace())
+
+    assert "tier: namespaces 1" in told
+    assert told.count("\nran\n") == 2
+
+
 def test_an_answer_that_makes_no_sense_is_a_refusal_too() -> None:
     for told in (
         b"",

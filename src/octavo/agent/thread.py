@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 import anyio
 import msgspec
@@ -19,6 +19,7 @@ from octavo.agent.clock import now_ms
 from octavo.agent.hands import CallHands, Room
 from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
+from octavo.agent.keeping import Keeping
 from octavo.agent.loop import Loop
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
@@ -134,7 +135,7 @@ class Agent:
     async def run(self) -> None:
         """Run turns until `close` or cancellation."""
         try:
-            async with AsyncExitStack() as cages, CommandSessions() as sessions:
+            async with Keeping() as cages, CommandSessions() as sessions:
                 self._sessions = sessions
                 equipment: Equipment | None = None
                 with suppress(OctavoError):  # the turn will say it; the cage starts before it
@@ -155,7 +156,7 @@ class Agent:
         self,
         turn: _Next,
         sessions: CommandSessions,
-        cages: AsyncExitStack,
+        cages: Keeping,
         equipment: Equipment | None,
     ) -> Equipment | None:
         self._current = turn.started
@@ -180,7 +181,7 @@ class Agent:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
 
-    async def _equip(self, cages: AsyncExitStack, last: Equipment | None) -> Equipment:
+    async def _equip(self, cages: Keeping, last: Equipment | None) -> Equipment:
         def notice(text: str) -> None:
             self.journal.emit_last(Noticed(now_ms(), text))
 

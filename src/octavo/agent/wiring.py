@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import msgspec
 
+from octavo.agent.keeping import Keeping
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import cache_dir
@@ -208,7 +208,7 @@ class Wiring:
     async def equip(
         self,
         choices: TurnChoices,
-        cages: AsyncExitStack,
+        cages: Keeping,
         last: Equipment | None,
         notice: Callable[[str], None],
     ) -> Equipment:
@@ -229,9 +229,7 @@ class Wiring:
         if last is not None and last.choices.policy == choices.policy:
             sandbox, env, login_env = last.sandbox, last.env, last.login_env
         else:
-            sandbox = await cages.enter_async_context(
-                open_sandbox(choices.policy, spare=self._spare)
-            )
+            sandbox = await cages.enter(open_sandbox(choices.policy, spare=self._spare))
             env = self._command_env()
             login_env = LoginShell(sandbox, self._env, cache_dir(self.loaded.home), notice)
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")

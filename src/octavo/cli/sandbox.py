@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.config.load import Loaded
     from octavo.sandbox import Command, Exit, Policy
+    from octavo.sandbox.net import Blocked
 
 EXIT_REFUSED = 125
 EXIT_CANNOT_RUN = 126
@@ -26,7 +27,7 @@ EPILOG = """\
 
 The command has this one's stdin, stdout, stderr and terminal. The exit status is the command's;
 128+n when signal n ended it, 125 when the sandbox refuses, 126 and 127 when the program cannot be
-run or is not there.
+run or is not there. Hosts that it wanted and did not get are named on stderr when it has ended.
 """
 
 
@@ -42,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("read-only", "workspace-write"),
         help="what it may write; else what the settings say",
     )
-    add("--network", choices=("on", "off"), help="whether it reaches the network")
+    add("--network", metavar="HOSTS|on|off", help="whom it reaches: a,*.b,…; everybody; nobody")
     add("--tmp", choices=("host", "private"), help="private: a /tmp of its own, gone with it")
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add_config_options(parser)
@@ -73,8 +74,11 @@ def _run(args: Namespace, argv: list[str]) -> int:
     keeper = start_keeper()  # it starts, and then builds, beside what follows
     loaded = load_settings(args, _flags(args))
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
+    from octavo.sandbox.network import CageNetwork
     from octavo.sandbox.ordered import Ordered
 
+    blocked: list[Blocked] = []
+    network = CageNetwork(policy.network, on_blocked=blocked.append)
     ordered = Ordered(policy, keeper=keeper)
 
     with loading_late():
@@ -85,10 +89,12 @@ def _run(args: Namespace, argv: list[str]) -> int:
     from octavo.sandbox.passthrough import run_passing
 
     async def run_it() -> Exit:
-        async with open_cage(policy, warm=1, ordered=ordered) as cage:
+        async with open_cage(policy, warm=1, ordered=ordered, network=network) as cage:
             return await run_passing(cage, command)
 
     ended = anyio.run(run_it)
+    for line in dict.fromkeys(map(str, blocked)):
+        print(f"octavo: blocked: {line}", file=sys.stderr)
     return ended.code if ended.code is not None else EXIT_SIGNAL + (ended.signal or 0)
 
 
@@ -125,7 +131,7 @@ def _flags(args: Namespace) -> dict[str, object]:
 def _policy(args: Namespace, loaded: Loaded) -> Policy:
     import msgspec
 
-    from octavo.sandbox import OFF, OPEN, Mode
+    from octavo.sandbox import OFF, OPEN, Mode, Network
     from octavo.sandbox.from_settings import sandbox_policy
 
     cwd = working_directory(args.cd)
@@ -139,9 +145,11 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
             "There is no sandbox to run it in, because sandbox_mode is danger-full-access.",
             hint="Choose another with --mode.",
         )
-    network = policy.network
-    if args.network is not None:
-        network = OPEN if args.network == "on" else OFF
+    if args.network is None:
+        return policy
+    named = {"on": OPEN, "off": OFF}
+    listed = tuple(host.strip() for host in args.network.split(","))
+    network = named.get(args.network) or Network("hosts", allow=listed)
     return msgspec.structs.replace(policy, network=network)
 
 

@@ -10,7 +10,7 @@ import anyio
 
 from octavo.config.load import Loaded
 from octavo.context.visible import visible_line
-from octavo.sandbox import Command, Limits, Mode, Policy, Report, open_sandbox
+from octavo.sandbox import Command, Limits, Mode, Network, Policy, Report, open_sandbox
 from octavo.sandbox.cage.plan import Plan, make_plan
 from octavo.sandbox.policy import orders_for
 
@@ -56,13 +56,24 @@ def _lines(
     yield from _paths("Hidden", plan.secrets)
     sockets = [path for path in plan.masks if path not in plan.secrets]
     yield from _paths("", sockets, "socket: ")
-    if policy.network.access == "open":
-        yield "Network", "on"
-    else:
-        yield "Network", "off; servers it starts itself can be reached on localhost"
+    yield from _network(policy.network, is_full=report.tier == "namespaces")
     yield "Processes", "it sees and signals only what it has started, all of which ends with it"
     yield "Limits", _limits(policy.limits)
     yield from _environment(command)
+
+
+def _network(network: Network, *, is_full: bool) -> Iterator[Line]:
+    if network.access == "open":
+        yield "Network", "on"
+    elif network.access == "off" or not is_full:
+        servers = "; servers it starts itself can be reached on localhost"
+        yield "Network", "off" + (servers if is_full else "")
+    else:
+        yield "Network", "off, except these hosts:"
+        yield from _paths("", [*network.allow, *network.allow_local])
+        yield from _paths("", network.deny, "never ")
+        if network.reading_only:
+            yield "", "and only to read: GET, HEAD and OPTIONS without TLS"
 
 
 def _limits(limits: Limits) -> str:

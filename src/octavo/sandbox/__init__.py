@@ -20,6 +20,7 @@ from octavo.protocol.errors import SandboxError
 
 if TYPE_CHECKING:
     from octavo.sandbox.keeper import Spare
+    from octavo.sandbox.net import OnBlocked
 
 
 class Mode(enum.StrEnum):
@@ -244,6 +245,14 @@ class Sandbox(Protocol):
             SandboxError: it could not be confined, or `stdio` has something else than pipes.
         """
 
+    def allow_hosts(self, *patterns: str) -> None:
+        """Let commands, running ones too, reach these hosts as well; what is denied stays denied.
+
+        Raises:
+            ConfigError: a pattern makes no sense.
+            SandboxError: the policy has no list of hosts, or it cannot be enforced here.
+        """
+
     async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:
         """Read files as a command under the policy would see them; larger ones are "unreadable"."""
 
@@ -256,18 +265,27 @@ class Sandbox(Protocol):
 
 
 @asynccontextmanager
-async def open_sandbox(policy: Policy, *, spare: Spare | None = None) -> AsyncIterator[Sandbox]:
+async def open_sandbox(
+    policy: Policy, *, spare: Spare | None = None, on_blocked: OnBlocked | None = None
+) -> AsyncIterator[Sandbox]:
     """Start the cage for `policy`; everything in it is gone when the context ends.
 
     Returns at once; what starts beside it costs the caller nothing until the first use.
 
     Args:
         spare: a process for the cage that was started beforehand, if nobody took it yet.
+        on_blocked: told which hosts commands wanted and did not get; floods are cut short.
+
+    Raises:
+        ConfigError: a pattern for hosts makes no sense; nothing was started.
     """
     from octavo.sandbox.caged import open_cage
+    from octavo.sandbox.network import CageNetwork
     from octavo.sandbox.policy import TIERS, UNCONFINED
 
     full_access = policy.mode is Mode.DANGER_FULL_ACCESS
     tiers = UNCONFINED if full_access else TIERS
-    async with open_cage(policy, tiers, keeper=None if spare is None else spare.take()) as cage:
+    network = CageNetwork(policy.network, on_blocked=on_blocked)
+    keeper = None if spare is None else spare.take()
+    async with open_cage(policy, tiers, keeper=keeper, network=network) as cage:
         yield cage

@@ -26,6 +26,7 @@ from octavo.sandbox import (
 )
 from octavo.sandbox.cage import words
 from octavo.sandbox.keeper import Keeper
+from octavo.sandbox.network import CageNetwork
 from octavo.sandbox.ordered import Ordered
 from octavo.sandbox.policy import TIERS, Limit, resource_limits
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
@@ -53,8 +54,11 @@ async def open_cage(
     warm: int = WARM,
     keeper: Keeper | None = None,
     ordered: Ordered | None = None,
+    network: CageNetwork | None = None,
 ) -> AsyncIterator[Caged]:
     """Start a cage of the first of `tiers` that proves itself.
+
+    A task of it answers the cage's network, so it is left by whoever has entered it, in turn.
 
     Args:
         policy: what commands may touch.
@@ -62,20 +66,37 @@ async def open_cage(
         warm: how many processes are kept ready for commands.
         keeper: one that was started beforehand.
         ordered: one that was told the policy and tiers, too.
+        network: what answers it, if not what the policy says and tells nobody.
+
+    Raises:
+        ConfigError: a pattern for hosts makes no sense; nothing was started.
     """
-    cage = Caged(ordered or Ordered(policy, tiers, keeper), warm=warm)
-    try:
-        yield cage
-    finally:
-        with anyio.CancelScope(shield=True):
-            await cage.close()
+    network = network or CageNetwork(policy.network)
+    cage = Caged(ordered or Ordered(policy, tiers, keeper), warm=warm, network=network)
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        if network.wanted:
+            group.start_soon(network.serve)
+        try:
+            yield cage
+        except Exception as error:  # noqa: BLE001  # raised below, as itself and not as a group
+            failure = error
+        finally:
+            with anyio.CancelScope(shield=True):
+                await cage.close()
+            group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class Caged:
     """A cage for commands and files. Implements `sandbox.Sandbox`."""
 
-    def __init__(self, ordered: Ordered, *, warm: int = WARM) -> None:
+    def __init__(
+        self, ordered: Ordered, *, warm: int = WARM, network: CageNetwork | None = None
+    ) -> None:
         self._warm = warm
+        self._network = network
         self._pool: deque[Init] = deque()
         self._closed = False
         self._stale = 0
@@ -104,7 +125,7 @@ class Caged:
             if self._report is None:
                 await anyio.wait_readable(self._zygote)
                 message, fds = words.receive(self._zygote)
-                protected = words.paths(fds)
+                protected = words.paths(fds[:1])
                 if not message.startswith(words.READY):
                     from octavo.sandbox import refusal
 
@@ -115,6 +136,8 @@ class Caged:
                     self._outside = None
                 elif self._outside is not None:
                     self._outside.begin(protected)
+                if self._network is not None:
+                    self._network.begin(fds[1:])
                 self._limits = resource_limits(self._policy.limits, tier=tier)
                 self._report = Report(tier=_TIERS[tier], gaps=tuple(filter(None, gaps)))
                 self._refill()
@@ -127,8 +150,12 @@ class Caged:
         if command.tty is None and len(pipes.keys() & {1, 2}) < 2:
             output, writer = output_pipe()
             pipes = {1: writer, 2: writer} | pipes
+        env = dict(command.env)
+        if self._network is not None:
+            self._network.command_begins()
+            env |= self._network.environment
         request = (
-            *(list(command.argv), os.fspath(command.cwd), dict(command.env)),
+            *(list(command.argv), os.fspath(command.cwd), env),
             *(command.tty, tuple(pipes), self._limits),
         )
         try:
@@ -150,6 +177,11 @@ class Caged:
         )
         self._running.add(process)
         return process
+
+    def allow_hosts(self, *patterns: str) -> None:
+        if self._network is None:
+            raise SandboxError("Commands that are not confined reach every host.")
+        self._network.allow(patterns)
 
     async def look(self, paths: Sequence[Path], *, limit_bytes: int = 64 << 20) -> list[FileState]:
         if not paths:

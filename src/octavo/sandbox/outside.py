@@ -27,6 +27,7 @@ class Outside:
     def __init__(self, orders: Orders) -> None:
         self._sockets: set[Socket] | None = None if orders.network else host_sockets()
         """None where commands share the host's network, and so its list of sockets."""
+        self._allowed = set(map(os.path.realpath, orders.sockets))
         roots = [os.path.realpath(root) for root in orders.roots]
         self._secrets = _known(path for path in orders.secrets if is_maskable(path, roots))
         self._folders: dict[str, tuple[int, ...] | None] = {"": None}
@@ -48,7 +49,7 @@ class Outside:
         if self._sockets is not None:
             found = host_sockets()
             if not self._sockets.issuperset(found):
-                hide += sorted({path for path, _, _ in found - self._sockets})
+                hide += sorted({path for path, _, _ in found - self._sockets} - self._allowed)
                 self._sockets.update(found)
         return hide, hold
 

@@ -66,6 +66,8 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         kept=_needed_places(policy) if private else [],
         processes=policy.limits.pids,
         network=policy.network.access == "open",
+        hosts=policy.network.access == "hosts",
+        sockets=[os.fspath(path) for path in policy.sockets],
         secrets=secrets,
         protected=list(PROTECTED_NAMES),
         home=octavo_home(),

@@ -7,7 +7,12 @@ refusal can be told to the person exactly.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NEW = {  # one table for all machines since 5.0
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426,
@@ -18,7 +23,7 @@ _NEW = {  # one table for all machines since 5.0
     "fchmodat2": 452, "open_tree_attr": 467,
 }  # fmt: skip
 _X86_64 = {
-    "open": 2, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41,
+    "open": 2, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41, "connect": 42,
     "socketpair": 53, "clone": 56, "semget": 64, "semop": 65, "semctl": 66, "msgget": 68,
     "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "semtimedop": 220, "mq_open": 240,
     "mq_unlink": 241, "prlimit64": 302, "creat": 85,
@@ -44,7 +49,7 @@ _AARCH64 = {
     "settimeofday": 170, "adjtimex": 171, "mq_open": 180, "mq_unlink": 181, "msgget": 186,
     "msgctl": 187, "msgrcv": 188, "msgsnd": 189, "semget": 190, "semctl": 191,
     "semtimedop": 192, "semop": 193, "shmget": 194, "shmctl": 195, "shmat": 196,
-    "prlimit64": 261, "socket": 198, "socketpair": 199, "add_key": 217,
+    "prlimit64": 261, "socket": 198, "socketpair": 199, "connect": 203, "add_key": 217,
     "request_key": 218, "keyctl": 219, "clone": 220, "swapon": 224, "swapoff": 225,
     "migrate_pages": 238, "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262,
     "name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268,
@@ -62,6 +67,8 @@ CLONE_NEWNET = 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_PRIVATE = 1, 2, 4, 8, 1 << 18
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
 MOUNT_RDONLY, MOUNT_NOSUID, MOUNT_NODEV = 1, 2, 4
+RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 2, 16
+CAP_SYS_PTRACE = 19
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 4, 24, 28
@@ -153,6 +160,11 @@ def become_undumpable() -> None:
     _checked(_prctl(_PR_SET_DUMPABLE, 0), "prctl(DUMPABLE)")
 
 
+def become_dumpable() -> None:
+    """Be again what a command is, which has been executed."""
+    _checked(_prctl(_PR_SET_DUMPABLE, 1), "prctl(DUMPABLE)")
+
+
 def become_subreaper() -> None:
     _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1), "prctl(CHILD_SUBREAPER)")
 
@@ -171,8 +183,18 @@ def lock_capabilities() -> None:
 
 
 def drop_capabilities() -> None:
+    _set_capabilities(0)
+
+
+def keep_capability(kept: int) -> None:
+    """Drop all capabilities but one, of those with low numbers."""
+    _set_capabilities(1 << kept)
+
+
+def _set_capabilities(effective: int) -> None:
     version_3 = (0x20080522).to_bytes(4, "little") + bytes(4)
-    _call("capset", version_3, bytes(24))
+    low = effective.to_bytes(4, "little")
+    _call("capset", version_3, low + low + bytes(16))
 
 
 def be_killed_first() -> None:
@@ -207,11 +229,74 @@ def limit(which: int, soft: int, hard: int) -> None:
 
 def load_filter(program: bytes) -> None:
     """Load a seccomp program for this process and all it starts."""
+    _load_filter(program, 0)
+
+
+def load_asking_filter(program: bytes) -> int:
+    """Load a seccomp program like `load_filter`; return where the kernel asks what it is told to.
+
+    Where the kernel can, whoever waits for an answer is disturbed by fatal signals only.
+    """
+    new_listener, wait_killable = 8, 32
+    try:
+        return _load_filter(program, new_listener | wait_killable)
+    except OSError:
+        return _load_filter(program, new_listener)
+
+
+def _load_filter(program: bytes, flags: int) -> int:
     code = ctypes.create_string_buffer(program, len(program))
     length = len(program) // 8
     fprog = length.to_bytes(8, "little") + ctypes.addressof(code).to_bytes(8, "little")
     set_mode_filter, speculation_allowed = 1, 4
-    _call("seccomp", set_mode_filter, speculation_allowed, fprog)
+    return _call("seccomp", set_mode_filter, speculation_allowed | flags, fprog)
+
+
+def pidfd_getfd(pidfd: int, number: int) -> int:
+    """Return a descriptor of our own of what is `number` in another process."""
+    return _call("pidfd_getfd", ctypes.c_int(pidfd), ctypes.c_int(number), 0)
+
+
+def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+    how = flags.to_bytes(8, "little") + bytes(8) + resolve.to_bytes(8, "little")
+    return _call("openat2", ctypes.c_int(directory), path, how, ctypes.c_size_t(len(how)))
+
+
+def read_memory(thread: int, address: int, length: int) -> bytes:
+    """Return bytes of another process's memory. Raises OSError if not all of them are there."""
+    read = ctypes.create_string_buffer(length)
+    _copy_memory(_libc.process_vm_readv, thread, read, address)
+    return read.raw
+
+
+def write_memory(thread: int, address: int, data: bytes) -> None:
+    """Write into another process's memory. Raises OSError if that is not possible."""
+    _copy_memory(
+        _libc.process_vm_writev, thread, ctypes.create_string_buffer(data, len(data)), address
+    )
+
+
+def _copy_memory(copy: Any, thread: int, buffer: ctypes.Array[ctypes.c_char], address: int) -> None:
+    length = len(buffer).to_bytes(8, "little")
+    ours = ctypes.addressof(buffer).to_bytes(8, "little") + length
+    theirs = address.to_bytes(8, "little") + length
+    one = ctypes.c_ulong(1)
+    if copy(ctypes.c_int(thread), ours, one, theirs, one, ctypes.c_ulong(0)) != len(buffer):
+        raise OSError(14, "the memory cannot be read or written")
+
+
+def give_descriptor(listener: int, note_id: bytes, fd: int, flags: int) -> int:
+    """Give whoever waits for an answer a descriptor of its own; return its number there."""
+    add_descriptor, any_number = 0x40182103, bytes(4)
+    asked = note_id + bytes(4) + fd.to_bytes(4, "little") + any_number + flags.to_bytes(4, "little")
+    number: int = fcntl.ioctl(listener, add_descriptor, bytearray(asked), True)
+    return number
+
+
+def connect(fd: int, address: bytes) -> int:
+    """Connect to an address as the kernel takes it; return the errno, 0 for none."""
+    result = _libc.connect(ctypes.c_int(fd), address, ctypes.c_uint(len(address)))
+    return ctypes.get_errno() if result < 0 else 0
 
 
 def landlock_abi() -> int:

@@ -14,7 +14,8 @@ _Step = tuple[int, int, int, int]
 """Operation, operand, steps to skip if true, steps to skip if false."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _JUMP = 0x20, 0x15, 0x35, 0x45, 0x06, 0x05
-_ALLOW, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_MASK = 0x54
+_ALLOW, _KILL_PROCESS, _ERRNO, _ASK = 0x7FFF0000, 0x80000000, 0x00050000, 0x7FC00000
 _EPERM, _ENOSYS = _ERRNO | 1, _ERRNO | 38
 _NUMBER, _ARCHITECTURE = 0, 4
 _X32_BIT = 0x40000000
@@ -44,6 +45,7 @@ _SET_ID_BITS = 0o6000
 _CREATES = 0o100 | 0o20000000
 """O_CREAT and O_TMPFILE: only then does an open have a mode."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_SOCK_STREAM, _SOCK_DGRAM, _SOCK_SEQPACKET, _SOCKET_TYPE = 1, 2, 5, 0xF
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _NETLINK_ROUTE = 1, 2, 10, 16, 0
 
 
@@ -56,6 +58,15 @@ def _refuse_bits(argument: int, bits: int) -> list[_Step]:
 
 
 _ALLOWED: _Step = (_RETURN, _ALLOW, 0, 0)
+_CONNECTED: list[_Step] = [
+    _argument(1),
+    (_MASK, _SOCKET_TYPE, 0, 0),
+    (_EQUAL, _SOCK_STREAM, 1, 0),
+    (_EQUAL, _SOCK_SEQPACKET, 0, 1),
+    _ALLOWED,
+    (_RETURN, _EPERM, 0, 0),
+]
+"""Unix sockets that have to be connected: a datagram can be sent to any path with no `connect`."""
 
 
 def _refuse_values(argument: int, values: tuple[int, ...]) -> list[_Step]:
@@ -67,7 +78,10 @@ def _sockets(families: tuple[int, ...]) -> list[_Step]:
     """Allow `families`, and netlink for routes only (glibc asks it for addresses)."""
     if not families:
         return [(_RETURN, _EPERM, 0, 0)]
-    known = [(_EQUAL, family, len(families) - n + 2, 0) for n, family in enumerate(families)]
+    known: list[_Step] = []
+    for family in families:
+        then = _CONNECTED if family == _AF_UNIX else [_ALLOWED]
+        known += [(_EQUAL, family, 0, len(then)), *then]
     return [
         _argument(0),
         *known,
@@ -95,7 +109,7 @@ def _only_for_itself(argument: int) -> list[_Step]:
     return [_argument(argument), (_EQUAL, 0, 0, 1), _ALLOWED, (_RETURN, _EPERM, 0, 0)]
 
 
-def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
+def _rules(families: tuple[int, ...], *, apart: bool, brokered: bool) -> dict[str, list[_Step]]:
     rules: dict[str, list[_Step]] = {}
     for name in _REFUSED.split():
         rules[name] = [(_RETURN, _EPERM, 0, 0)]
@@ -109,9 +123,9 @@ def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
     rules["unshare"] = _refuse_bits(0, _NEW_NAMESPACES | abi.CLONE_NEWTIME)
     rules["ioctl"] = _refuse_values(1, (_TIOCSTI, _TIOCLINUX))
     rules["socket"] = _sockets(families)
-    rules["socketpair"] = [
-        _argument(0), (_EQUAL, _AF_UNIX, 0, 1), _ALLOWED, (_RETURN, _EPERM, 0, 0)
-    ]  # fmt: skip
+    of_unix = [_argument(0), (_EQUAL, _AF_UNIX, 1, 0), (_RETURN, _EPERM, 0, 0)]
+    packets = [_argument(1), (_MASK, _SOCKET_TYPE, 0, 0), (_EQUAL, _SOCK_DGRAM, 0, 1), _ALLOWED]
+    rules["socketpair"] = [*of_unix, *(packets if brokered else []), *_CONNECTED]
     for name, mode in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2),
                        ("mknod", 1), ("mknodat", 2), ("creat", 1)):  # fmt: skip
         rules[name] = _refuse_bits(mode, _SET_ID_BITS)
@@ -120,17 +134,32 @@ def _rules(families: tuple[int, ...], *, apart: bool) -> dict[str, list[_Step]]:
     return rules
 
 
-def program(*, inet: bool, unix: bool, apart: bool = True, machine: str = abi.MACHINE) -> bytes:
+def program(
+    *,
+    inet: bool,
+    unix: bool,
+    apart: bool = True,
+    brokered: bool = False,
+    machine: str = abi.MACHINE,
+) -> bytes:
     """Return the cage's filter.
 
     Args:
         inet: internet sockets may be made.
         unix: unix sockets may be made.
         apart: commands have namespaces of their own, so whom they meet there is theirs.
+        brokered: there is somebody to ask, see `asking`.
         machine: whose numbers to use.
     """
     families = ((_AF_INET, _AF_INET6) if inet else ()) + ((_AF_UNIX,) if unix else ())
-    return assemble(_rules(families, apart=apart), machine)
+    return assemble(_rules(families, apart=apart, brokered=brokered), machine)
+
+
+def asking() -> bytes:
+    """Return a filter that asks the broker about what is its business, and allows all else."""
+    asks: _Step = (_RETURN, _ASK, 0, 0)
+    of_datagrams = [_argument(1), (_MASK, _SOCKET_TYPE, 0, 0), (_EQUAL, _SOCK_DGRAM, 0, 1)]
+    return assemble({"connect": [asks], "socketpair": [*of_datagrams, asks, _ALLOWED]})
 
 
 def assemble(named: dict[str, list[_Step]], machine: str = abi.MACHINE) -> bytes:

@@ -23,10 +23,14 @@ limits: resource, soft, hard."""
 class Walls:
     """What every init of a cage is confined by, made once."""
 
-    def __init__(self, *, filter_program: bytes, ruleset: int | None, processes: int) -> None:
+    def __init__(
+        self, *, filter_program: bytes, ruleset: int | None, processes: int, brokered: bool
+    ) -> None:
         self.filter_program = filter_program
         self.ruleset = ruleset
         self.processes = processes
+        self.brokered = brokered
+        """Connections are asked about."""
 
 
 class Tier:

@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a thi
 import _socket
 import os
 
-from . import abi, command, namespaces, selftest, words, zygote
+from . import abi, command, listeners, namespaces, selftest, words, zygote
 from .orders import Orders
 from .plan import Plan, make_plan
 
@@ -53,6 +53,7 @@ def _keep(sock: _socket.socket, orders: Orders, plan: Plan) -> None:
             if not failure:
                 return
             failures.append(tier.encode() + b"\t" + failure)
+    probe.close()
     words.send(sock, words.FAILED + b"\n".join(failures))
 
 
@@ -74,7 +75,11 @@ def _probe(orders: Orders, plan: Plan) -> selftest.Probe:
         if not inside and os.path.isdir(real) and os.access(real, os.W_OK):
             outside.append(real)
     return selftest.Probe(
-        outside=outside, masks=plan.masks, protected=plan.protected, network=orders.network
+        outside=outside,
+        masks=plan.masks,
+        protected=plan.protected,
+        network=orders.network,
+        directory=os.path.join(orders.home, "cache"),
     )
 
 
@@ -132,7 +137,8 @@ def _be_builder(
         namespaces.enter(user=user, network=orders.network, told=tell, answered=answered)
         if os.fork():
             os._exit(0)
-        walls = zygote.build(plan)
+        listening = [] if orders.network else listeners.make(hosts=orders.hosts)
+        walls = zygote.build(plan, network=orders.network)
         zygote.prove(walls, probe)
         probe.close()
         os.write(tell, _BUILT)
@@ -140,8 +146,9 @@ def _be_builder(
         os.close(answered)
         held = words.memory_file(b"\0".join(map(os.fsencode, plan.protected)))
         ready = words.READY + b"namespaces\n" + "\n".join(plan.gaps).encode()
-        words.send(sock, ready, (held,))
+        words.send(sock, ready, (held, *(listener.fileno() for listener in listening)))
         os.close(held)
+        listeners.close(listening)
         zygote.run(sock, walls, plan.changeable)
     except OSError as error:
         os.write(tell, b"!" + _told("", error))

@@ -23,6 +23,7 @@ _DEVICE_LINKS = (
 )
 _QUIET = abi.MOUNT_NOSUID | abi.MOUNT_NODEV
 _FORBIDDEN_FILE = "/dev/.octavo-forbidden"
+_RESOLVER_FILE, _RESOLVER = "/dev/.octavo-resolv.conf", b"nameserver 127.0.0.1\n"
 
 
 def build(plan: Plan) -> None:
@@ -31,6 +32,8 @@ def build(plan: Plan) -> None:
     devices = [(f"/dev/{name}", _copy(f"/dev/{name}")) for name in DEVICES
                if os.path.exists(f"/dev/{name}")]  # fmt: skip
     kept = [(path, _copy(path)) for path in KEPT_IN_RUN if os.path.isdir(path)]
+    kept += [(path, _copy(path)) for path in plan.sockets
+             if path.startswith("/run/") and not path.startswith(KEPT_IN_RUN)]  # fmt: skip
     abi.mount_setattr("/", abi.MOUNT_RDONLY | _QUIET)
     _build_dev(devices)
     if os.path.isdir("/run"):
@@ -68,6 +71,9 @@ def _build_dev(devices: list[tuple[str, int]]) -> None:
     os.mkdir("/dev/pts")
     os.close(os.open(_FORBIDDEN_FILE, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0))
     os.chmod(_FORBIDDEN_FILE, 0)
+    resolver = os.open(_RESOLVER_FILE, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    os.write(resolver, _RESOLVER)
+    os.close(resolver)
     terminals = "newinstance,ptmxmode=0666,mode=620"
     abi.mount("devpts", "/dev/pts", abi.MS_NOSUID | abi.MS_NOEXEC, terminals)
     abi.mount_setattr("/dev", abi.MOUNT_RDONLY, recursive=False)
@@ -77,7 +83,11 @@ def _build_dev(devices: list[tuple[str, int]]) -> None:
 def _build_run(kept: list[tuple[str, int]]) -> None:
     abi.mount("tmpfs", "/run", abi.MS_NOSUID | abi.MS_NODEV, "mode=755,size=16k")
     for path, tree in kept:
-        os.makedirs(path, exist_ok=True)
+        if stat.S_ISDIR(os.fstat(tree).st_mode):
+            os.makedirs(path, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=tree)
         abi.attach(tree, path)
     os.makedirs("/run/lock", exist_ok=True)
@@ -129,6 +139,16 @@ def mask(path: str) -> None:
     forbidden = abi.clone_tree(_FORBIDDEN_FILE, recursive=False)
     abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=forbidden, recursive=False)
     abi.attach(forbidden, path)
+
+
+def ask_loopback_for_names() -> None:
+    """Let programs ask at 127.0.0.1 for names, which they do anyway where nothing is said."""
+    path = os.path.realpath("/etc/resolv.conf")
+    if not os.path.isfile(path):
+        return
+    resolver = abi.clone_tree(_RESOLVER_FILE, recursive=False)
+    abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=resolver, recursive=False)
+    abi.attach(resolver, path)
 
 
 def hold(path: str) -> None:

@@ -7,8 +7,8 @@ class Orders:
     """One cage's policy, every path absolute and every default already decided."""
 
     __slots__ = (
-        *("cwd", "home", "kept", "network", "private", "processes", "protected", "roots"),
-        *("programs", "read_only", "secrets", "tiers"),
+        *("cwd", "home", "hosts", "kept", "network", "private", "processes", "programs"),
+        *("protected", "read_only", "roots", "secrets", "sockets", "tiers"),
     )
 
     def __init__(
@@ -20,6 +20,8 @@ class Orders:
         kept: list[str],
         processes: int,
         network: bool,
+        hosts: bool,
+        sockets: list[str],
         secrets: list[str],
         protected: list[str],
         home: str,
@@ -37,6 +39,11 @@ class Orders:
         self.processes = processes
         """Most processes at a time in one command's tree."""
         self.network = network
+        """Commands have the host's network."""
+        self.hosts = hosts
+        """Commands reach some hosts, through listeners in the cage that octavo answers."""
+        self.sockets = sockets
+        """Unix sockets of the host that commands may connect to."""
         self.secrets = secrets
         """Files and directories nobody in the cage may read."""
         self.protected = protected

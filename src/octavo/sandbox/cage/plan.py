@@ -50,6 +50,8 @@ class Plan:
         self.secrets: list[str] = []
         self.masks: list[str] = []
         """Secrets, and sockets of the host."""
+        self.sockets: list[str] = []
+        """Those of the host's that are not hidden, because a person allowed them."""
         self.gaps: list[str] = []
         self.placeholders: Placeholders | None = None
 
@@ -90,6 +92,7 @@ def make_plan(orders: Orders) -> Plan:
     plan.private = private
     plan.processes = orders.processes
     plan.programs = orders.programs
+    plan.sockets = [path for path in map(os.path.realpath, orders.sockets) if _is_socket(path)]
     _keep(plan, orders)
     if orders.private and os.path.realpath(orders.private[0]) not in private:
         plan.gaps.append(f"Commands have no {orders.private[0]} of their own here.")
@@ -106,7 +109,8 @@ def make_plan(orders: Orders) -> Plan:
         plan.release()
         raise
     plan.secrets = _masks(orders.secrets, plan)
-    plan.masks = [*plan.secrets, *sorted({path for path, _, _ in host_sockets()})]
+    hidden = {path for path, _, _ in host_sockets()}.difference(plan.sockets)
+    plan.masks = [*plan.secrets, *sorted(hidden)]
     return plan
 
 
@@ -123,7 +127,7 @@ def _private(orders: Orders, cwd: str) -> list[str]:
 
 def _keep(plan: Plan, orders: Orders) -> None:
     """Look up what a private directory would hide and must not."""
-    for path in (orders.cwd, *orders.roots, *orders.kept):
+    for path in (orders.cwd, *orders.roots, *orders.kept, *plan.sockets):
         real, named = os.path.realpath(path), os.path.normpath(path)
         if real in plan.private or not os.path.lexists(real):
             continue
@@ -191,6 +195,13 @@ def _led_to_from(git: str, roots: list[str]) -> list[str]:
     except OSError:
         pass
     return [path for link in links for path in _with_link_targets(link, roots)[1:]]
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _git_directories(root: str) -> list[str]:

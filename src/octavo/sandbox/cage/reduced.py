@@ -25,6 +25,11 @@ _WITHOUT_LIMIT = "How many processes a command may start is not limited."
 _WITHOUT_PRIVATE = (
     "There are no private temporary directories here, so nothing can be written in any."
 )
+_WITHOUT_HOSTS = (
+    "Commands have no network here, so the allowed hosts cannot be reached: to tell hosts apart "
+    "needs namespaces."
+)
+_WITHOUT_SOCKETS = "The unix sockets that you allowed cannot be reached here."
 _WITHOUT_SCOPE = "Your other processes can be signalled, because this kernel's Landlock is old."
 
 
@@ -43,6 +48,10 @@ class LandlockCage:
         self._scoped = version >= landlock.SCOPE_ABI
         self.gaps = [*_ALWAYS, *(() if self._scoped else (_WITHOUT_SCOPE,))]
         self.gaps.append(_WITHOUT_LIMIT)
+        if orders.hosts:
+            self.gaps.append(_WITHOUT_HOSTS)
+        if plan.sockets:
+            self.gaps.append(_WITHOUT_SOCKETS)
         if any(path in plan.private for path in plan.changeable):
             self.gaps.append(_WITHOUT_PRIVATE)
 

@@ -1,7 +1,7 @@
 """A tier is believed only after a process inside it has tried to get out and failed.
 
 What is tried is real: a file made where the supervisor can make one, each masked secret read,
-each protected path opened for writing, a listener of the supervisor's host called, the supervisor
+each protected path opened for writing, listeners of the supervisor's host called, the supervisor
 signalled. Where nothing is there to reach, there is nothing to try.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+
+from . import abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,13 @@ class Probe:
     """What to try, prepared on the host; `close` when the cage has proved itself."""
 
     def __init__(
-        self, *, outside: list[str], masks: list[str], protected: list[str], network: bool
+        self,
+        *,
+        outside: list[str],
+        masks: list[str],
+        protected: list[str],
+        network: bool,
+        directory: str,
     ) -> None:
         self.outside = outside
         """Directories outside the writable roots in which the supervisor can make files."""
@@ -38,16 +46,57 @@ class Probe:
         self.name = b"\0octavo-" + os.urandom(8).hex().encode()
         self.abstract.bind(self.name)
         self.abstract.listen(1)
+        self.directory = directory
+        """Where a socket is bound by a relative path, which no list of sockets leads to."""
+        self.named: _socket.socket | None = None
+        self._bind_relatively()
+
+    def _bind_relatively(self) -> None:
+        self._relative = f".selftest-{os.urandom(8).hex()}"
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            before = os.open(".", os.O_PATH | os.O_CLOEXEC)
+            os.chdir(self.directory)
+            sock.bind(self._relative)
+            os.fchdir(before)
+            os.close(before)
+        except OSError:
+            sock.close()
+            return
+        sock.listen(1)
+        self.named = sock
+
+    def can_connect_relatively(self) -> bool:
+        if self.named is None:
+            return False
+        try:
+            os.chdir(self.directory)
+        except OSError:
+            return False
+        return _can_connect(_socket.AF_UNIX, self._relative)
+
+    def forget_relative(self) -> None:
+        """Do not try what this kernel cannot stop, which is told as a gap."""
+        if self.named is not None:
+            self.named.close()
+            self.named = None
 
     def close(self) -> None:
+        """Close everything; on the host, nothing is left of it."""
         self.stream.close()
         self.abstract.close()
+        self.forget_relative()
+        try:
+            os.unlink(os.path.join(self.directory, self._relative))
+        except OSError:
+            return
 
 
 def run_and_exit(tell: int, confine: Callable[[], None], probe: Probe) -> None:
     """In a child that will be confined: try everything, tell what worked, and end."""
     try:
         confine()
+        abi.become_dumpable()
         said = try_to_escape(probe)
     except OSError as error:
         said = f"confining a command failed: {error.strerror}"
@@ -80,6 +129,8 @@ def try_to_escape(probe: Probe) -> str:
         return "a port of this machine could be reached"
     if not probe.network and _can_connect(_socket.AF_UNIX, probe.name):
         return "a socket of this machine could be reached"
+    if probe.can_connect_relatively():
+        return "a socket of this machine that has a path could be reached"
     if probe.hides_processes:
         if any(name.isdigit() and name != "1" for name in os.listdir("/proc")):
             return "processes of this machine could be seen"

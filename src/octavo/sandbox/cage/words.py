@@ -23,8 +23,8 @@ MORE = b"x"
 HIDE, HOLD = b"h", b"p"
 """To the zygote, with a list of paths: mask these as well; make these read-only as well."""
 READY, FAILED = b"R", b"F"
-"""From the zygote: what it is, with the protected paths in a memory file, or why it is not; text
-follows."""
+"""From the zygote: what it is, with the protected paths in a memory file and the listeners of its
+network, or why it is not; text follows."""
 INIT = b"i"
 """From the zygote, with (socket, pidfd): an init that waits for its one request."""
 
@@ -38,6 +38,10 @@ ENDED = b"e"
 """From an init: the wait status follows; whatever the command left is gone."""
 RESULT = b"o"
 """From an init: file results follow, with a memory file for LOOK."""
+
+BROKER_BEGIN, BROKER_READY = b"b", b"."
+"""To the broker: the walls stand, get ready. From it: it is; then to it, with where the kernel
+asks."""
 
 STEP_CWD, STEP_PROGRAM, STEP_TERMINAL = 1, 2, 3
 

@@ -12,21 +12,36 @@ import _socket
 import gc
 import os
 
-from . import abi, bpf, init, landlock, mounts, selftest, words
+from . import abi, asking, bpf, init, landlock, mounts, selftest, words
 from .plan import Plan
 
 _REAP_EVERY_S = 1.0
+_WITHOUT_BROKER = (
+    "Unix sockets of this machine that were bound by a relative path, or are new, can be reached "
+    "by commands: {}."
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def build(plan: Plan) -> init.Walls:
-    """Raise the walls around this process, the first of its pid namespace."""
+def build(plan: Plan, *, network: bool) -> init.Walls:
+    """Raise the walls around this process, the first of its pid namespace.
+
+    Where the kernel cannot ask a broker, the plan gets a gap more.
+
+    Args:
+        plan: what they are.
+        network: it is in the host's network.
+    """
+    broker = asking.Asking(plan.sockets, apart=not network)
     os.chdir("/")
     mounts.build(plan)
+    if not network:
+        mounts.ask_loopback_for_names()
     os.chdir("/")
+    broker.walls_stand()
     abi.become_undumpable()
     abi.lock_capabilities()
     ruleset = None
@@ -36,12 +51,27 @@ def build(plan: Plan) -> init.Walls:
         ruleset = landlock.ruleset(writable, devices, executable=plan.programs)
     elif plan.programs is not None:
         raise OSError(95, "Landlock is needed to say which programs can be executed")
-    filter_program = bpf.program(inet=True, unix=True)
-    return init.Walls(filter_program=filter_program, ruleset=ruleset, processes=plan.processes)
+    filter_program = bpf.program(inet=True, unix=True, brokered=True)
+    try:
+        broker.begin()
+    except OSError as error:
+        plan.gaps.append(_WITHOUT_BROKER.format(error.strerror))
+        filter_program = bpf.program(inet=True, unix=True)
+        brokered = False
+    else:
+        brokered = True
+    return init.Walls(
+        filter_program=filter_program,
+        ruleset=ruleset,
+        processes=plan.processes,
+        brokered=brokered,
+    )
 
 
 def prove(walls: init.Walls, probe: selftest.Probe) -> None:
     """Let one init try to escape. Raises OSError saying what it could do."""
+    if not walls.brokered:
+        probe.forget_relative()
     told, tell = os.pipe()
     space = _own_pid_namespace()
     abi.unshare(abi.CLONE_NEWPID, "pid namespace of a command")
