@@ -16,28 +16,59 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Probe:
-    """What to try, prepared on the host; `close` when the cage has proved itself."""
+class Tries:
+    """What to try: plain values, which can be told to a process that is not a fork."""
 
     def __init__(
-        self, *, outside: list[str], masks: list[str], protected: list[str], network: bool
+        self,
+        *,
+        outside: list[str],
+        masks: list[str],
+        protected: list[str],
+        network: bool,
+        host_pid: int,
+        port: int,
+        name: bytes,
     ) -> None:
         self.outside = outside
         """Directories outside the writable roots in which the supervisor can make files."""
         self.masks = masks
         self.protected = protected
-        self.host_pid = os.getpid()
         self.network = network
+        self.host_pid = host_pid
+        self.port = port
+        self.name = name
         self.hides_processes = True
         self.stops_signals = True
+
+
+class Probe(Tries):
+    """What to try, prepared on the host; `close` when the cage has proved itself."""
+
+    def __init__(
+        self, *, outside: list[str], masks: list[str], protected: list[str], network: bool
+    ) -> None:
         self.stream = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         self.stream.bind(("127.0.0.1", 0))
         self.stream.listen(1)
-        self.port: int = self.stream.getsockname()[1]
         self.abstract = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        self.name = b"\0octavo-" + os.urandom(8).hex().encode()
-        self.abstract.bind(self.name)
+        name = b"\0octavo-" + os.urandom(8).hex().encode()
+        self.abstract.bind(name)
         self.abstract.listen(1)
+        super().__init__(
+            outside=outside,
+            masks=masks,
+            protected=protected,
+            network=network,
+            host_pid=os.getpid(),
+            port=self.stream.getsockname()[1],
+            name=name,
+        )
+
+    def values(self) -> dict[str, object]:
+        """Return what `Tries` is made of."""
+        names = ("outside", "masks", "protected", "network", "host_pid", "port", "name")
+        return {name: getattr(self, name) for name in names}
 
     def close(self) -> None:
         self.stream.close()
@@ -65,7 +96,7 @@ def believe(told: int) -> None:
         raise OSError(errno.EPERM, said[1:].decode() or "the self-test was killed")
 
 
-def try_to_escape(probe: Probe) -> str:
+def try_to_escape(probe: Tries) -> str:
     """Return what could be done and must not be, as one sentence; "" when the walls hold."""
     for directory in probe.outside:
         if _can_write(directory):

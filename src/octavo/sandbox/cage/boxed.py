@@ -1,0 +1,56 @@
+"""A single-use init that bubblewrap has put into its namespaces.
+
+Bubblewrap made the mounts and loaded the filter. The rest of the walls is raised here, as in the
+full tier, before this process hears what it is for. Only its socket comes in with it.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from . import abi, command, init, landlock, mounts, selftest, words
+
+SOCKET_FD = 3
+
+Walls = tuple[list[str], list[str]]
+"""Trees that may be written, and those in which file operations may change something."""
+
+
+def main() -> None:
+    """Serve one request of the supervisor at the other end of descriptor 3."""
+    os.closerange(SOCKET_FD + 1, os.sysconf("SC_OPEN_MAX"))
+    sock = _socket.socket(fileno=SOCKET_FD)
+    its_commands_inherit_it = False
+    os.set_inheritable(SOCKET_FD, its_commands_inherit_it)
+    message, fds = words.receive(sock)
+    if message[:1] == words.PROVE:
+        walls, tries = words.asked(message, fds)
+        _prove(sock, walls, selftest.Tries(**tries))
+    elif message[:1] == words.WALLS:
+        walls = words.asked(message, fds)
+        _confine(walls)
+        init.serve(sock, walls[1], init.FullTier(sock))
+
+
+def _prove(sock: _socket.socket, walls: Walls, tries: selftest.Tries) -> None:
+    try:
+        _confine(walls)
+        said = selftest.try_to_escape(tries)
+    except OSError as error:
+        said = f"confining a command failed: {error.strerror}"
+    words.send(sock, words.RESULT + said.encode("utf-8", "replace")[:4000])
+
+
+def _confine(walls: Walls) -> None:
+    abi.no_new_privileges()
+    abi.lock_capabilities()
+    abi.drop_capabilities()
+    if abi.landlock_abi():
+        devices = [f"/dev/{name}" for name in mounts.DEVICES] + ["/dev/ptmx"]
+        rules = landlock.ruleset([*walls[0], "/dev/shm", "/dev/pts"], devices)
+        abi.landlock_restrict(rules)
+        os.close(rules)
+    abi.die_with_parent(command.SIGKILL)
+    abi.become_undumpable()
+    abi.forbid_core_files()
