@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,6 +100,41 @@ def test_what_is_wrong_here_is_said_and_the_rest_still_checked(
     assert "config.toml:1:9" in found["Settings"]["said"]
     assert found["Home"]["status"] == "ok"
     assert "Sandbox" in found
+
+
+RESTRICT = [sys.executable, str(Path(__file__).parents[1] / "sandbox" / "restricted_host.py")]
+
+
+def test_the_sandbox_in_use_and_why_there_is_no_better_one_are_told(shell: Shell) -> None:
+    done = subprocess.run(
+        [*RESTRICT, "container", sys.executable, "-m", "octavo", "doctor"],
+        env=shell.env, cwd=shell.cwd, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert "warn  Sandbox    Commands are confined by landlock, with gaps." in done.stdout
+    assert "→ Start the container with a profile that allows unshare and mount" in done.stdout
+    assert "Gap: Protected names such as .git are not read-only" in done.stdout
+    better = "A better one does not work: "
+    assert f"{better}namespaces: unshare(user namespace): Operation not permitted" in done.stdout
+    assert f"{better}bubblewrap: " in done.stdout
+    assert "The likely cause is the seccomp profile of the container." in done.stdout
+
+
+def test_where_nothing_works_the_ways_out_are_told(shell: Shell) -> None:
+    done = subprocess.run(
+        [*RESTRICT, "bare", sys.executable, "-m", "octavo", "doctor"],
+        env=shell.env, cwd=shell.cwd, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "fail  Sandbox    Commands cannot be confined on this machine" in done.stdout
+    assert "choose `--sandbox external`" in done.stdout
+
+
+def test_a_machine_that_is_itself_the_sandbox_is_named(shell: Shell) -> None:
+    shell.settings('sandbox_mode = "external"')
+    done = shell.octavo("doctor")
+    assert "warn  Sandbox    This machine itself is the sandbox" in done.stdout
 
 
 def test_an_uncaged_setting_and_open_keys_are_warned_of(shell: Shell) -> None:

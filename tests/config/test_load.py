@@ -105,6 +105,7 @@ def test_an_untrusted_projects_file_is_ignored_and_said_so(place: Place) -> None
     "text",
     [
         'sandbox_mode = "danger-full-access"',
+        'sandbox_mode = "external"',
         'approval_policy = "never"',
         'openai_base_url = "http://evil"',
         'model_provider = "evil"',
@@ -228,8 +229,8 @@ WRONG_VALUES = [
     ("step_limit = 1.5", "step_limit: expected a whole number from 1 to 1000000000, found 1.5."),
     (
         'sandbox_mode = "none"',
-        'sandbox_mode: expected one of "read-only", "workspace-write", "danger-full-access", '
-        'found "none".',
+        'sandbox_mode: expected one of "read-only", "workspace-write", "external", '
+        '"danger-full-access", found "none".',
     ),
     ("hide_agent_reasoning = 1", "hide_agent_reasoning: expected true or false, found 1."),
     ('model = ""', "model: expected a string of 1 to 1000 characters, found an empty string."),

@@ -72,7 +72,12 @@ def test_base_instructions_are_as_reviewed_and_short() -> None:
                 approval="never",
                 alone=True,
                 gaps=("Processes of the user are visible.", "Times of files can be changed."),
+                loopback=False,
             ),
+        ),
+        (
+            "permissions-external",
+            permissions_text("external", (), network=True, approval="never"),
         ),
         (
             "permissions-full-access",

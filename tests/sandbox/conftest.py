@@ -24,7 +24,7 @@ from octavo.sandbox.caged import open_cage
 from octavo.sandbox.run import run_caged
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-TIERS = ("namespaces", "landlock")
+TIERS = ("namespaces", "bubblewrap", "landlock")
 
 
 class Machine(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
     container      a container's default profile: no namespaces, no mounts
     apparmor       user namespaces may be made, but give no right to mount
+    only-bwrap     AppArmor gives user namespaces to bubblewrap alone
     no-namespaces  the limit of user namespaces is 0
     bare           like container, and without Landlock
     no-questions   the kernel cannot ask about system calls
@@ -37,6 +38,9 @@ def _program(kind: str) -> bytes:
     if kind == "no-questions":
         unknown = (bpf._RETURN, bpf._ERRNO | errno.EINVAL, 0, 0)
         rules["seccomp"] = [bpf._argument(1), (bpf._ANY_BIT, 8, 0, 1), unknown, bpf._ALLOWED]
+    if kind == "only-bwrap":
+        # A filter does not see programs; bubblewrap is the one that makes namespaces by clone.
+        rules["unshare"] = bpf._refuse_bits(0, _NEW_ANY)
     if kind == "no-namespaces":
         full = (bpf._RETURN, bpf._ERRNO | errno.ENOSPC, 0, 0)
         rules["unshare"] = [bpf._argument(0), (bpf._ANY_BIT, _NEW_USER, 0, 1), full, bpf._ALLOWED]

@@ -14,6 +14,7 @@ from octavo.sandbox import refusal
 from octavo.sandbox.cage import landlock
 
 _RESTRICT = str(Path(__file__).with_name("restricted_host.py"))
+BWRAP = "/usr/bin/bwrap"
 _TRY = """
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ async def main():
             print('refused:', error)
         else:
             print('tier:', report.tier, len(report.gaps))
+            print('refused:', report.refused)
         for attempt in (1, 2):
             try:
                 script = 'echo ran > ran; echo out > ../outside; cat ran'
@@ -48,6 +50,22 @@ def _on(kind: str, where: Path) -> str:
     restrict = [sys.executable, _RESTRICT, kind] if kind else []
     argv = [*restrict, sys.executable, "-c", _TRY, str(where)]
     return subprocess.run(argv, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def test_where_only_bubblewrap_may_make_namespaces_it_makes_them(
+    workspace: Callable[[], Path],
+) -> None:
+    if not Path(BWRAP).exists():
+        pytest.skip(f"there is no {BWRAP}")
+    where = workspace()
+
+    told = _on("only-bwrap", where)
+
+    assert f"tier: bubblewrap {1 + (os.geteuid() == 0)}" in told, told
+    assert "refused: ('namespaces: unshare(user namespace): Operation not permitted [EPERM]" in told
+    assert told.count("\nran\n") == 2
+    assert not (where.parent / "outside").exists()
+    assert not (where / ".claude").exists()
 
 
 @pytest.mark.parametrize("kind", ["container", "apparmor", "no-namespaces"])
@@ -81,7 +99,10 @@ def test_where_nothing_works_nothing_is_run_and_the_reason_is_told(
     assert "refused: Commands cannot be confined on this machine, so none is run." in told
     assert "unshare(user namespace): Operation not permitted [EPERM]" in told
     assert "Landlock version 3 is needed, found none" in told
+    assert "bubblewrap: " in told
     assert "seccomp profile of the container" in told
+    assert "--security-opt" in told
+    assert "--sandbox external" in told
     assert "--sandbox danger-full-access" in told
     assert told.count("not run:") == 2
     assert sorted(os.listdir(where)) == before
@@ -97,6 +118,17 @@ def test_where_the_kernel_cannot_ask_about_connections_the_gap_is_named(
 
     assert "tier: namespaces 1" in told
     assert told.count("\nran\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "out"),
+    [
+        (b"bubblewrap\t2\tthere is no /usr/bin/bwrap", "`apt install bubblewrap`"),
+        (b"bubblewrap\t1\t/usr/bin/bwrap is not used", "Allow unprivileged user namespaces."),
+    ],
+)
+def test_what_would_help_is_told(told: bytes, out: str) -> None:
+    assert out in refusal.advice(refusal.steps(told))
 
 
 def test_an_answer_that_makes_no_sense_is_a_refusal_too() -> None:

@@ -244,16 +244,21 @@ class Agent:
         first request does not wait for that.
         """
         told: tuple[str, ...] | None = None
+        unconfinable = False
 
         def news() -> Sequence[ContextItem]:
-            nonlocal told
+            nonlocal told, unconfinable
             report = equipment.sandbox.report
+            failure = equipment.sandbox.failure
+            if failure is not None and failure.code == "sandbox.none" and not unconfinable:
+                unconfinable = True
+                self.journal.emit(Noticed(now_ms(), str(failure), code=failure.code))
             gaps = () if report is None else report.gaps
             if gaps == told:
                 return ()
             told = gaps
             known = self.journal.thread.context
-            items, warnings = self.wiring.context(known, self.choices, equipment, gaps)
+            items, warnings = self.wiring.context(known, self.choices, equipment, report)
             for warning in warnings:
                 if warning not in self._warned:
                     self._warned.add(warning)

@@ -32,7 +32,7 @@ from octavo.model.registry import built_in, resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
-from octavo.sandbox import Mode, Policy, Sandbox, open_sandbox
+from octavo.sandbox import Mode, Policy, Report, Sandbox, open_sandbox
 from octavo.sandbox.from_settings import sandbox_policy
 from octavo.sandbox.keeper import Spare
 from octavo.sandbox.policy import private_directories
@@ -257,8 +257,7 @@ class Wiring:
             sandbox=sandbox,
             env=env,
             writable_roots=_writable_roots(choices.policy, self._env),
-            network=choices.policy.network.access == "open"
-            or choices.policy.mode is Mode.DANGER_FULL_ACCESS,
+            network=choices.policy.network.access == "open" or not choices.policy.mode.is_confined,
             login_env=login_env,
             redact=redact,
             patience=lambda: Patience(provider),
@@ -269,14 +268,16 @@ class Wiring:
         known: Mapping[str, str],
         choices: TurnChoices,
         equipment: Equipment,
-        gaps: Sequence[str],
+        report: Report | None,
     ) -> tuple[Sequence[ContextItem], Sequence[str]]:
         """Return what the model must be told now, and warnings for the person.
 
         Args:
             known: what it was told last, as digests by key.
-            gaps: what the cage cannot stop here.
+            report: what the cage is; None while that is not known.
         """
+        tier = "namespaces" if report is None else report.tier
+        gaps = () if report is None else report.gaps
         settings, policy = self._settings, choices.policy
         found = find_instructions(
             policy.cwd,
@@ -294,8 +295,10 @@ class Wiring:
                 network=policy.network.access == "open",
                 approval=choices.approval,
                 gaps=gaps,
+                loopback=tier in ("namespaces", "bubblewrap"),
                 alone=self.alone,
-                private_tmp=not gaps and bool(private_directories(policy)),
+                private_tmp=tier in ("namespaces", "bubblewrap")
+                and bool(private_directories(policy)),
             ),
             environment=environment_text(policy.cwd, shell=self._env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
@@ -329,7 +332,7 @@ class Wiring:
 def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
     if policy.mode is Mode.READ_ONLY:
         return ()
-    if policy.mode is Mode.DANGER_FULL_ACCESS:
+    if not policy.mode.is_confined:
         return (Path("/"),)
     roots = [policy.cwd, *policy.writable_roots]
     if policy.write_tmp or policy.tmp == "private":

@@ -122,13 +122,12 @@ def _settings(loaded: Loaded) -> Iterator[Check]:
 def _sandbox(loaded: Loaded | None) -> Iterator[Check]:
     from octavo.sandbox import Mode, Policy, Report, open_sandbox
 
-    if loaded is not None and loaded.settings.sandbox_mode == "danger-full-access":
-        yield Check(
-            "Sandbox",
-            "warn",
-            "Commands are not confined, because sandbox_mode is danger-full-access.",
-            "`octavo config show` tells where that is set.",
-        )
+    mode = None if loaded is None else loaded.settings.sandbox_mode
+    if mode in ("danger-full-access", "external"):
+        said = "Commands are not confined, because sandbox_mode is danger-full-access."
+        if mode == "external":
+            said = "This machine itself is the sandbox: octavo adds none (sandbox_mode = external)."
+        yield Check("Sandbox", "warn", said, "`octavo config show` tells where that is set.")
         return
 
     async def prove() -> Report:
@@ -141,12 +140,20 @@ def _sandbox(loaded: Loaded | None) -> Iterator[Check]:
     except TimeoutError:
         yield Check("Sandbox", "fail", f"It did not start within {_SANDBOX_TIMEOUT_S:g} s.")
         return
-    if not report.gaps:
+    if not report.gaps and not report.refused:
         yield Check("Sandbox", "ok", f"commands are confined by {report.tier}")
         return
-    yield Check("Sandbox", "warn", f"Commands are confined by {report.tier}, with gaps.")
+    from octavo.sandbox.refusal import advice, causes
+
+    gaps = ", with gaps" if report.gaps else ""
+    mend = advice(report.refused) if report.refused else ""
+    yield Check("Sandbox", "warn", f"Commands are confined by {report.tier}{gaps}.", mend)
     for gap in report.gaps:
-        yield Check("Sandbox", "warn", gap)
+        yield Check("Sandbox", "warn", f"Gap: {gap}")
+    for why in report.refused:
+        yield Check("Sandbox", "warn", f"A better one does not work: {why}.")
+    for cause in causes(report.refused):
+        yield Check("Sandbox", "warn", f"{cause}.")
 
 
 def _key(loaded: Loaded, env: Mapping[str, str]) -> Iterator[Check]:

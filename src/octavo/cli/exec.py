@@ -43,8 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "-s",
         "--sandbox",
-        choices=("read-only", "workspace-write", "danger-full-access"),
-        help="what commands may write",
+        choices=("read-only", "workspace-write", "external", "danger-full-access"),
+        help="what commands may write; external: this machine is itself the sandbox",
     )
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")

@@ -131,7 +131,7 @@ def _flags(args: Namespace) -> dict[str, object]:
 def _policy(args: Namespace, loaded: Loaded) -> Policy:
     import msgspec
 
-    from octavo.sandbox import OFF, OPEN, Mode, Network
+    from octavo.sandbox import OFF, OPEN, Network
     from octavo.sandbox.from_settings import sandbox_policy
 
     cwd = working_directory(args.cd)
@@ -140,9 +140,9 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
     if missing is not None:
         raise UsageError(f"--add-dir {missing}: there is no such directory.", hint="Make it first.")
     policy = sandbox_policy(loaded, cwd, dirs)
-    if policy.mode is Mode.DANGER_FULL_ACCESS:
+    if not policy.mode.is_confined:
         raise SandboxError(
-            "There is no sandbox to run it in, because sandbox_mode is danger-full-access.",
+            f"There is no sandbox to run it in, because sandbox_mode is {policy.mode.value}.",
             hint="Choose another with --mode.",
         )
     if args.network is None:

@@ -44,14 +44,14 @@ def _lines(
     command: Command, policy: Policy, loaded: Loaded, report: Report, plan: Plan
 ) -> Iterator[Line]:
     yield "Program", _program(command, plan)
-    full = "the full one" if report.tier == "namespaces" else "a reduced one"
+    full = "a reduced one" if report.gaps else "the full one"
     yield "Sandbox", f"{report.tier}: {full}"
     for gap in report.gaps:
         yield "", f"Gap: {gap}"
     source = loaded.sources.get("sandbox_mode")
     default = "git repository or trusted" if policy.mode is Mode.WORKSPACE_WRITE else "not trusted"
     yield "Mode", f"{policy.mode.value} ({source.layer if source else default})"
-    yield from _writing(policy, plan, is_full=report.tier == "namespaces")
+    yield from _writing(policy, plan, is_full=report.tier in ("namespaces", "bubblewrap"))
     yield "Reads", "every file that you may read, except these:"
     yield from _paths("Hidden", plan.secrets)
     sockets = [path for path in plan.masks if path not in plan.secrets]

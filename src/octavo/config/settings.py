@@ -45,6 +45,9 @@ class ProviderConfig(Struct, frozen=True):
     requires_openai_auth: bool = False
 
 
+SandboxMode = Literal["read-only", "workspace-write", "external", "danger-full-access"]
+
+
 class SandboxWorkspaceWrite(Struct, frozen=True):
     """What `sandbox_mode = "workspace-write"` allows besides the workspace."""
 
@@ -122,8 +125,9 @@ class Settings(Struct, frozen=True):
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
     model_verbosity: Literal["low", "medium", "high"] | None = None
     approval_policy: Literal["on-request", "never"] = "on-request"
-    sandbox_mode: Literal["read-only", "workspace-write", "danger-full-access"] | None = None
-    """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere."""
+    sandbox_mode: SandboxMode | None = None
+    """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere. "external": the
+    container or machine that octavo runs in is the sandbox."""
     sandbox_workspace_write: SandboxWorkspaceWrite = SandboxWorkspaceWrite()
     sandbox_limits: SandboxLimits = SandboxLimits()
     shell_environment_policy: ShellEnvironmentPolicy = ShellEnvironmentPolicy()

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from octavo.context.visible import visible_line
 from octavo.sandbox.policy import PROTECTED_NAMES
 
+_NO_SANDBOX = (
+    "There is no sandbox: commands run with all the rights of the user, network included, and",
+    "nothing stops or undoes a mistake. Keep changes to the working directory unless the task",
+    "needs more, and check every path before you delete or overwrite.",
+)
+
 
 def permissions_text(
     mode: str,
@@ -15,6 +21,7 @@ def permissions_text(
     network: bool,
     approval: str,
     gaps: Sequence[str] = (),
+    loopback: bool = True,
     alone: bool = False,
     protected: Sequence[str] = PROTECTED_NAMES,
     private_tmp: bool = False,
@@ -22,25 +29,28 @@ def permissions_text(
     """Return the permissions as the model reads them.
 
     Args:
-        mode: "read-only", "workspace-write" or "danger-full-access".
+        mode: "read-only", "workspace-write", "external" or "danger-full-access".
         writable_roots: every directory commands may write in, the working directory included.
         network: commands reach the network.
         approval: "never" or "on-request".
         gaps: what the sandbox cannot stop here, one sentence each.
+        loopback: with the network off, a command reaches the servers it has started itself.
         alone: no person is there (`octavo exec`).
         protected: names that stay read-only inside the writable roots.
         private_tmp: commands have a `/tmp` of their own.
     """
     asks = approval == "on-request" and not alone
-    if mode == "danger-full-access":
-        lines = _unconfined(asks)
+    if mode in ("external", "danger-full-access"):
+        lines = _external(network) if mode == "external" else list(_NO_SANDBOX)
+        if asks:
+            lines.append("You need not ask before a command: `sandbox_permissions` has no effect.")
     else:
         lines = [
             f"Commands and file changes are confined by a sandbox (mode `{mode}`):",
             "",
             "- Read: all files, except stored keys and credentials, which are hidden.",
             *_writing(mode, writable_roots, protected, asks, private_tmp),
-            _network(network, loopback=not gaps),
+            _network(network, loopback=loopback),
             *_weaker(gaps),
             "",
             *_blocked(asks),
@@ -49,15 +59,14 @@ def permissions_text(
     return "\n".join(["<permissions instructions>", *lines, "</permissions instructions>"])
 
 
-def _unconfined(asks: bool) -> list[str]:
-    lines = [
-        "There is no sandbox: commands run with all the rights of the user, network included, and",
-        "nothing stops or undoes a mistake. Keep changes to the working directory unless the task",
-        "needs more, and check every path before you delete or overwrite.",
+def _external(network: bool) -> list[str]:
+    return [
+        "The container or machine that this runs in is the sandbox; octavo adds none. Commands run",
+        "with all the rights of the user in it, and nothing undoes a mistake. Keep changes to the",
+        "working directory unless the task needs more, and check every path before you delete or",
+        "overwrite.",
+        *([] if network else ["Its network is restricted: what fails there, fails again."]),
     ]
-    if asks:
-        lines.append("You need not ask before a command: `sandbox_permissions` has no effect.")
-    return lines
 
 
 def _writing(

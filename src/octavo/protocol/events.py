@@ -198,6 +198,8 @@ class Noticed(_Event, frozen=True, tag="noticed"):
     at_ms: int
     message: str
     turn_id: str | None = None
+    code: str | None = None
+    """For programs: "sandbox.none" where no command can run."""
 
 
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):

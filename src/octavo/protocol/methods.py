@@ -67,9 +67,12 @@ ApprovalWord = Literal["on-request", "never", "untrusted", "on-failure"]
 class SandboxPolicy(_Wire, frozen=True):
     """The sandbox of a turn, as the wire says it."""
 
-    type_: Literal["dangerFullAccess", "readOnly", "workspaceWrite"] = msgspec.field(name="type")
+    type_: Literal["dangerFullAccess", "externalSandbox", "readOnly", "workspaceWrite"] = (
+        msgspec.field(name="type")
+    )
     writable_roots: tuple[str, ...] = ()
-    network_access: bool = False
+    network_access: bool | Literal["restricted", "enabled"] = False
+    """A word for "externalSandbox", where it is only told on; else whether there is any."""
     exclude_tmpdir_env_var: bool = False
     exclude_slash_tmp: bool = False
 

@@ -177,6 +177,8 @@ class Warned(_Notification, frozen=True):
     method: ClassVar[str] = "warning"
     message: str
     thread_id: str | None = None
+    octavo_code: str | None = None
+    """What it is about: "sandbox.none" where no command can run."""
 
 
 class ServerRequestResolved(_Notification, frozen=True):

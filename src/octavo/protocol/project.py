@@ -97,7 +97,7 @@ class Projection:
                 error = it.TurnError(event.message, error_info(event.info, event.status))
                 yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
             case ev.Noticed():
-                yield note.Warned(event.message, self._thread_id)
+                yield note.Warned(event.message, self._thread_id, event.code)
             case ev.QuestionAsked():
                 flag = (
                     "waitingOnUserInput"

@@ -2,8 +2,8 @@
 
 `open_sandbox(policy)` gives a `Sandbox`: the only way out of the process for anything a model
 asked for. Each mechanism is one file and is accepted only after a self-test that tries to escape;
-when none works, `ready` raises and nothing ever runs unconfined. Only `Mode.DANGER_FULL_ACCESS`,
-which a person chooses, is not confined.
+when none works, `ready` raises and nothing ever runs unconfined. Only what a person chooses is not:
+`Mode.DANGER_FULL_ACCESS`, and `Mode.EXTERNAL` where the machine itself is the sandbox.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ class Mode(enum.StrEnum):
     READ_ONLY = "read-only"
     WORKSPACE_WRITE = "workspace-write"
     DANGER_FULL_ACCESS = "danger-full-access"
+    EXTERNAL = "external"
+    """The container or virtual machine that octavo runs in is the sandbox; octavo adds none."""
+
+    @property
+    def is_confined(self) -> bool:
+        """Octavo itself confines commands."""
+        return self not in (Mode.DANGER_FULL_ACCESS, Mode.EXTERNAL)
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -98,7 +105,7 @@ class Policy(msgspec.Struct, frozen=True):
     programs: tuple[Path, ...] | None = None
     """The only files and directories of files that can be executed; None is no such limit."""
     limits: Limits = Limits()
-    """For each command; `DANGER_FULL_ACCESS` has none."""
+    """For each command; there are none where octavo does not confine."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -218,9 +225,11 @@ class FileChangeRefused(SandboxError):
 class Report(msgspec.Struct, frozen=True):
     """What confines this sandbox, for the person and the model."""
 
-    tier: Literal["namespaces", "landlock", "none"]
+    tier: Literal["namespaces", "bubblewrap", "landlock", "external", "none"]
     gaps: tuple[str, ...] = ()
-    """What this tier cannot stop, one sentence each; empty for the full tier."""
+    """What this tier cannot stop or do, one sentence each; empty for the full tier."""
+    refused: tuple[str, ...] = ()
+    """Why each better tier does not work here: its name, the step and the errno, one line each."""
 
 
 class Sandbox(Protocol):
@@ -229,6 +238,10 @@ class Sandbox(Protocol):
     @property
     def report(self) -> Report | None:
         """What `ready` returned; None before."""
+
+    @property
+    def failure(self) -> SandboxError | None:
+        """What `ready` raised; None where it did not."""
 
     async def ready(self) -> Report:
         """Wait until the mechanism has proved itself.
@@ -283,8 +296,7 @@ async def open_sandbox(
     from octavo.sandbox.network import CageNetwork
     from octavo.sandbox.policy import TIERS, UNCONFINED
 
-    full_access = policy.mode is Mode.DANGER_FULL_ACCESS
-    tiers = UNCONFINED if full_access else TIERS
+    tiers = TIERS if policy.mode.is_confined else UNCONFINED
     network = CageNetwork(policy.network, on_blocked=on_blocked)
     keeper = None if spare is None else spare.take()
     async with open_cage(policy, tiers, keeper=keeper, network=network) as cage:

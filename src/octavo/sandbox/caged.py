@@ -20,6 +20,7 @@ from octavo.sandbox import (
     Command,
     FileChange,
     FileState,
+    Mode,
     Policy,
     Process,
     Report,
@@ -36,11 +37,14 @@ WARM = 3
 _CLOSE_S = 20.0
 """A keeper that has not cleared up by then never will."""
 
-_TIERS: dict[str, Literal["namespaces", "landlock", "none"]] = {
+_TIERS: dict[str, Literal["namespaces", "bubblewrap", "landlock", "none"]] = {
     "namespaces": "namespaces",
+    "bubblewrap": "bubblewrap",
     "landlock": "landlock",
     "none": "none",
 }
+_WITH_NAMESPACES = ("namespaces", "bubblewrap")
+"""Tiers whose commands end, and whose mounts are made, with namespaces."""
 
 Init = tuple[socket.socket, int]
 """A ready init: its socket and its pidfd."""
@@ -118,13 +122,17 @@ class Caged:
         """What confines, as soon as that is known."""
         return self._report
 
+    @property
+    def failure(self) -> SandboxError | None:
+        """Why nothing can run in it, once that is known."""
+        return self._failure
+
     async def ready(self) -> Report:
         async with self._starting:
             if self._failure is not None:
                 raise self._failure
             if self._report is None:
-                await anyio.wait_readable(self._zygote)
-                message, fds = words.receive(self._zygote)
+                message, fds, refused = await self._first_words()
                 protected = words.paths(fds[:1])
                 if not message.startswith(words.READY):
                     from octavo.sandbox import refusal
@@ -132,16 +140,32 @@ class Caged:
                     self._failure = refusal.explain(message.removeprefix(words.FAILED))
                     raise self._failure
                 tier, *gaps = message[1:].decode("utf-8", "replace").split("\n")
-                if tier != "namespaces":
+                if tier not in _WITH_NAMESPACES:
                     self._outside = None
                 elif self._outside is not None:
                     self._outside.begin(protected)
                 if self._network is not None:
                     self._network.begin(fds[1:])
                 self._limits = resource_limits(self._policy.limits, tier=tier)
-                self._report = Report(tier=_TIERS[tier], gaps=tuple(filter(None, gaps)))
+                self._report = Report(
+                    tier="external" if self._policy.mode is Mode.EXTERNAL else _TIERS[tier],
+                    gaps=tuple(filter(None, gaps)),
+                    refused=refused,
+                )
                 self._refill()
         return self._report
+
+    async def _first_words(self) -> tuple[bytes, list[int], tuple[str, ...]]:
+        """Return what the keeper says in the end, and why better mechanisms do not hold."""
+        refused: list[str] = []
+        while True:
+            await anyio.wait_readable(self._zygote)
+            message, fds = words.receive(self._zygote)
+            if not message.startswith(words.REFUSED):
+                return message, fds, tuple(refused)
+            from octavo.sandbox import refusal
+
+            refused += refusal.steps(message.removeprefix(words.REFUSED))
 
     async def spawn(self, command: Command) -> Process:
         report = await self.ready()
@@ -171,7 +195,7 @@ class Caged:
             raise refusal.not_started(command, message)
         if output is None:
             output = Output(got[0] if got else -1, is_terminal=bool(got))
-        kill_signal = signal.SIGKILL if report.tier == "namespaces" else signal.SIGTERM
+        kill_signal = signal.SIGKILL if report.tier in _WITH_NAMESPACES else signal.SIGTERM
         process = CagedProcess(
             init=init, pidfd=pidfd, output=output, kill_signal=kill_signal, on_end=self._ended
         )

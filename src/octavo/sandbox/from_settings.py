@@ -14,12 +14,15 @@ def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Polic
     settings = loaded.settings
     is_workspace = loaded.trusted or loaded.repo_root is not None
     mode = settings.sandbox_mode or ("workspace-write" if is_workspace else "read-only")
+    opened = mode == "external" or (
+        mode == "workspace-write" and settings.sandbox_workspace_write.network_access
+    )
     write, limits = settings.sandbox_workspace_write, settings.sandbox_limits
     return Policy(
         mode=Mode(mode),
         cwd=cwd,
         writable_roots=(*map(Path, write.writable_roots), *add_dirs),
-        network=OPEN if mode == "workspace-write" and write.network_access else OFF,
+        network=OPEN if opened else OFF,
         write_tmp=not write.exclude_slash_tmp,
         write_tmpdir=not write.exclude_tmpdir_env_var,
         tmp=write.tmp,

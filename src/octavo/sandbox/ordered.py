@@ -11,7 +11,7 @@ from octavo.sandbox import Policy
 from octavo.sandbox.cage import words
 from octavo.sandbox.keeper import Keeper, start_keeper
 from octavo.sandbox.outside import Outside
-from octavo.sandbox.policy import TIERS, orders_for
+from octavo.sandbox.policy import TIERS, UNCONFINED, orders_for
 
 
 class Ordered:
@@ -22,7 +22,7 @@ class Ordered:
     ) -> None:
         orders = orders_for(policy, tiers)
         self.policy = policy
-        self.outside = Outside(orders) if "namespaces" in tiers else None
+        self.outside = None if tiers == UNCONFINED else Outside(orders)
         """What the host may change under the cage's walls; None where nothing can be done."""
         self.zygote, self.keeper = keeper or start_keeper()
         words.ask(self.zygote, words.ORDERS, orders.values())

@@ -40,7 +40,7 @@ _SECRETS_OF_THE_MACHINE = (
     "/var/run/secrets", "/var/lib/sss/secrets",
 )  # fmt: skip
 
-TIERS = ("namespaces", "landlock")
+TIERS = ("namespaces", "bubblewrap", "landlock")
 """The mechanisms that confine, best first."""
 Limit = tuple[int, int, int]
 """Which resource, as the system numbers them; what ends a process kindly; what ends it."""
@@ -48,7 +48,8 @@ _CPU, _FILE_SIZE, _DATA, _PROCESSES, _OPEN_FILES = 0, 1, 2, 6, 7
 _CPU_GRACE_S = 2
 
 UNCONFINED = ("none",)
-"""What a person chooses with full access, or for one command or change. Never a fallback."""
+"""What a person chooses: full access, a machine that is itself the sandbox, or one command or
+change. Never a fallback."""
 
 
 def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
@@ -101,7 +102,7 @@ def resource_limits(limits: Limits, *, tier: str) -> tuple[Limit, ...]:
         (_DATA, limits.memory_bytes, limits.memory_bytes),
         (_OPEN_FILES, limits.open_files, limits.open_files),
     ]
-    if tier == "namespaces" and os.geteuid() != 0:
+    if tier in ("namespaces", "bubblewrap") and os.geteuid() != 0:
         # Counted in the cage's own user namespace, so what else the user runs plays no part.
         found.append((_PROCESSES, limits.pids, limits.pids))
     return tuple((which, soft, hard) for which, soft, hard in found if soft and hard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 
 from octavo.protocol.errors import SandboxError
 from octavo.sandbox import Command, NotStarted
@@ -12,17 +13,36 @@ from octavo.sandbox.cage import words
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _MAX_NAMESPACES = "/proc/sys/user/max_user_namespaces"
 _CLONE_SWITCH = "/proc/sys/kernel/unprivileged_userns_clone"
-_WAYS_OUT = (
-    "Allow unprivileged user namespaces, run the container with a profile that allows unshare and "
-    "mount, or, if this machine is itself your sandbox, choose `--sandbox danger-full-access`."
+_BY_APPARMOR = "kernel.apparmor_restrict_unprivileged_userns = 1"
+_BY_SWITCH = "kernel.unprivileged_userns_clone = 0"
+_BY_LIMIT = "user.max_user_namespaces = 0"
+_BY_CONTAINER = "the seccomp profile of the container"
+_BY_KERNEL = "without Landlock"
+_TIER_NAMES = {"namespaces": "namespaces", "bubblewrap": "bubblewrap", "landlock": "Landlock"}
+
+_ALLOW_BWRAP = (
+    "printf 'abi <abi/4.0>,\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }\\n' "
+    "| sudo tee /etc/apparmor.d/bwrap && sudo apparmor_parser -r /etc/apparmor.d/bwrap"
 )
-_TIER_NAMES = {"namespaces": "namespaces", "landlock": "Landlock"}
+"""What lets bubblewrap, and no other program, make user namespaces under AppArmor."""
+
+
+class Unconfinable(SandboxError):
+    """No mechanism works on this machine, so no command can run in this session."""
+
+    code = "sandbox.none"
 
 
 def explain(told: bytes) -> SandboxError:
     """Return the error for a cage that could not be built, from what its keeper said."""
-    steps: list[str] = []
-    causes: list[str] = []
+    found = steps(told) or ("the process that builds it ended without a word",)
+    message = "Commands cannot be confined on this machine, so none is run. " + "; ".join(found)
+    return Unconfinable(". ".join([message, *causes(found)]) + ".", hint=_ways_out(found))
+
+
+def steps(told: bytes) -> tuple[str, ...]:
+    """Return for each mechanism that failed its name, the step and the errno."""
+    found: list[str] = []
     for line in told.decode("utf-8", "replace").splitlines():
         tier, _, rest = line.partition("\t")
         code, _, text = rest.partition("\t")
@@ -30,28 +50,60 @@ def explain(told: bytes) -> SandboxError:
             tier, code, text = "", tier, rest
         name = errno.errorcode.get(int(code), code) if code.isdigit() else ""
         prefix = f"{_TIER_NAMES[tier]}: " if tier in _TIER_NAMES else ""
-        steps.append(f"{prefix}{text}" + (f" [{name}]" if name not in ("", "0") else ""))
-        cause = _cause(text)
-        if cause and cause not in causes:
-            causes.append(cause)
-    if not steps:
-        steps = ["the process that builds it ended without a word"]
-    message = "Commands cannot be confined on this machine, so none is run. " + "; ".join(steps)
-    return SandboxError(". ".join([message, *causes]) + ".", hint=_WAYS_OUT)
+        found.append(f"{prefix}{text}" + (f" [{name}]" if name not in ("", "0") else ""))
+    return tuple(found)
 
 
-def _cause(text: str) -> str:
-    if "namespace" in text or "mount" in text:
+def causes(found: Iterable[str]) -> list[str]:
+    """Return why these steps failed, one sentence each without its full stop, where known."""
+    known: list[str] = []
+    for step in found:
+        cause = _cause(step)
+        if cause and cause not in known:
+            known.append(cause)
+    return known
+
+
+def advice(found: Iterable[str]) -> str:
+    """Return what a person can do to get a better mechanism than those that failed."""
+    found = tuple(found)
+    known = " ".join(causes(found))
+    no_bubblewrap = any("there is no /usr/bin/bwrap" in step for step in found)
+    if _BY_APPARMOR in known:
+        install = "install bubblewrap (`apt install bubblewrap`), then " if no_bubblewrap else ""
+        return f"To let bubblewrap confine commands, {install}run: {_ALLOW_BWRAP}"
+    if _BY_SWITCH in known:
+        return "Run: sudo sysctl kernel.unprivileged_userns_clone=1"
+    if _BY_LIMIT in known:
+        return "Run: sudo sysctl user.max_user_namespaces=15000"
+    if _BY_CONTAINER in known:
+        return (
+            "Start the container with a profile that allows unshare and mount, such as "
+            "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined`."
+        )
+    install = ", or install bubblewrap (`apt install bubblewrap`)" if no_bubblewrap else ""
+    return f"Allow unprivileged user namespaces{install}."
+
+
+def _ways_out(found: Iterable[str]) -> str:
+    return (
+        f"{advice(found)} If this machine is itself your sandbox, choose `--sandbox external`; "
+        "to run commands with no sandbox at all, `--sandbox danger-full-access`."
+    )
+
+
+def _cause(step: str) -> str:
+    if "namespace" in step or "mount" in step:
         if _read(_APPARMOR) == "1":
-            return "The cause is AppArmor (kernel.apparmor_restrict_unprivileged_userns = 1)"
+            return f"The cause is AppArmor ({_BY_APPARMOR})"
         if _read(_CLONE_SWITCH) == "0":
-            return "The cause is kernel.unprivileged_userns_clone = 0"
+            return f"The cause is {_BY_SWITCH}"
         if _read(_MAX_NAMESPACES) == "0":
-            return "The cause is user.max_user_namespaces = 0"
+            return f"The cause is {_BY_LIMIT}"
         if _in_container():
-            return "The likely cause is the seccomp profile of the container"
-    if "landlock" in text.lower():
-        return "The kernel is built or started without Landlock, or it is too old"
+            return f"The likely cause is {_BY_CONTAINER}"
+    if step.startswith("Landlock: Landlock version"):
+        return f"The kernel is built or started {_BY_KERNEL}, or it is too old"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +16,10 @@ def wire_policy(policy: Policy) -> SandboxPolicy:
     match policy.mode:
         case Mode.DANGER_FULL_ACCESS:
             return SandboxPolicy("dangerFullAccess", network_access=True)
+        case Mode.EXTERNAL:
+            is_off = policy.network.access == "off"
+            access: Literal["restricted", "enabled"] = "restricted" if is_off else "enabled"
+            return SandboxPolicy("externalSandbox", network_access=access)
         case Mode.READ_ONLY:
             return SandboxPolicy("readOnly", network_access=policy.network.access != "off")
         case Mode.WORKSPACE_WRITE:
@@ -32,6 +37,12 @@ def read_policy(wire: SandboxPolicy, policy: Policy) -> Policy:
     match wire.type_:
         case "dangerFullAccess":
             return msgspec.structs.replace(policy, mode=Mode.DANGER_FULL_ACCESS)
+        case "externalSandbox":
+            return msgspec.structs.replace(
+                policy,
+                mode=Mode.EXTERNAL,
+                network=OPEN if wire.network_access in (True, "enabled") else OFF,
+            )
         case "readOnly":
             return msgspec.structs.replace(
                 policy, mode=Mode.READ_ONLY, network=_network(wire, policy)

@@ -65,6 +65,7 @@ class Run:
         self._status = "failed"
         self._nobody_reads = False
         self._told_end = False
+        self._runs_nothing = False
         self.failure: OctavoError | None = None
 
     async def over(self, link: Link) -> int:
@@ -149,12 +150,19 @@ class Run:
         self._told_end = True
         if self._status == "completed":
             self._write_message()
+        if self._runs_nothing and self.failure is None:
+            self.failure = OctavoError(
+                "No command could run, because no sandbox works here.",
+                hint="What was answered has not been tried. `octavo doctor` says what is missing.",
+            )
         self._show(completed)
 
     def _show(self, notification: note.Notification) -> None:
         match notification:
             case note.ItemCompleted(item=it.AgentMessage() as message):
                 self._message = message.text
+            case note.Warned(octavo_code="sandbox.none"):
+                self._runs_nothing = True
             case _:
                 pass
         if self._json is None:

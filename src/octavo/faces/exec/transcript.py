@@ -46,10 +46,11 @@ class Transcript:
         self._cwd = thread.cwd
         sandbox = {
             "dangerFullAccess": "NONE (danger-full-access)",
+            "externalSandbox": "this machine itself (external)",
             "readOnly": "read-only",
             "workspaceWrite": "workspace-write",
         }[thread.sandbox.type_]
-        network = "" if thread.sandbox.network_access else ", no network"
+        network = "" if thread.sandbox.network_access in (True, "enabled") else ", no network"
         self._say(f"octavo · {thread.model} ({thread.model_provider}) · {thread.cwd}", "bold")
         self._say(f"sandbox {sandbox}{network} · thread {thread.thread.id}", "dim")
 

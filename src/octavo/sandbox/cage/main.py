@@ -48,11 +48,14 @@ def _keep(sock: _socket.socket, orders: Orders, plan: Plan) -> None:
     abi.become_subreaper()
     failures: list[bytes] = []
     for tier in orders.tiers:
+        tried: list[bytes] = []
         for stands in _ways(tier):
             failure = stands(sock, orders, plan, probe)
             if not failure:
                 return
-            failures.append(tier.encode() + b"\t" + failure)
+            tried.append(tier.encode() + b"\t" + failure)
+        words.send(sock, words.REFUSED + b"\n".join(tried))
+        failures += tried
     probe.close()
     words.send(sock, words.FAILED + b"\n".join(failures))
 
@@ -62,6 +65,8 @@ def _ways(tier: str) -> list[Way]:
     if tier == "namespaces":
         as_root = [_native_without_user_namespace] if os.geteuid() == 0 else []
         return [_native, *as_root]
+    if tier == "bubblewrap":
+        return [_bubblewrap]
     return [_reduced] if tier == "landlock" else [_open]
 
 
@@ -156,6 +161,25 @@ def _be_builder(
         os.write(tell, b"!" + repr(error).encode())
     finally:
         os._exit(0)
+
+
+def _bubblewrap(sock: _socket.socket, orders: Orders, plan: Plan, probe: selftest.Probe) -> bytes:
+    """Hold a cage of bubblewrap's until it ends, and return b""; or return what failed."""
+    from . import bubblewrap
+
+    try:
+        cage = bubblewrap.BubblewrapCage(orders, plan)
+        cage.prove(probe)
+    except OSError as error:
+        return _told("", error)
+    probe.close()
+    held = words.memory_file(b"\0".join(map(os.fsencode, plan.protected)))
+    gaps = "\n".join([*cage.gaps, *plan.gaps])
+    words.send(sock, words.READY + b"bubblewrap\n" + gaps.encode(), (held,))
+    os.close(held)
+    cage.run(sock)
+    _wait_for_all()
+    return b""
 
 
 def _reduced(sock: _socket.socket, orders: Orders, plan: Plan, probe: selftest.Probe) -> bytes:

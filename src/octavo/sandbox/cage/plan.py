@@ -64,7 +64,7 @@ class Plan:
         writable = set(self.roots)
         for path in read_only:
             parent = os.path.dirname(path)
-            while parent not in writable and _is_under(parent, self.roots):
+            while parent not in writable and is_under(parent, self.roots):
                 if parent not in read_only:
                     writable.add(parent)
                 parent = os.path.dirname(parent)
@@ -119,7 +119,7 @@ def _private(orders: Orders, cwd: str) -> list[str]:
     needed = [cwd, *map(os.path.realpath, [orders.home, *orders.kept])]
     found: list[str] = []
     for number, path in enumerate(map(os.path.realpath, orders.private)):
-        holds_more = number > 0 and any(_is_under(place, [path]) for place in needed)
+        holds_more = number > 0 and any(is_under(place, [path]) for place in needed)
         if path not in ("/", cwd) and not holds_more and os.path.isdir(path):
             found.append(path)
     return found
@@ -131,10 +131,10 @@ def _keep(plan: Plan, orders: Orders) -> None:
         real, named = os.path.realpath(path), os.path.normpath(path)
         if real in plan.private or not os.path.lexists(real):
             continue
-        hidden = _is_under(real, plan.private) and not _is_under(real, plan.roots)
+        hidden = is_under(real, plan.private) and not is_under(real, plan.roots)
         if hidden and real not in plan.kept:
             plan.kept.append(real)
-        if named != real and _is_under(named, plan.private):
+        if named != real and is_under(named, plan.private):
             plan.links.append((named, real))
 
 
@@ -157,16 +157,16 @@ def _protect(plan: Plan, orders: Orders, cwd: str) -> None:
             elif root == cwd and plan.placeholders is not None and os.access(root, os.W_OK):
                 plan.placeholders.add(path)
                 found.append(path)
-        found += [path for path in _git_directories(root) if _is_under(path, plan.roots)]
+        found += [path for path in _git_directories(root) if is_under(path, plan.roots)]
         found += _led_to_from(os.path.join(root, ".git"), plan.roots)
     if cwd in plan.roots:
         for path in _nested_repositories(cwd):
             found += _with_link_targets(path, plan.roots)
     home = os.path.realpath(orders.home)
-    if _is_under(home, plan.roots) and os.path.isdir(home):
+    if is_under(home, plan.roots) and os.path.isdir(home):
         found.append(home)
     for path in map(os.path.realpath, orders.read_only):
-        if _is_under(path, plan.roots) and os.path.lexists(path):
+        if is_under(path, plan.roots) and os.path.lexists(path):
             found.append(path)
     for path in found:
         if path not in plan.protected and path not in plan.roots:
@@ -181,7 +181,7 @@ def _with_link_targets(path: str, roots: list[str]) -> list[str]:
             break
         target = os.path.join(os.path.dirname(path), os.readlink(path))
         path = os.path.join(os.path.realpath(os.path.dirname(target)), os.path.basename(target))
-        if os.path.lexists(path) and _is_under(path, roots) and path not in roots:
+        if os.path.lexists(path) and is_under(path, roots) and path not in roots:
             found.append(path)
     return found
 
@@ -279,7 +279,7 @@ def _masks(secrets: list[str], plan: Plan) -> list[str]:
 def is_maskable(secret: str, roots: list[str]) -> bool:
     """Return whether a secret can be hidden without a writable root that lies in it."""
     path = os.path.realpath(secret)
-    return path != "/" and not any(_is_under(root, [path]) for root in roots)
+    return path != "/" and not any(is_under(root, [path]) for root in roots)
 
 
 Socket = tuple[str, int, int]
@@ -312,5 +312,6 @@ def host_sockets() -> set[Socket]:
     return sockets
 
 
-def _is_under(path: str, roots: list[str]) -> bool:
+def is_under(path: str, roots: list[str]) -> bool:
+    """Return whether `path` is one of `roots` or below one."""
     return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)

@@ -18,7 +18,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Probe:
+class Tries:
+    """What to try: plain values, which can be told to a process that is not a fork."""
+
+    def __init__(
+        self,
+        *,
+        outside: list[str],
+        masks: list[str],
+        protected: list[str],
+        network: bool,
+        host_pid: int,
+        port: int,
+        name: bytes,
+        directory: str,
+        relative: str,
+    ) -> None:
+        self.outside = outside
+        """Directories outside the writable roots in which the supervisor can make files."""
+        self.masks = masks
+        self.protected = protected
+        self.network = network
+        self.host_pid = host_pid
+        self.port = port
+        self.name = name
+        self.directory = directory
+        self.relative = relative
+        """A socket bound in `directory` by a relative path, which no list of sockets leads to; ""
+        where there is none, or nothing that would stop one."""
+        self.hides_processes = True
+        self.stops_signals = True
+
+
+class Probe(Tries):
     """What to try, prepared on the host; `close` when the cage has proved itself."""
 
     def __init__(
@@ -30,64 +62,56 @@ class Probe:
         network: bool,
         directory: str,
     ) -> None:
-        self.outside = outside
-        """Directories outside the writable roots in which the supervisor can make files."""
-        self.masks = masks
-        self.protected = protected
-        self.host_pid = os.getpid()
-        self.network = network
-        self.hides_processes = True
-        self.stops_signals = True
         self.stream = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         self.stream.bind(("127.0.0.1", 0))
         self.stream.listen(1)
-        self.port: int = self.stream.getsockname()[1]
         self.abstract = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        self.name = b"\0octavo-" + os.urandom(8).hex().encode()
-        self.abstract.bind(self.name)
+        name = b"\0octavo-" + os.urandom(8).hex().encode()
+        self.abstract.bind(name)
         self.abstract.listen(1)
-        self.directory = directory
-        """Where a socket is bound by a relative path, which no list of sockets leads to."""
-        self.named: _socket.socket | None = None
+        super().__init__(
+            outside=outside,
+            masks=masks,
+            protected=protected,
+            network=network,
+            host_pid=os.getpid(),
+            port=self.stream.getsockname()[1],
+            name=name,
+            directory=directory,
+            relative="",
+        )
+        self._name = f".selftest-{os.urandom(8).hex()}"
+        self._named = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._bind_relatively()
 
+    def values(self) -> dict[str, object]:
+        """Return what `Tries` is made of."""
+        names = ("outside", "masks", "protected", "network", "host_pid", "port", "name")
+        return {name: getattr(self, name) for name in (*names, "directory", "relative")}
+
     def _bind_relatively(self) -> None:
-        self._relative = f".selftest-{os.urandom(8).hex()}"
-        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             before = os.open(".", os.O_PATH | os.O_CLOEXEC)
             os.chdir(self.directory)
-            sock.bind(self._relative)
+            self._named.bind(self._name)
             os.fchdir(before)
             os.close(before)
         except OSError:
-            sock.close()
             return
-        sock.listen(1)
-        self.named = sock
-
-    def can_connect_relatively(self) -> bool:
-        if self.named is None:
-            return False
-        try:
-            os.chdir(self.directory)
-        except OSError:
-            return False
-        return _can_connect(_socket.AF_UNIX, self._relative)
+        self._named.listen(1)
+        self.relative = self._name
 
     def forget_relative(self) -> None:
-        """Do not try what this kernel cannot stop, which is told as a gap."""
-        if self.named is not None:
-            self.named.close()
-            self.named = None
+        """Do not try what cannot be stopped here, which is told as a gap."""
+        self.relative = ""
 
     def close(self) -> None:
         """Close everything; on the host, nothing is left of it."""
         self.stream.close()
         self.abstract.close()
-        self.forget_relative()
+        self._named.close()
         try:
-            os.unlink(os.path.join(self.directory, self._relative))
+            os.unlink(os.path.join(self.directory, self._name))
         except OSError:
             return
 
@@ -114,7 +138,7 @@ def believe(told: int) -> None:
         raise OSError(errno.EPERM, said[1:].decode() or "the self-test was killed")
 
 
-def try_to_escape(probe: Probe) -> str:
+def try_to_escape(probe: Tries) -> str:
     """Return what could be done and must not be, as one sentence; "" when the walls hold."""
     for directory in probe.outside:
         if _can_write(directory):
@@ -129,7 +153,7 @@ def try_to_escape(probe: Probe) -> str:
         return "a port of this machine could be reached"
     if not probe.network and _can_connect(_socket.AF_UNIX, probe.name):
         return "a socket of this machine could be reached"
-    if probe.can_connect_relatively():
+    if probe.relative and _can_connect_relatively(probe.directory, probe.relative):
         return "a socket of this machine that has a path could be reached"
     if probe.hides_processes:
         if any(name.isdigit() and name != "1" for name in os.listdir("/proc")):
@@ -177,6 +201,14 @@ def _can_change(path: str) -> bool:
     except OSError as error:
         return error.errno == errno.ETXTBSY
     return True
+
+
+def _can_connect_relatively(directory: str, name: str) -> bool:
+    try:
+        os.chdir(directory)
+    except OSError:
+        return False
+    return _can_connect(_socket.AF_UNIX, name)
 
 
 def _can_connect(family: int, address: object) -> bool:

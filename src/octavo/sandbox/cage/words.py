@@ -25,9 +25,13 @@ HIDE, HOLD = b"h", b"p"
 READY, FAILED = b"R", b"F"
 """From the zygote: what it is, with the protected paths in a memory file and the listeners of its
 network, or why it is not; text follows."""
+REFUSED = b"w"
+"""From the keeper, with lines: a mechanism that does not hold here; the next one is tried."""
 INIT = b"i"
 """From the zygote, with (socket, pidfd): an init that waits for its one request."""
 
+WALLS, PROVE = b"W", b"P"
+"""To an init of bubblewrap's, with values: its walls; its walls and what to try."""
 RUN, LOOK, CHANGE = b"r", b"l", b"c"
 """To an init, with a value (and the command's pipes for RUN): its one request."""
 STARTED = b"s"

@@ -109,7 +109,12 @@ def run(sock: _socket.socket, walls: init.Walls, roots: list[str]) -> None:
 
 
 def serve_supervisor(
-    sock: _socket.socket, make: Callable[[], int], wait: Callable[[], None] | None = None
+    sock: _socket.socket,
+    make: Callable[[], int],
+    wait: Callable[[], None] | None = None,
+    *,
+    hide: Callable[[str], None] = mounts.mask,
+    hold: Callable[[str], None] = mounts.hold,
 ) -> set[int]:
     """Make an init whenever asked; return those that live when the supervisor is gone.
 
@@ -117,6 +122,8 @@ def serve_supervisor(
         sock: the supervisor.
         make: makes one.
         wait: returns when the supervisor has said something; what else it does is its own.
+        hide: masks a path for the inits to come.
+        hold: makes a path read-only for them.
     """
     alive: set[int] = set()
     sock.settimeout(_REAP_EVERY_S)
@@ -136,11 +143,11 @@ def serve_supervisor(
             return alive
         if message[:1] == words.HIDE:
             for path in words.asked(message, fds):
-                mounts.mask(path)
+                hide(path)
             continue
         if message[:1] == words.HOLD:
             for path in words.asked(message, fds):
-                mounts.hold(path)
+                hold(path)
             continue
         for _ in message:
             alive.add(make())

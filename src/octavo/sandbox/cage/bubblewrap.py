@@ -1,0 +1,240 @@
+"""A cage of bubblewrap's making, where only `bwrap` may make namespaces.
+
+Some systems give user namespaces to that program and no other. Each init is then a `bwrap` of its
+own, started ahead of need: it makes the mounts of the plan and loads the filter, and `boxed` does
+the rest. Namespaces are not shared between commands, which is what the gaps are about.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import stat
+import sys
+
+from . import abi, boxed, bpf, command, guard, selftest, words, zygote
+from .orders import Orders
+from .plan import KEPT_IN_RUN, Plan, is_under
+
+PROGRAMS = ("/usr/bin/bwrap", "/usr/local/bin/bwrap")
+"""Never looked for anywhere else: what stands in PATH may be the repository's."""
+_LEAST_VERSION = (0, 8)
+_INIT = "import sys; sys.path.append(sys.argv[1]); from cage.boxed import main; main()"
+_ARGUMENTS_FD, _FILTER_FD, _INFO_FD, _FIRST_MASK_FD = 4, 5, 6, 7
+_SAID_BYTES = 4096
+
+_SERVERS_APART = "A server that one command has started cannot be reached by another command."
+_TMP_APART = "Each command has a private temporary directory of its own, not one for the thread."
+_WITHOUT_LIMIT = "How many processes a command may start is not limited for root."
+_WITHOUT_BROKER = (
+    "Unix sockets of this machine that were bound by a relative path, or are new, can be reached "
+    "by commands."
+)
+_WITHOUT_HOSTS = "Allowed hosts cannot be reached: only the full sandbox has the proxy for them."
+
+
+class BubblewrapCage:
+    """Makes inits in namespaces that bubblewrap makes. OSError where it is not to be had."""
+
+    def __init__(self, orders: Orders, plan: Plan) -> None:
+        self._program = _find_program()
+        _check_version(self._program)
+        for path in plan.protected:
+            if os.path.islink(path):
+                raise OSError(errno.ELOOP, f"bubblewrap cannot hold the symbolic link {path}")
+        self._plan = plan
+        self._network = orders.network
+        self._masks = list(plan.masks)
+        self._holds: list[str] = []
+        self._filter = bpf.program(inet=True, unix=True)
+        writable = [*plan.roots, *plan.private]
+        self._walls: boxed.Walls = (writable, plan.changeable, plan.programs)
+        self.gaps = [] if orders.network else [_SERVERS_APART]
+        self.gaps.append(_WITHOUT_BROKER)
+        if orders.hosts:
+            self.gaps.append(_WITHOUT_HOSTS)
+        if plan.private:
+            self.gaps.append(_TMP_APART)
+        if os.geteuid() == 0:
+            self.gaps.append(_WITHOUT_LIMIT)
+
+    def prove(self, probe: selftest.Probe) -> None:
+        """Let one init try to escape. Raises OSError saying what it could do, or what failed."""
+        probe.forget_relative()
+        heard, errors = os.pipe()
+        theirs, pid, _ = self._start((words.PROVE, (self._walls, probe.values())), errors)
+        os.close(errors)
+        message, _ = words.receive(theirs)
+        theirs.close()
+        os.waitpid(pid, 0)
+        failed = os.read(heard, _SAID_BYTES).decode("utf-8", "replace").strip()
+        os.close(heard)
+        if not message.startswith(words.RESULT):
+            said = failed or "the self-test was killed"
+            raise OSError(_errno_in(said), said.removeprefix("bwrap: "))
+        if len(message) > 1:
+            raise OSError(errno.EPERM, message[1:].decode("utf-8", "replace"))
+
+    def run(self, sock: _socket.socket) -> None:
+        """Make inits until the supervisor is gone, and end them all."""
+
+        def make() -> int:
+            theirs, pid, first = self._start((words.WALLS, self._walls), None)
+            # Without a first process bubblewrap has failed; the supervisor notices by its end.
+            zygote.hand_over(sock, theirs, first or pid)
+            return pid
+
+        alive = zygote.serve_supervisor(
+            sock, make, hide=self._masks.append, hold=self._holds.append
+        )
+        for pid in alive:
+            guard.send(pid, command.SIGKILL)
+
+    def _start(
+        self, first: tuple[bytes, object], errors: int | None
+    ) -> tuple[_socket.socket, int, int]:
+        """Start an init with its first message.
+
+        Returns:
+            the socket to it, the pid of its `bwrap`, and its own; 0 if there is none.
+        """
+        theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        masked = [path for path in self._masks if os.path.lexists(path) and self._is_seen(path)]
+        options, files = self._options(masked)
+        arguments = words.memory_file(b"".join(os.fsencode(word) + b"\0" for word in options))
+        program = words.memory_file(self._filter)
+        for file in (arguments, program):
+            os.lseek(file, 0, os.SEEK_SET)
+        told, info = os.pipe()
+        words.ask(theirs, *first)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                abi.be_killed_first()
+                self._execute([its.fileno(), arguments, program, info], files, errors)
+            finally:
+                os._exit(1)
+        for fd in (arguments, program, info):
+            os.close(fd)
+        its.close()
+        return theirs, pid, _first_process(told)
+
+    def _execute(self, given: list[int], files: int, errors: int | None) -> None:
+        """Become `bwrap`, with `given` from descriptor 3 on, and empty files for the masks."""
+        import fcntl
+
+        if errors is not None:
+            os.dup2(errors, 2)
+        above = _FIRST_MASK_FD + files
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in given]
+        for number, fd in enumerate(high, boxed.SOCKET_FD):
+            os.dup2(fd, number)
+        empty = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        empty = fcntl.fcntl(empty, fcntl.F_DUPFD_CLOEXEC, above)
+        for number in range(_FIRST_MASK_FD, above):
+            os.dup2(empty, number)
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        python = [sys.executable, "-I", "-S", "-c", _INIT, here]
+        os.execve(self._program, ["bwrap", "--args", str(_ARGUMENTS_FD), "--", *python], {})
+
+    def _is_seen(self, path: str) -> bool:
+        """Return whether `path` is the host's inside: bubblewrap would make what is not there."""
+        if is_under(path, ["/run"]):
+            return is_under(path, list(KEPT_IN_RUN))
+        if is_under(path, ["/dev", "/proc"]):
+            return False
+        shown = [bound for bound, _ in self._plan.binds()]
+        return not is_under(path, self._plan.private) or is_under(path, shown)
+
+    def _options(self, masked: list[str]) -> tuple[list[str], int]:
+        """Return what `bwrap` shall do, in order, and how many empty files it needs."""
+        plan = self._plan
+        options = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+        options += [] if self._network else ["--unshare-net"]
+        options += ["--die-with-parent", "--as-pid-1", "--cap-drop", "ALL", "--chdir", "/"]
+        options += ["--seccomp", str(_FILTER_FD), "--info-fd", str(_INFO_FD)]
+        options += ["--ro-bind", "/", "/", "--dev", "/dev"]
+        options += ["--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+        if os.path.isdir("/run"):
+            options += ["--perms", "0755", "--tmpfs", "/run"]
+            for path in KEPT_IN_RUN:
+                options += ["--ro-bind", path, path] if os.path.isdir(path) else []
+            options += ["--dir", "/run/lock", "--remount-ro", "/run"]
+        for path in sorted(plan.private):
+            inside = any(path.startswith(other + "/") for other in plan.private)
+            options += ["--perms", "1777", "--dir" if inside else "--tmpfs", path]
+        for path, writable in plan.binds():
+            if os.path.lexists(path):
+                options += ["--bind" if writable else "--ro-bind", path, path]
+        for path in self._holds:
+            if os.path.lexists(path) and not os.path.islink(path):
+                options += ["--ro-bind", path, path]
+        for path, target in plan.links:
+            options += ["--symlink", target, path]
+        files = 0
+        for path in masked:
+            if os.path.isdir(path):
+                options += ["--perms", "0000", "--tmpfs", path, "--remount-ro", path]
+            else:
+                number = str(_FIRST_MASK_FD + files)
+                options += ["--perms", "0000", "--ro-bind-data", number, path]
+                files += 1
+        return [*options, "--proc", "/proc", "--remount-ro", "/proc"], files
+
+
+def _find_program() -> str:
+    found = ""
+    for path in PROGRAMS:
+        try:
+            states = [os.stat(path), os.stat(os.path.dirname(path))]
+        except OSError:
+            continue
+        found = path
+        of_root = all(state.st_uid == 0 and not state.st_mode & 0o022 for state in states)
+        if of_root and stat.S_ISREG(states[0].st_mode):
+            return path
+    if found:
+        raise OSError(errno.EPERM, f"{found} is not used, because others than root may change it")
+    raise OSError(errno.ENOENT, f"there is no {PROGRAMS[0]}")
+
+
+def _check_version(program: str) -> None:
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.dup2(tell, 1)
+            os.execve(program, ["bwrap", "--version"], {})
+        finally:
+            os._exit(1)
+    os.close(tell)
+    said = os.read(told, _SAID_BYTES).decode("utf-8", "replace").strip()
+    os.close(told)
+    os.waitpid(pid, 0)
+    parts = said.rpartition(" ")[2].split(".")
+    numbers = tuple(int(part) for part in parts[:2] if part.isdigit())
+    if numbers < _LEAST_VERSION:
+        raise OSError(errno.ENOSYS, f"bubblewrap 0.8 or later is needed, found {said or 'none'}")
+
+
+def _first_process(told: int) -> int:
+    """Return the pid that `bwrap` tells of, in JSON; 0 if it ends without."""
+    said = b""
+    while b"}" not in said:
+        part = os.read(told, _SAID_BYTES)
+        if not part:
+            break
+        said += part
+    os.close(told)
+    after = said.partition(b'"child-pid":')[2]
+    digits = after.replace(b"}", b",").partition(b",")[0].strip()
+    return int(digits) if digits.isdigit() else 0
+
+
+def _errno_in(said: str) -> int:
+    """Return the number of the error that a message ends with."""
+    for number in errno.errorcode:
+        if said.endswith(os.strerror(number)):
+            return number
+    return 0
