@@ -20,6 +20,7 @@ from octavo.protocol.errors import SandboxError
 
 if TYPE_CHECKING:
     from octavo.sandbox.keeper import Spare
+    from octavo.sandbox.net import OnBlocked
 
 
 class Mode(enum.StrEnum):
@@ -257,17 +258,21 @@ class Sandbox(Protocol):
 
 
 @asynccontextmanager
-async def open_sandbox(policy: Policy, *, spare: Spare | None = None) -> AsyncIterator[Sandbox]:
+async def open_sandbox(
+    policy: Policy, *, spare: Spare | None = None, on_blocked: OnBlocked | None = None
+) -> AsyncIterator[Sandbox]:
     """Start the cage for `policy`; everything in it is gone when the context ends.
 
     Returns at once; what starts beside it costs the caller nothing until the first use.
 
     Args:
         spare: a process for the cage that was started beforehand, if nobody took it yet.
+        on_blocked: told of every connection the cage kept from happening.
     """
     from octavo.sandbox.caged import open_cage
     from octavo.sandbox.policy import TIERS, UNCONFINED
 
+    del on_blocked  # no cage lets listed hosts through yet: without a network nothing is told
     full_access = policy.mode is Mode.DANGER_FULL_ACCESS
     tiers = UNCONFINED if full_access else TIERS
     async with open_cage(policy, tiers, keeper=None if spare is None else spare.take()) as cage:
