@@ -11,6 +11,7 @@ import pytest
 
 from octavo.config.keys import dotted
 from octavo.config.load import Loaded, Source, load
+from octavo.config.settings import Granular, GranularPolicy
 from octavo.config.toml_text import locate
 from octavo.config.trust import set_trust
 from octavo.protocol.errors import ConfigError, UsageError
@@ -311,9 +312,21 @@ def test_older_approval_words_are_understood_or_refused(place: Place) -> None:
     assert place.load(overrides=["approval_policy=on-failure"]).settings.approval_policy == (
         "on-request"
     )
-    for word in ("untrusted", "{ granular = { rules = true } }"):
-        with pytest.raises(ConfigError, match=r"not supported\. Use "):
-            place.load(overrides=[f"approval_policy={word}"])
+    with pytest.raises(ConfigError, match=r"not supported\. Use "):
+        place.load(overrides=["approval_policy=untrusted"])
+
+
+def test_approvals_can_be_chosen_by_kind_of_question(place: Place) -> None:
+    place.user('approval_policy = "never"')
+    loaded = place.load(overrides=["approval_policy={ granular = { rules = false } }"])
+    assert loaded.settings.approval_policy == GranularPolicy(Granular(rules=False))
+
+    place.user("[approval_policy.granular]\nsandbox_approval = 1")
+    with pytest.raises(ConfigError, match=r"granular\.sandbox_approval: expected true or false"):
+        place.load()
+    place.user("approval_policy = 5")
+    with pytest.raises(ConfigError, match='one of "on-request", "never" or a table, found 5'):
+        place.load()
 
 
 def test_paths_are_relative_to_the_file_that_names_them(place: Place) -> None:

@@ -147,14 +147,16 @@ def test_the_two_readers_have_to_agree() -> None:
     assert read("cat <<'E' ; zap\nfoo\nE\n").unreadable == ("it can be read in more than one way",)
 
 
-def test_the_grammar_is_imported_only_when_a_script_is_read() -> None:
+def test_the_grammar_is_imported_only_for_a_script_that_needs_a_second_opinion() -> None:
     code = (
         "import sys, octavo.policy.decide, octavo.policy.rules\n"
         "octavo.policy.rules.parse('prefix_rule(pattern=[\"a\"])', 'x')\n"
         "print('tree_sitter' in sys.modules)\n"
-        "octavo.policy.commands.read('a')\n"
+        "octavo.policy.commands.read(\"a -b --c=d ./e 'f g' && h | i; j\")\n"
+        "print('tree_sitter' in sys.modules)\n"
+        "octavo.policy.commands.read('a $b')\n"
         "print('tree_sitter' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
-    assert done.stdout.split() == ["False", "True"], done.stderr
+    assert done.stdout.split() == ["False", "False", "True"], done.stderr

@@ -258,7 +258,8 @@ async def test_a_command_that_is_accepted_runs_outside(workspace: Path) -> None:
     [question] = asked
     assert question["method"] == APPROVE_COMMAND
     assert question["command"] == f"echo x > {outside}"
-    assert question["reason"] == "May I?"
+    assert question["reason"] == "It is to run outside the sandbox. May I?"
+    assert (question["octavoOutside"], question["octavoJustification"]) == (True, "May I?")
     assert "Process exited with code 0" in play.outputs()[-1]
 
 

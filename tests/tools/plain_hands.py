@@ -17,17 +17,19 @@ import anyio
 
 from octavo.protocol.errors import SandboxError
 from octavo.protocol.events import CallFacts, Intent
-from octavo.protocol.questions import Answer, Question
+from octavo.protocol.questions import Answer, CommandQuestion, Question
 from octavo.sandbox import (
     Command,
     Exit,
     FileChange,
     FileChangeRefused,
     FileState,
+    Mode,
+    Policy,
     Process,
     Write,
 )
-from octavo.tools import OutputFile
+from octavo.tools import Declined, OutputFile, Permit, WantedCommand
 from octavo.tools.sessions import CommandSessions
 
 
@@ -156,7 +158,8 @@ class PlainHands:
         self.began: list[Intent] = []
         self.shown: list[str] = []
         self.asked: list[Question] = []
-        self.outside: list[bool] = []
+        self.wanted: list[WantedCommand] = []
+        self.blocked_hosts: list[str] = []
         self.granted: list[Sequence[Path]] = []
         self.ends: list[CallFacts] = []
         self.kept: list[Path] = []
@@ -176,9 +179,20 @@ class PlainHands:
     async def login_env(self) -> Mapping[str, str]:
         return self._login
 
-    async def spawn(self, command: Command, *, outside: bool = False) -> Process:
-        self.outside.append(outside)
-        return await spawn_plain(command)
+    async def permit(self, wanted: WantedCommand) -> Permit:
+        self.wanted.append(wanted)
+        if wanted.outside:
+            answer = await self.ask(CommandQuestion(wanted.script, str(wanted.command.cwd)))
+            if not answer.yes:
+                raise Declined("No.")
+        policy = Policy(Mode.WORKSPACE_WRITE, self.cwd)
+        return Permit(wanted.command, policy, outside=wanted.outside)
+
+    async def spawn(self, permit: Permit) -> Process:
+        return await spawn_plain(permit.command)
+
+    async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
+        return self.blocked_hosts
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
         return [_state(path) for path in paths]

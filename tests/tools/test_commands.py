@@ -14,8 +14,8 @@ from tests.tools.plain_hands import PlainHands, hands_in, until
 
 from octavo.model import Call
 from octavo.protocol.events import CallFacts, EditIntent, RunIntent
-from octavo.protocol.questions import Answer, CommandQuestion
-from octavo.tools import Outcome
+from octavo.protocol.questions import Answer
+from octavo.tools import Extra, Outcome
 from octavo.tools.builtin import TOOLS
 from octavo.tools.declare import choose
 from octavo.tools.redact import redactor
@@ -230,24 +230,54 @@ async def test_a_patch_in_a_heredoc_is_applied_as_one(tmp_path: Path) -> None:
     assert isinstance(began, EditIntent)
 
 
+async def test_what_a_command_asks_for_besides_is_handed_on_with_absolute_paths(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sub").mkdir()
+    asked = {
+        "file_system": {"read": ["~/in"], "write": ["out", "/opt"]},
+        "network": {"hosts": ["example.com"]},
+    }
+    async with hands_in(tmp_path) as hands:
+        more = {
+            "sandbox_permissions": "with_additional_permissions",
+            "additional_permissions": asked,
+        }
+        await call(hands, cmd="true", workdir="sub", prefix_rule=["true"], **more)
+        await call(hands, cmd="true", additional_permissions=asked)
+
+    first, second = hands.wanted
+    assert first.extra == Extra(
+        read=(tmp_path / "in",),
+        write=(tmp_path / "sub/out", Path("/opt")),
+        hosts=("example.com",),
+    )
+    assert (first.prefix_rule, second.extra) == (("true",), None)
+
+
+async def test_hosts_kept_from_a_command_are_told_with_its_output(tmp_path: Path) -> None:
+    async with hands_in(tmp_path) as hands:
+        hands.blocked_hosts = ["example.com is not allowed."]
+        outcome = await call(hands, cmd="echo 'Could not resolve host'; exit 6")
+
+    assert "Note: example.com is not allowed.\n" in _text(outcome)
+    assert _text(outcome).count("Note:") == 1
+    assert output(outcome) == "Could not resolve host\n"
+
+
 async def test_leaving_the_sandbox_needs_a_person(tmp_path: Path) -> None:
     escalated = {
         "cmd": "echo hi",
         "sandbox_permissions": "require_escalated",
         "justification": "May I say hi?",
     }
-    async with hands_in(tmp_path) as hands:
-        refused = await call(hands, **escalated)
-    assert (refused.ok, hands.began) == (False, [])
-    assert _text(refused).startswith("Commands cannot leave the sandbox here")
-
     async with hands_in(tmp_path, answers=[Answer("decline"), Answer("accept")]) as hands:
         declined = await call(hands, **escalated)
         assert (declined.ok, declined.facts, hands.began) == (False, CallFacts(declined=True), [])
         accepted = await call(hands, **escalated)
     assert output(accepted) == "hi\n"
-    assert hands.outside == [True]
-    assert hands.asked == [CommandQuestion("echo hi", str(tmp_path), "May I say hi?")] * 2
+    assert [one.outside for one in hands.wanted] == [True, True]
+    assert hands.wanted[0].justification == "May I say hi?"
     assert hands.began == [RunIntent("echo hi", str(tmp_path), outside=True)]
 
 

@@ -29,6 +29,10 @@ def _many(items: Any) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+def _given(**properties: Any) -> dict[str, Any]:
+    return _obj([], **properties)
+
+
 _CODEX = {
     "exec_command": _obj(
         ["cmd"],
@@ -37,7 +41,15 @@ _CODEX = {
         login=_FLAG,
         max_output_tokens=_NUMBER,
         prefix_rule=_many(_TEXT),
-        sandbox_permissions={"type": "string", "enum": ["use_default", "require_escalated"]},
+        additional_permissions=_given(
+            file_system=_given(read=_many(_TEXT), write=_many(_TEXT)),
+            # Codex has no `hosts`: it asks for the whole network or none.
+            network=_given(enabled=_FLAG, hosts=_many(_TEXT)),
+        ),
+        sandbox_permissions={
+            "type": "string",
+            "enum": ["use_default", "with_additional_permissions", "require_escalated"],
+        },
         shell=_TEXT,
         tty=_FLAG,
         workdir=_TEXT,
@@ -111,7 +123,7 @@ def test_every_tool_and_parameter_is_described() -> None:
         for name, part in schema.get("properties", {}).items():
             if not part.get("description"):
                 found.append(f"{path}.{name}")
-            found += undescribed(part.get("items", {}), f"{path}.{name}")
+            found += undescribed(part.get("items", part), f"{path}.{name}")
         return found
 
     for name, tool in _declared(freeform=False).items():
@@ -126,6 +138,7 @@ def test_a_written_schema_says_what_its_struct_takes(tool: Tool) -> None:
             return derived(defs[schema["$ref"].removeprefix("#/$defs/")], defs)
         if "anyOf" in schema:
             [schema] = [part for part in schema["anyOf"] if part != {"type": "null"}]
+            return derived(schema, defs)
         plain = {k: v for k, v in schema.items() if k in ("type", "required", "items")}
         if "enum" in schema:
             plain |= {"type": "string", "enum": sorted(schema["enum"])}

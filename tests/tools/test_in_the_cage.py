@@ -15,7 +15,6 @@ from tests.tools.plain_hands import PlainHands, until
 from tests.tools.test_commands import call, output, read_until, session_id
 
 from octavo.sandbox import (
-    Command,
     FileChange,
     FileState,
     Mode,
@@ -24,6 +23,7 @@ from octavo.sandbox import (
     Sandbox,
     open_sandbox,
 )
+from octavo.tools import Permit
 from octavo.tools.login_env import capture_login_env
 from octavo.tools.sessions import CommandSessions
 
@@ -35,9 +35,9 @@ class CagedHands(PlainHands):
 
     cage: Sandbox
 
-    async def spawn(self, command: Command, *, outside: bool = False) -> Process:
-        assert not outside
-        return await self.cage.spawn(command)
+    async def spawn(self, permit: Permit) -> Process:
+        assert not permit.outside
+        return await self.cage.spawn(permit.command)
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
         return await self.cage.look(paths)

@@ -8,14 +8,20 @@ answered is void.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import anyio
 
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
+from octavo.protocol.errors import OctavoError
 from octavo.protocol.events import QuestionAnswered, QuestionAsked
 from octavo.protocol.ids import new_id
-from octavo.protocol.questions import Answer, Question
+from octavo.protocol.questions import Answer, CommandQuestion, Question
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.agent.judge import Context, Judge
 
 
 class _Waiting:
@@ -47,6 +53,34 @@ class Approvals:
             self._cancel_turn()
             await anyio.sleep_forever()
         return waiting.answer
+
+    async def judged(
+        self, judge: Judge | None, question: CommandQuestion, context: Context
+    ) -> Answer:
+        """Have a judge answer in a person's place; question and answer are in the log all the same.
+
+        Raises:
+            OctavoError: the judge ends the turn.
+        """
+        turn_id, question_id = context.turn_id, new_id()
+        self._journal.emit(
+            QuestionAsked(turn_id, question_id, context.call_id, now_ms(), question, "reviewer")
+        )
+        reason = "There is no reviewer, so nothing is approved."
+        decision: Literal["accept", "decline"] = "decline"
+        if judge is not None:
+            try:
+                verdict = await judge.judge(question, context)
+            except OctavoError:
+                raise
+            except Exception as bug:  # noqa: BLE001 - whatever it is, it is no yes
+                reason = f"The reviewer failed ({type(bug).__name__})."
+            else:
+                reason = verdict.reason
+                decision = "accept" if verdict.outcome == "allow" else "decline"
+        answer = Answer(decision, by="reviewer", reason=reason)
+        self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), answer))
+        return answer
 
     def answer(self, question_id: str, answer: Answer) -> bool:
         """Answer an open question; False when it is not open any more."""

@@ -7,19 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import anyio.to_thread
 import msgspec
 
 from octavo.agent.approval import Approvals
+from octavo.agent.cages import Cages
 from octavo.agent.clock import now_ms
+from octavo.agent.ground import Ground
 from octavo.agent.journal import Journal
+from octavo.config.settings import ApprovalPolicy
 from octavo.protocol.events import CallFacts, CallStarted, Intent, ProcessEnded, Progress
-from octavo.protocol.questions import Answer, CommandQuestion, FileChangeQuestion, Question
-from octavo.sandbox import Command, FileChange, FileState, Process, Sandbox
+from octavo.protocol.questions import (
+    Answer,
+    CommandQuestion,
+    FileChangeQuestion,
+    InputQuestion,
+    NetworkQuestion,
+    Question,
+)
+from octavo.sandbox import FileChange, FileState, Policy, Process, Sandbox
 from octavo.store.kept import KeptOutput
-from octavo.tools import ToolFailed
+from octavo.tools import Permit, ToolFailed, WantedCommand
 from octavo.tools.sessions import CommandSessions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.agent.judge import Judge
+    from octavo.agent.permits import Terms
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -28,6 +44,12 @@ class Room(msgspec.Struct, frozen=True):
     journal: Journal
     approvals: Approvals
     sandbox: Sandbox
+    """The cage of `policy`."""
+    cages: Cages
+    ground: Ground
+    policy: Policy
+    approval: ApprovalPolicy
+    judge: Judge | None
     sessions: CommandSessions
     cwd: Path
     env: Mapping[str, str]
@@ -58,7 +80,8 @@ class CallHands:
         self._room = room
         self._turn_id = turn_id
         self._began = False
-        self._accepted: Question | None = None
+        self._accepted: FileChangeQuestion | None = None
+        self._permits: list[Permit] = []
         self._ended: CallFacts | None = None
 
     async def begin(self, intent: Intent) -> None:
@@ -72,26 +95,89 @@ class CallHands:
             self._room.journal.emit(Progress(self._turn_id, self.call_id, self._room.redact(text)))
 
     async def ask(self, question: Question) -> Answer:
-        if not self.asks:
+        if not self._may_ask(question):
             return Answer("decline", by="policy")
+        if self._is_remembered(question):
+            self._accepted = question
+            return Answer("accept", by="policy")
         answer = await self._room.approvals.ask(self._turn_id, self.call_id, question)
-        if answer.decision in ("accept", "acceptForSession"):
+        if answer.yes and isinstance(question, FileChangeQuestion):
             self._accepted = question
         return answer
+
+    def _is_remembered(self, question: Question) -> TypeGuard[FileChangeQuestion]:
+        """Whether these very files were accepted for the whole thread."""
+        if not isinstance(question, FileChangeQuestion):
+            return False
+        return self._room.ground.remembered.paths().issuperset(question.paths)
+
+    def _may_ask(self, question: Question) -> bool:
+        if isinstance(question, InputQuestion):
+            return self._room.approval != "never" and not self.alone
+        return self.asks
+
+    # ---- As `permits.Asker` ----
+
+    @property
+    def judging(self) -> bool:
+        return self._room.ground.allowed.approve_for_me
+
+    async def ask_person(self, question: CommandQuestion | NetworkQuestion) -> Answer:
+        return await self._room.approvals.ask(self._turn_id, self.call_id, question)
+
+    async def ask_judge(self, question: CommandQuestion) -> Answer:
+        from octavo.agent.judge import Context  # only threads with a judge need it
+
+        room = self._room
+        context = Context(self._turn_id, self.call_id, room.journal.thread, room.policy)
+        return await room.approvals.judged(room.judge, question, context)
 
     async def login_env(self) -> Mapping[str, str]:
         return await self._room.login_env()
 
-    async def spawn(self, command: Command, *, outside: bool = False) -> Process:
+    async def permit(self, wanted: WantedCommand) -> Permit:
+        from octavo.agent.permits import permit  # reads commands: off the way to the first request
+
+        given = await permit(wanted, self._terms(), self)
+        self._permits.append(given)
+        return given
+
+    async def spawn(self, permit: Permit) -> Process:
         self._check_begun()
-        if not outside:
-            return await self._room.sandbox.spawn(command)
-        accepted = self._accepted
-        asked = accepted.command if isinstance(accepted, CommandQuestion) else None
-        self._check_accepted(asked in command.argv)
+        if not any(given is permit for given in self._permits):
+            raise ToolFailed("octavo made a mistake: a command nobody permitted; it was not run")
+        self._permits = [given for given in self._permits if given is not permit]
+        if not permit.outside:
+            sandbox = await self._room.cages.open(permit.policy)
+            return await sandbox.spawn(permit.command)
         from octavo.sandbox.uncaged import spawn_uncaged  # most threads never get here
 
-        return await spawn_uncaged(command)
+        return await spawn_uncaged(permit.command)
+
+    async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
+        if permit.outside or self._room.ground.blocks.count == permit.blocked_since:
+            return ()
+        from octavo.agent.blocked import answered  # few commands reach for the network
+
+        return await answered(permit, told, self._terms(), self)
+
+    def _terms(self) -> Terms:
+        from octavo.agent.permits import Terms
+
+        room, ground = self._room, self._room.ground
+        return Terms(
+            policy=room.policy,
+            roots=room.writable_roots,
+            approval=room.approval,
+            present=not room.alone,
+            home=ground.home,
+            rulebook=ground.rulebook,
+            remembered=ground.remembered,
+            blocks=ground.blocks,
+            sandbox=room.sandbox,
+            accepted=ground.allowed.commands,
+            unasked=ground.allowed.unasked,
+        )
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
         return await self._room.sandbox.look(paths)
@@ -102,7 +188,7 @@ class CallHands:
             await self._room.sandbox.change(changes)
             return
         accepted = self._accepted
-        asked = accepted.paths if isinstance(accepted, FileChangeQuestion) else ()
+        asked = accepted.paths if accepted is not None else ()
         self._check_accepted({str(c.path) for c in changes} <= {*asked} & {*map(str, granted)})
         from octavo.sandbox.uncaged import change_uncaged
 
@@ -128,6 +214,6 @@ class CallHands:
             raise ToolFailed("octavo made a mistake: an effect before its intent; nothing was done")
 
     def _check_accepted(self, is_what_was_asked: bool) -> None:
-        """Only a person lets a command or a change out of the cage, and only that very one."""
+        """Only a person lets a change out of the cage, and only that very one."""
         if not is_what_was_asked:
             raise ToolFailed("Nobody accepted this outside of the sandbox; nothing was done.")

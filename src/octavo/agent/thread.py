@@ -15,11 +15,12 @@ import anyio
 import msgspec
 
 from octavo.agent.approval import Approvals
+from octavo.agent.cages import Cages
 from octavo.agent.clock import now_ms
+from octavo.agent.ground import Ground, may_widen
 from octavo.agent.hands import CallHands, Room
 from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
-from octavo.agent.keeping import Keeping
 from octavo.agent.loop import Loop
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
@@ -61,6 +62,9 @@ class Agent:
         self.wiring = wiring
         self.choices = choices
         self.approvals = Approvals(journal, self.cancel_turn)
+        self._ground = Ground(
+            wiring.loaded, wiring.env, journal.thread, self._notice, wiring.allowed
+        )
         self._inbox = Inbox()
         self._transcript = Transcript(journal.thread)
         self._next: deque[_Next] = deque()
@@ -135,7 +139,8 @@ class Agent:
     async def run(self) -> None:
         """Run turns until `close` or cancellation."""
         try:
-            async with Keeping() as cages, CommandSessions() as sessions:
+            blocks = self._ground.blocks
+            async with Cages(self.wiring.spare, blocks) as cages, CommandSessions() as sessions:
                 self._sessions = sessions
                 equipment: Equipment | None = None
                 with suppress(OctavoError):  # the turn will say it; the cage starts before it
@@ -156,7 +161,7 @@ class Agent:
         self,
         turn: _Next,
         sessions: CommandSessions,
-        cages: Keeping,
+        cages: Cages,
         equipment: Equipment | None,
     ) -> Equipment | None:
         self._current = turn.started
@@ -168,7 +173,7 @@ class Agent:
             try:
                 with anyio.CancelScope(shield=True):
                     equipment = ready = await self._equip(cages, equipment)
-                await self._run_loop(turn, sessions, ready)
+                await self._run_loop(turn, sessions, cages, ready)
             except OctavoError as failure:
                 self._refuse(turn.started, failure)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
@@ -181,11 +186,11 @@ class Agent:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
 
-    async def _equip(self, cages: Keeping, last: Equipment | None) -> Equipment:
-        def notice(text: str) -> None:
-            self.journal.emit_last(Noticed(now_ms(), text))
+    async def _equip(self, cages: Cages, last: Equipment | None) -> Equipment:
+        return await self.wiring.equip(self.choices, cages, last, self._notice)
 
-        return await self.wiring.equip(self.choices, cages, last, notice)
+    def _notice(self, text: str) -> None:
+        self.journal.emit_last(Noticed(now_ms(), text))
 
     def _refuse(self, started: TurnStarted, failure: OctavoError) -> None:
         """A turn that could not begin, or whose end could not be told, begins and ends."""
@@ -198,19 +203,26 @@ class Agent:
         end = TurnEnded(started.turn_id, now_ms(), "failed", str(failure), info)
         self.journal.emit_last(end)
 
-    async def _run_loop(self, turn: _Next, sessions: CommandSessions, equipment: Equipment) -> None:
+    async def _run_loop(
+        self, turn: _Next, sessions: CommandSessions, cages: Cages, equipment: Equipment
+    ) -> None:
         choices, journal = self.choices, self.journal
         turn_calls: list[str] = []
         room = Room(
             journal=journal,
             approvals=self.approvals,
             sandbox=equipment.sandbox,
+            cages=cages,
+            ground=self._ground,
+            policy=choices.policy,
+            approval=choices.approval,
+            judge=self.wiring.judge,
             sessions=sessions,
             cwd=choices.policy.cwd,
             env=equipment.env,
             writable_roots=equipment.writable_roots,
             network=equipment.network,
-            asks=choices.approval == "on-request" and not self.wiring.alone,
+            asks=may_widen(choices.approval, present=not self.wiring.alone),
             alone=self.wiring.alone,
             output_limit_tokens=self.wiring.output_limit_tokens,
             login_env=equipment.login_env,

@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import anyio
 import msgspec
 
-from octavo.agent.keeping import Keeping
+from octavo.agent.cages import Cages
+from octavo.agent.ground import Allowed
+from octavo.agent.network import reaching
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import cache_dir
-from octavo.config.settings import Settings
+from octavo.config.settings import ApprovalPolicy, Settings
 from octavo.config.shell_env import env_for
 from octavo.context.assemble import ContextItem, ContextState, context_changes
 from octavo.context.base import base_instructions
@@ -32,7 +33,7 @@ from octavo.model.registry import built_in, resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
-from octavo.sandbox import Mode, Policy, Report, Sandbox, open_sandbox
+from octavo.sandbox import Mode, Policy, Report, Sandbox
 from octavo.sandbox.from_settings import sandbox_policy
 from octavo.sandbox.keeper import Spare
 from octavo.sandbox.policy import private_directories
@@ -44,9 +45,11 @@ from octavo.tools.login_env import capture_login_env
 from octavo.tools.redact import redactor, secret_values
 from octavo.tools.toolbox import Toolbox
 
-DEFAULT_SHELL = "/bin/bash"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.agent.judge import Judge
 
-Approval = Literal["on-request", "never"]
+DEFAULT_SHELL = "/bin/bash"
 
 
 class TurnChoices(msgspec.Struct, frozen=True):
@@ -55,7 +58,7 @@ class TurnChoices(msgspec.Struct, frozen=True):
     model: str
     provider: str
     policy: Policy
-    approval: Approval
+    approval: ApprovalPolicy
     effort: str | None = None
     summary: str | None = None
     verbosity: str | None = None
@@ -69,13 +72,20 @@ class TurnChoices(msgspec.Struct, frozen=True):
             self.provider,
             str(self.policy.cwd),
             self.policy.mode.value,
-            self.approval,
+            approval_word(self.approval),
             self.effort,
         )
 
 
-def default_choices(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = ()) -> TurnChoices:
-    """What the settings say for a thread in `cwd`.
+def approval_word(approval: ApprovalPolicy) -> str:
+    """Return an approval policy in one word."""
+    return approval if isinstance(approval, str) else "granular"
+
+
+def default_choices(
+    loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = (), hosts: Sequence[str] = ()
+) -> TurnChoices:
+    """What the settings say for a thread in `cwd`, and `hosts` that commands may reach besides.
 
     Raises:
         ConfigError: no model is known for the provider.
@@ -93,7 +103,7 @@ def default_choices(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path] = ()) ->
     return TurnChoices(
         model=model,
         provider=provider,
-        policy=sandbox_policy(loaded, cwd, add_dirs),
+        policy=reaching(sandbox_policy(loaded, cwd, add_dirs), hosts),
         approval=settings.approval_policy,
         effort=settings.model_reasoning_effort,
         summary=settings.model_reasoning_summary,
@@ -112,7 +122,7 @@ class LoginShell:
         on_note: Callable[[str], None],
     ) -> None:
         self._sandbox = sandbox
-        self._env = env
+        self.env = env
         self._cache = cache
         self._on_note = on_note
         self._lock = anyio.Lock()
@@ -122,7 +132,7 @@ class LoginShell:
         async with self._lock:
             if self._captured is None:
                 self._captured = await capture_login_env(
-                    self._sandbox, self._env, self._cache, on_note=self._on_note
+                    self._sandbox, self.env, self._cache, on_note=self._on_note
                 )
         return self._captured
 
@@ -159,10 +169,15 @@ class Wiring:
         log_path: Path | None,
         close: Callable[[], None],
         on_bug: Callable[[str], None],
+        allowed: Allowed,
         spare: Spare | None = None,
         base: str | None = None,
         developer: str | None = None,
+        judge: Judge | None = None,
     ) -> None:
+        self.allowed = allowed
+        self.judge = judge
+        self.spare = spare
         self.alone = alone
         self.log_path = log_path
         self.close = close
@@ -170,8 +185,7 @@ class Wiring:
         self.loaded = loaded
         self._thread_id = thread_id
         self._settings: Settings = loaded.settings
-        self._env = env
-        self._spare = spare
+        self.env = env
         self._base = base
         self._developer = developer
 
@@ -200,7 +214,7 @@ class Wiring:
         return resolve(
             choices.provider,
             self._settings.model_providers,
-            self._env,
+            self.env,
             read_key(choices.provider, home=self.loaded.home),
             openai_base_url=self._settings.openai_base_url,
         )
@@ -208,14 +222,14 @@ class Wiring:
     async def equip(
         self,
         choices: TurnChoices,
-        cages: Keeping,
+        cages: Cages,
         last: Equipment | None,
         notice: Callable[[str], None],
     ) -> Equipment:
         """Return what a turn under `choices` works with; does not wait for the cage to be ready.
 
         Args:
-            cages: keeps what is opened until the thread ends.
+            cages: the thread's.
             last: what the last turn worked with, to be reused.
             notice: told what a person should know.
 
@@ -229,12 +243,12 @@ class Wiring:
         if last is not None and last.choices.policy == choices.policy:
             sandbox, env, login_env = last.sandbox, last.env, last.login_env
         else:
-            sandbox = await cages.enter(open_sandbox(choices.policy, spare=self._spare))
+            sandbox = await cages.open(choices.policy)
             env = self._command_env()
-            login_env = LoginShell(sandbox, self._env, cache_dir(self.loaded.home), notice)
+            login_env = LoginShell(sandbox, self.env, cache_dir(self.loaded.home), notice)
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
-        redact = redactor([*secret_values(self._env), *provider.secrets()])
+        redact = redactor([*secret_values(self.env), *provider.secrets()])
         return Equipment(
             choices=choices,
             model=Responses(provider),
@@ -256,7 +270,7 @@ class Wiring:
             ),
             sandbox=sandbox,
             env=env,
-            writable_roots=_writable_roots(choices.policy, self._env),
+            writable_roots=_writable_roots(choices.policy, self.env),
             network=choices.policy.network.access == "open" or not choices.policy.mode.is_confined,
             login_env=login_env,
             redact=redact,
@@ -293,14 +307,15 @@ class Wiring:
                 policy.mode.value,
                 [str(root) for root in equipment.writable_roots],
                 network=policy.network.access == "open",
-                approval=choices.approval,
+                approval=approval_word(choices.approval),
+                hosts=policy.network.allow if policy.network.access == "hosts" else (),
                 gaps=gaps,
                 loopback=tier in ("namespaces", "bubblewrap"),
                 alone=self.alone,
                 private_tmp=tier in ("namespaces", "bubblewrap")
                 and bool(private_directories(policy)),
             ),
-            environment=environment_text(policy.cwd, shell=self._env.get("SHELL", DEFAULT_SHELL)),
+            environment=environment_text(policy.cwd, shell=self.env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
             agents_md=instructions_text(found, policy.cwd),
         )
@@ -311,7 +326,7 @@ class Wiring:
         return context_changes(known, state), warnings
 
     def _command_env(self) -> Mapping[str, str]:
-        env = env_for(self._env, self._settings.shell_environment_policy)
+        env = env_for(self.env, self._settings.shell_environment_policy)
         env["OCTAVO_THREAD_ID"] = self._thread_id
         return env
 

@@ -137,10 +137,10 @@ class Check:
         policy = table.get("approval_policy")
         if policy == "on-failure":
             table["approval_policy"] = "on-request"
-        elif policy == "untrusted" or isinstance(policy, dict):
-            said = '"untrusted"' if policy == "untrusted" else "as a table"
+        elif policy == "untrusted":
             raise ConfigError(
-                f"{place(source, ('approval_policy',))}: approval_policy {said} is not supported.",
+                f'{place(source, ("approval_policy",))}: approval_policy "untrusted" is not '
+                "supported.",
                 hint='Use "on-request" (octavo asks before it leaves the sandbox) or "never".',
             )
 

@@ -48,6 +48,8 @@ def _wrong(value: object, wanted: object, key: Key) -> tuple[Key, str] | None:
 
 def _inside(wanted: object, name: str) -> object:
     wanted = _without_none(wanted)
+    if get_origin(wanted) in (Union, types.UnionType):  # one of them may be a table
+        return next(filter(None, (_inside(kind, name) for kind in get_args(wanted))), None)
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
         return typing.get_type_hints(wanted, include_extras=True).get(name)
     if get_origin(wanted) is dict:
@@ -57,8 +59,8 @@ def _inside(wanted: object, name: str) -> object:
 
 def _without_none(wanted: object) -> object:
     if get_origin(wanted) in (Union, types.UnionType):
-        [kind] = [kind for kind in get_args(wanted) if kind is not type(None)]
-        return kind
+        kinds = [kind for kind in get_args(wanted) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else wanted
     return wanted
 
 
@@ -73,6 +75,8 @@ def describe(wanted: object) -> str:
         return "one of " + ", ".join(f'"{word}"' for word in get_args(wanted))
     if origin is tuple:
         return "a list of strings"
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(describe, get_args(wanted)))
     return _plain(wanted)
 
 

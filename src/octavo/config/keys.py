@@ -24,9 +24,11 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "sandbox_limits": words.SandboxLimits,
         "shell_environment_policy": words.ShellEnvironmentPolicy,
         "history": words.History,
+        "approval_policy": words.GranularPolicy,
         "tools": words.Tools,
     },
     words.Tools: {"update_plan": words.UpdatePlan},
+    words.GranularPolicy: {"granular": words.Granular},
 }
 """Settings that are tables with names of their own."""
 

@@ -79,6 +79,11 @@ def trust_file(home: Path) -> Path:
     return home / "trust.json"
 
 
+def approvals_file(home: Path) -> Path:
+    """What the person accepted for longer than once; see `approvals`."""
+    return home / "approvals.json"
+
+
 def make_private(directory: Path) -> Path:
     """Make `directory` and its parents, readable by their owner only, and return it.
 

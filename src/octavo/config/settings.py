@@ -100,6 +100,27 @@ class UpdatePlan(Struct, frozen=True):
     enabled: bool = True
 
 
+class Granular(Struct, frozen=True):
+    """Which kinds of question the person wants to be asked; the others are answered with no."""
+
+    sandbox_approval: bool = True
+    """About what cannot be undone or read, and about more than the sandbox gives."""
+    rules: bool = True
+    """About commands that only a rule asks about."""
+    mcp_elicitations: bool = True
+    request_permissions: bool = False
+    skill_approval: bool = False
+
+
+class GranularPolicy(Struct, frozen=True):
+    """`approval_policy = { granular = { … } }`."""
+
+    granular: Granular
+
+
+ApprovalPolicy = Literal["on-request", "never"] | GranularPolicy
+
+
 class Tools(Struct, frozen=True):
     """Tools that can be switched."""
 
@@ -124,7 +145,7 @@ class Settings(Struct, frozen=True):
     model_reasoning_effort: Name | None = None
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
     model_verbosity: Literal["low", "medium", "high"] | None = None
-    approval_policy: Literal["on-request", "never"] = "on-request"
+    approval_policy: ApprovalPolicy = "on-request"
     sandbox_mode: SandboxMode | None = None
     """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere. "external": the
     container or machine that octavo runs in is the sandbox."""

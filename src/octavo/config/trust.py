@@ -9,7 +9,8 @@ anything a repository contains. The nearest answer counts; where two disagree ab
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ Level = Literal["trusted", "untrusted"]
 
 _LIMIT_BYTES = 4 << 20
 _POINTER_LIMIT_BYTES = 8192
+_EXECUTABLE_LIMIT_BYTES = 256 << 10
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -76,6 +78,54 @@ def is_trusted(directory: Path, decided: Mapping[str, Level]) -> bool:
         if level is not None:
             return level == "trusted"
     return False
+
+
+class Consented(msgspec.Struct, frozen=True):
+    """A file that decides or runs, and the very bytes of it that may be used."""
+
+    path: Path
+    content: bytes
+
+
+def consented(
+    files: Sequence[Path],
+    *,
+    home: Path,
+    projects: Mapping[str, ProjectConfig],
+    env: Mapping[str, str],
+) -> tuple[Consented, ...]:
+    """Return those of a project's files that the person agreed to have used, as they were read.
+
+    Whoever uses them takes these bytes and does not read the file again.
+
+    Raises:
+        ConfigError: a file that counts cannot be read.
+    """
+    try:
+        decided = decisions(read_trust(home), projects, env)
+    except ConfigError:
+        return ()
+    agreed = [file for file in files if is_trusted(file.parent, decided)]
+    return tuple(Consented(file, read_executable(file)) for file in agreed)
+
+
+def read_executable(path: Path) -> bytes:
+    """Return what a file that decides or runs holds.
+
+    Raises:
+        ConfigError: it cannot be read, is no plain file, or is too large to be one of those.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(number, "rb") as file:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise ConfigError(f"{path} is not a file.")
+            data = file.read(_EXECUTABLE_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    if len(data) > _EXECUTABLE_LIMIT_BYTES:
+        raise ConfigError(f"{path} is larger than {_EXECUTABLE_LIMIT_BYTES >> 10} KiB.")
+    return data
 
 
 def set_trust(home: Path, directory: Path, level: Level) -> Path:

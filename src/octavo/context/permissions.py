@@ -25,6 +25,7 @@ def permissions_text(
     alone: bool = False,
     protected: Sequence[str] = PROTECTED_NAMES,
     private_tmp: bool = False,
+    hosts: Sequence[str] = (),
 ) -> str:
     """Return the permissions as the model reads them.
 
@@ -38,8 +39,9 @@ def permissions_text(
         alone: no person is there (`octavo exec`).
         protected: names that stay read-only inside the writable roots.
         private_tmp: commands have a `/tmp` of their own.
+        hosts: patterns of the only hosts that commands reach.
     """
-    asks = approval == "on-request" and not alone
+    asks = approval != "never" and not alone
     if mode in ("external", "danger-full-access"):
         lines = _external(network) if mode == "external" else list(_NO_SANDBOX)
         if asks:
@@ -50,7 +52,7 @@ def permissions_text(
             "",
             "- Read: all files, except stored keys and credentials, which are hidden.",
             *_writing(mode, writable_roots, protected, asks, private_tmp),
-            _network(network, loopback=loopback),
+            _network(network, hosts, asks=asks, loopback=loopback),
             *_weaker(gaps),
             "",
             *_blocked(asks),
@@ -107,9 +109,20 @@ def _writing(
     return lines
 
 
-def _network(network: bool, *, loopback: bool) -> str:
+def _network(network: bool, hosts: Sequence[str], *, asks: bool, loopback: bool) -> str:
     if network:
         return "- Network: on. Send nothing of the user's anywhere the task does not need."
+    if hosts:
+        named = ", ".join(f"`{visible_line(host)}`" for host in hosts)
+        others = (
+            " When a command needs another host, the user is asked, and you are told the answer."
+            if asks
+            else " Others cannot be allowed here."
+        )
+        return (
+            f"- Network: only {named}, and servers you start yourself, on localhost.{others} Send"
+            " nothing of the user's there that the task does not need."
+        )
     reach = "; only servers you start yourself can be reached, on localhost" if loopback else ""
     return (
         f"- Network: off{reach}. Downloads, package installs, `git fetch` and the like fail;"
@@ -133,16 +146,19 @@ def _blocked(asks: bool) -> list[str]:
             "call that asks for more is refused. When something the task needs is blocked, reach",
             "the same end inside the limits if that is sound; else do the rest, and say in your",
             "report what was blocked and the command the user can run. Do not try to get around",
-            "the sandbox.",
+            "the sandbox. Commands that cannot be undone (`git reset --hard`, forced deletion",
+            "outside the writable directories, ...) or read (`eval`, functions) are refused.",
         ]
     return [
         "When a command the task needs fails because of these limits, call it again with",
-        '`sandbox_permissions: "require_escalated"` and a `justification`: one short question to',
-        'the user, such as "Install the test dependencies from the network?". It then runs outside',
-        "the sandbox if the user agrees. Ask for the one command that needs it, not for a script",
-        "that does more, and try inside first unless it cannot work there. A patch outside the",
-        "writable directories asks by itself. If the user declines, do not reach the same end",
-        "another way; go on without it or say what is missing.",
+        '`sandbox_permissions: "with_additional_permissions"`, the directories or hosts it needs',
+        "in `additional_permissions`, and a `justification`: one short question to the user, as in",
+        '"Install the test dependencies from pypi.org?". If the user agrees, that one command gets',
+        "them. Only what cannot work in any sandbox needs `require_escalated`: it runs outside.",
+        "Ask for the one command that needs it, not for a script that does more, and try without",
+        "first unless it cannot work. Commands that cannot be undone or read, and a patch outside",
+        "the writable directories, ask by themselves. If the user declines, do not reach the same",
+        "end another way; go on without it or say what is missing.",
     ]
 
 

@@ -1,41 +1,7 @@
-"""Characters that hide what a text says, made visible.
-
-Text from a repository may hold characters that a person looking at it does not see, or sees in
-another order, while a model reads them: a way to smuggle orders past a review. After `visible`,
-what a model reads is what an editor would show. Line ends become a plain newline. Joiners and
-emoji variation selectors stay: scripts and emoji need them.
-"""
+"""What hides in a text a model is given, made visible: the words' own, under the name used here."""
 
 from __future__ import annotations
 
-import re
+from octavo.protocol.visible import visible, visible_line
 
-_HIDING = (
-    "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters; tab and newline stay
-    "\u00ad\u115f\u1160\u180e\u3164\uffa0"  # soft hyphen, fillers
-    "\u061c\u200b\u200e\u200f"  # zero-width space, direction marks
-    "\u2028-\u202e\u2060-\u206f"  # separators, embeddings, overrides, isolates, operators
-    "\ud800-\udfff"  # lone surrogates: bytes of a file name that are not text
-    "\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e01ef"  # tags, supplementary variation selectors
-    "]"
-)
-
-
-def visible(text: str) -> str:
-    """Return `text` with every hiding character written as ⟨U+XXXX⟩."""
-    text = text.replace("\r\n", "\n")
-    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
-        return text
-    # Compiled (and kept by `re`) only here: most texts and start-ups never need it.
-    return re.sub(_HIDING, _named, text)
-
-
-def visible_line(text: str) -> str:
-    """Return `text` on one line, unable to open or close a tag: for paths and other names."""
-    return visible(text).replace("\n", "⟨U+000A⟩").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _named(match: re.Match[str]) -> str:
-    return f"⟨U+{ord(match[0]):04X}⟩"
+__all__ = ["visible", "visible_line"]

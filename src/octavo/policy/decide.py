@@ -7,7 +7,8 @@
 
 The strictest answer over all the commands of a script holds. Where nobody may be asked, an Ask
 becomes a Deny that tells the model what it can do instead. `Allow` means *in the cage*: a rule that
-allows only spares the question about a command it names down to the words that make it dangerous.
+allows, and a prefix that a person accepted, only spare the question about a command they name down
+to the words that make it one.
 """
 
 from __future__ import annotations
@@ -56,10 +57,12 @@ class Policy(msgspec.Struct, frozen=True):
 
     Attributes:
         roots: folders in whose inside forced deletion needs no question.
+        accepted: the first words of commands about which no question is asked again; () is all.
     """
 
     approval: Literal["on-request", "never"] | Granular = "on-request"
     roots: tuple[str, ...] = ()
+    accepted: tuple[tuple[str, ...], ...] = ()
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -76,12 +79,15 @@ class Ask(msgspec.Struct, frozen=True):
         rules: those that ask, as file and line.
         findings: what cannot be undone.
         kind: "rules" when only rules ask.
+        needs: for each command asked about, which of the reading's it is and how many words of it
+            a prefix has to name to spare the question; empty when no prefix could spare them all.
     """
 
     reason: str
     rules: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     kind: Literal["rules", "sandbox_approval"] = "sandbox_approval"
+    needs: tuple[tuple[int, int], ...] = ()
 
 
 class Deny(msgspec.Struct, frozen=True):
@@ -100,6 +106,7 @@ def decide(
     policy: Policy,
     *,
     resolve: Callable[[str], str] = os.path.normpath,
+    reading: Reading | None = None,
 ) -> Answer:
     """Return what is to happen with a command.
 
@@ -108,19 +115,20 @@ def decide(
         rules: all rules that count here.
         policy: what the person has settled.
         resolve: makes an absolute path the one that is meant, symlinks and all.
+        reading: of the script, where the caller has it already.
     """
-    reading = read(call.script, shell=call.shell)
+    reading = reading or read(call.script, shell=call.shell)
     if refused := _forbidden(reading, rules):
         return refused
     answer = _question(call, reading, rules, policy, resolve)
-    if isinstance(answer, Ask) and not _may_ask(answer, policy):
-        return _refused(answer, escalated=call.escalated)
+    if isinstance(answer, Ask) and not may_ask(answer, policy):
+        return refusal(answer, escalated=call.escalated)
     return answer
 
 
 def _forbidden(reading: Reading, rules: Rules) -> Deny | None:
     for command in reading.commands:
-        for rule, certain in _strict(command, rules):
+        for rule, certain, _ in _strict(command, rules):
             if rule.decision == "forbidden" and certain:
                 why = f" {_sentence(rule.justification)}" if rule.justification else ""
                 reason = (
@@ -140,15 +148,24 @@ def _question(
 ) -> Allow | Ask:
     reasons: list[str] = []
     asking: list[str] = []
-    for command in reading.commands:
-        for rule, certain in _strict(command, rules):
+    needs: list[tuple[int, int] | None] = []
+    plain = reading.certain and not any(assigned(command) for command in reading.commands)
+    for index, command in enumerate(reading.commands):
+        for rule, certain, words in _strict(command, rules):
+            sparable = plain and certain and rule.decision == "prompt"
+            if sparable and _accepted(command, words, policy):
+                continue
+            needs.append((index, words) if sparable and _nameable(command) else None)
             verb = "falls" if certain else "may fall"
             why = f": {_sentence(rule.justification)}" if rule.justification else "."
             reasons.append(f"`{_shown(str(command))}` {verb} under a rule ({rule.at}){why}")
             asking.append(rule.at)
     by_rules_alone = len(reasons)
-    spared, findings = _findings(call, reading, rules, policy, resolve)
-    reasons += [f"`{_shown(one.command)}`: {one.why}" for one in findings]
+    spared, findings = _findings(call, reading, rules, policy, resolve, plain=plain)
+    for one in findings:
+        reasons.append(f"`{_shown(one.command)}`: {one.why}")
+        sparable = plain and one.certain and _nameable(reading.commands[one.index])
+        needs.append((one.index, one.words) if sparable else None)
     reasons += [f"The command cannot be read whole: {one}." for one in reading.unreadable]
     if call.escalated:
         reasons.append("It is to run outside the sandbox.")
@@ -156,7 +173,8 @@ def _question(
         return Allow(tuple(dict.fromkeys(spared)))
     kind = "rules" if len(reasons) == by_rules_alone else "sandbox_approval"
     told = " ".join(dict.fromkeys(reasons))
-    return Ask(told, tuple(dict.fromkeys(asking)), tuple(findings), kind)  # type: ignore[arg-type]  # one of its two words
+    named = () if None in needs or call.escalated else tuple(filter(None, needs))
+    return Ask(told, tuple(dict.fromkeys(asking)), tuple(findings), kind, named)  # type: ignore[arg-type]  # one of its two words
 
 
 def _findings(
@@ -165,18 +183,35 @@ def _findings(
     rules: Rules,
     policy: Policy,
     resolve: Callable[[str], str],
+    *,
+    plain: bool,
 ) -> tuple[list[str], list[Finding]]:
     """Return the rules that spare a question, and what is left to be asked about."""
     spared: list[str] = []
     left: list[Finding] = []
-    plain = reading.certain and not any(assigned(command) for command in reading.commands)
     for finding in judge(reading, cwd=call.cwd, roots=policy.roots, resolve=resolve):
-        rule = _allowing(reading.commands[finding.index], finding, rules) if plain else None
+        command = reading.commands[finding.index]
+        if plain and finding.certain and _accepted(command, finding.words, policy):
+            continue
+        rule = _allowing(command, finding, rules) if plain else None
         if rule is None:
             left.append(finding)
         else:
             spared.append(rule.at)
     return spared, left
+
+
+def _nameable(command: Command) -> bool:
+    """Return whether a prefix can say what a command does: its words are all there is to it."""
+    return command.plain and not command.elsewhere
+
+
+def _accepted(command: Command, words: int, policy: Policy) -> bool:
+    """Return whether an accepted prefix names a command down to its first `words` words."""
+    if not policy.accepted or not _nameable(command):
+        return False
+    argv = tuple(word.text for word in command.argv)
+    return any(len(one) >= words and argv[: len(one)] == one for one in policy.accepted)
 
 
 def _allowing(command: Command, finding: Finding, rules: Rules) -> PrefixRule | None:
@@ -191,8 +226,9 @@ def _allowing(command: Command, finding: Finding, rules: Rules) -> PrefixRule | 
     return None
 
 
-def _strict(command: Command, rules: Rules) -> Iterator[tuple[PrefixRule, bool]]:
-    """Yield the rules that ask about or forbid a command, and whether they do for certain.
+def _strict(command: Command, rules: Rules) -> Iterator[tuple[PrefixRule, bool, int]]:
+    """Yield the rules that ask about or forbid a command, whether they do for certain, and by how
+    many words of it.
 
     More fits than for a rule that allows: the program by any path and in any case, git's
     subcommand behind git's options, and words that nobody knows yet.
@@ -201,9 +237,11 @@ def _strict(command: Command, rules: Rules) -> Iterator[tuple[PrefixRule, bool]]
     for rule in rules.prefixes:
         if rule.decision == "allow":
             continue
-        fits = [_fits(rule, words) for words in ways]
-        if any(fit is not None for fit in fits):
-            yield rule, True in fits
+        fits = [(_fits(rule, way), len(command.argv) - len(way)) for way in ways]
+        if any(fit is not None for fit, _ in fits):
+            # A way may leave words out at the front: git's own options.
+            certain = [left_out for fit, left_out in fits if fit]
+            yield rule, bool(certain), len(rule.pattern) + max(certain, default=0)
 
 
 def _ways(command: Command) -> Iterator[tuple[Word, ...]]:
@@ -241,7 +279,8 @@ def _fits(rule: PrefixRule, words: tuple[Word, ...]) -> bool | None:
     return certain
 
 
-def _may_ask(ask: Ask, policy: Policy) -> bool:
+def may_ask(ask: Ask, policy: Policy) -> bool:
+    """Return whether a person wants to be asked this."""
     match policy.approval:
         case "on-request":
             return True
@@ -251,7 +290,7 @@ def _may_ask(ask: Ask, policy: Policy) -> bool:
             return wanted.rules if ask.kind == "rules" else wanted.sandbox_approval
 
 
-def _refused(ask: Ask, *, escalated: bool) -> Deny:
+def refusal(ask: Ask, *, escalated: bool) -> Deny:
     """Return an Ask that nobody may answer as a text the model can work from."""
     advice = "Do it another way that needs no approval, or leave it to the user and say so."
     if escalated and not (ask.rules or ask.findings):

@@ -203,13 +203,18 @@ class Noticed(_Event, frozen=True, tag="noticed"):
 
 
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):
-    """A person is asked; the call waits."""
+    """A person is asked; the call waits.
+
+    Attributes:
+        of: "reviewer" when a model judges in a person's place: no face is asked then.
+    """
 
     turn_id: str
     question_id: str
     call_id: str
     at_ms: int
     question: Question
+    of: Literal["person", "reviewer"] = "person"
 
 
 class QuestionAnswered(_Event, frozen=True, tag="question_answered"):

@@ -36,6 +36,7 @@ from octavo.protocol.events import (
     TurnStarted,
     UserSpoke,
 )
+from octavo.protocol.questions import Question
 from octavo.protocol.usage import Usage
 
 Missing = Literal["interrupted", "failed", "step_limit", "crashed", "completed"]
@@ -108,6 +109,7 @@ class Thread:
         context: digest of the latest context item of each key.
         usage: tokens of the whole thread; `last_usage` of the last response.
         running: ids of calls whose command outlived them.
+        remembered: questions that were answered with a yes for the whole thread.
     """
 
     def __init__(self) -> None:
@@ -119,6 +121,7 @@ class Thread:
         self.last_usage: Usage | None = None
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
+        self.remembered: list[Question] = []
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
         self._calls: dict[str, OpenCall] = {}
@@ -200,8 +203,11 @@ class Thread:
                 self.questions[event.question_id] = event
             case QuestionAnswered():
                 self._running(event.turn_id)
-                if self.questions.pop(event.question_id, None) is None:
+                asked = self.questions.pop(event.question_id, None)
+                if asked is None:
                     raise OutOfOrder(f"question {event.question_id} is not open")
+                if event.answer.decision == "acceptForSession":
+                    self.remembered.append(asked.question)
             case Noticed():
                 pass
             case TurnStarted():

@@ -64,6 +64,25 @@ SandboxWord = Literal["read-only", "workspace-write", "danger-full-access"]
 ApprovalWord = Literal["on-request", "never", "untrusted", "on-failure"]
 
 
+class Granular(msgspec.Struct, frozen=True):
+    """Which kinds of question are to be asked."""
+
+    sandbox_approval: bool
+    rules: bool
+    mcp_elicitations: bool
+    request_permissions: bool = False
+    skill_approval: bool = False
+
+
+class GranularApproval(msgspec.Struct, frozen=True):
+    """An approval policy by kinds of question."""
+
+    granular: Granular
+
+
+ApprovalPolicy = ApprovalWord | GranularApproval
+
+
 class SandboxPolicy(_Wire, frozen=True):
     """The sandbox of a turn, as the wire says it."""
 
@@ -81,7 +100,7 @@ class ThreadStartParams(_Wire, frozen=True):
     model: str | None = None
     model_provider: str | None = None
     cwd: str | None = None
-    approval_policy: ApprovalWord | None = None
+    approval_policy: ApprovalPolicy | None = None
     sandbox: SandboxWord | None = None
     config: dict[str, Any] | None = None
     base_instructions: str | None = None
@@ -94,7 +113,7 @@ class ThreadResumeParams(_Wire, frozen=True):
     model: str | None = None
     model_provider: str | None = None
     cwd: str | None = None
-    approval_policy: ApprovalWord | None = None
+    approval_policy: ApprovalPolicy | None = None
     sandbox: SandboxWord | None = None
     config: dict[str, Any] | None = None
     base_instructions: str | None = None
@@ -110,7 +129,7 @@ class ThreadResult(_Wire, frozen=True, kw_only=True):
     model_provider: str
     cwd: str
     instruction_sources: tuple[str, ...]
-    approval_policy: ApprovalWord
+    approval_policy: ApprovalPolicy
     sandbox: SandboxPolicy
     reasoning_effort: str | None = None
     approvals_reviewer: str = "user"
@@ -126,7 +145,7 @@ class TurnStartParams(_Wire, frozen=True):
     input: tuple[UserInput, ...]
     client_user_message_id: str | None = None
     cwd: str | None = None
-    approval_policy: ApprovalWord | None = None
+    approval_policy: ApprovalPolicy | None = None
     sandbox_policy: SandboxPolicy | None = None
     model: str | None = None
     effort: str | None = None

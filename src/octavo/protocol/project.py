@@ -98,6 +98,8 @@ class Projection:
                 yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
             case ev.Noticed():
                 yield note.Warned(event.message, self._thread_id, event.code)
+            case ev.QuestionAsked(of="reviewer"):
+                pass
             case ev.QuestionAsked():
                 flag = (
                     "waitingOnUserInput"

@@ -54,7 +54,7 @@ class Followers:
         for notification in self._projection(event):
             self.tell(notification)
         match event:
-            case QuestionAsked():
+            case QuestionAsked(of="person"):
                 self._open[event.question_id] = event
                 for connection in self._connections:
                     self._group.start_soon(self._ask, connection, event)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from octavo.config.settings import ApprovalPolicy
+from octavo.protocol import methods as m
 from octavo.protocol.methods import SandboxPolicy
 from octavo.sandbox import OFF, OPEN, Mode, Network, Policy
 
@@ -56,6 +58,20 @@ def read_policy(wire: SandboxPolicy, policy: Policy) -> Policy:
                 write_tmp=not wire.exclude_slash_tmp,
                 write_tmpdir=not wire.exclude_tmpdir_env_var,
             )
+
+
+def wire_approval(approval: ApprovalPolicy) -> m.ApprovalWord | m.GranularApproval:
+    """`approval` in the app-server's words."""
+    if isinstance(approval, str):
+        return approval
+    return msgspec.convert(msgspec.to_builtins(approval), m.GranularApproval)
+
+
+def read_approval(wire: m.ApprovalWord | m.GranularApproval | None) -> Any:
+    """The setting `approval_policy` that `wire` means; words of other versions ask on request."""
+    if isinstance(wire, m.GranularApproval):
+        return msgspec.to_builtins(wire)
+    return wire if wire in (None, "never") else "on-request"
 
 
 def _network(wire: SandboxPolicy, policy: Policy) -> Network:

@@ -12,6 +12,7 @@ import anyio.abc
 import msgspec
 
 from octavo import __version__
+from octavo.agent.ground import Allowed
 from octavo.agent.thread import Agent
 from octavo.config.paths import octavo_home
 from octavo.protocol import methods as m
@@ -36,6 +37,8 @@ class Launch(msgspec.Struct, frozen=True):
     ignore_user_config: bool = False
     alone: bool = False
     """No person will ever answer: nothing is asked, and the model is told so."""
+    allowed: Allowed = Allowed()
+    """What the person allowed on the command line."""
     spare: Spare | None = None
     """A process for the first cage that was started with the program."""
     source: str = "app-server"

@@ -16,7 +16,7 @@ import msgspec
 
 from octavo.protocol.events import CallFacts, Intent
 from octavo.protocol.questions import Answer, Question
-from octavo.sandbox import Command, FileChange, FileState, Process
+from octavo.sandbox import Command, FileChange, FileState, Policy, Process
 
 if TYPE_CHECKING:
     from octavo.tools.sessions import CommandSessions
@@ -27,6 +27,10 @@ OUTPUT_FILE_LIMIT_BYTES = 256 << 20
 
 class ToolFailed(Exception):
     """The call did not do what it should. The text says what is wrong and what to do instead."""
+
+
+class Declined(ToolFailed):
+    """A person, or what a person settled, said no. The text is for the model."""
 
 
 class Effect(enum.Enum):
@@ -45,6 +49,52 @@ class Outcome(msgspec.Struct, frozen=True):
     """Text, or content parts of the Responses API such as `{"type": "input_image", …}`."""
     ok: bool = True
     facts: CallFacts | None = None
+
+
+class Extra(msgspec.Struct, frozen=True):
+    """What a command asks for besides what the policy gives it, as the model named it."""
+
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    hosts: tuple[str, ...] = ()
+    network: bool = False
+    """All of it."""
+
+
+class WantedCommand(msgspec.Struct, frozen=True):
+    """A command that is to run, and under which terms.
+
+    Attributes:
+        script: what the shell of `command` is given.
+        command: exactly what would be started.
+        outside: outside the cage, which only a person allows.
+        extra: in a cage that is wider for this one call, which only a person allows.
+        justification: why, in the model's words.
+        prefix_rule: the first words of commands the model proposes to be asked about once only.
+    """
+
+    script: str
+    command: Command
+    outside: bool = False
+    extra: Extra | None = None
+    justification: str | None = None
+    prefix_rule: tuple[str, ...] = ()
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """The leave to start one command, as it is here. Only the hands that gave it take it.
+
+    Attributes:
+        command: what may be started.
+        policy: of the cage it is started in.
+        outside: a person let exactly this command out of the cage; `policy` plays no part.
+        blocked_since: how much the network had blocked before it.
+    """
+
+    command: Command
+    policy: Policy
+    outside: bool = False
+    blocked_since: int = 0
 
 
 class Hands(Protocol):
@@ -82,14 +132,36 @@ class Hands(Protocol):
     async def login_env(self) -> Mapping[str, str]:
         """The environment of the user's login shell, captured once; `env` is laid over it."""
 
-    async def spawn(self, command: Command, *, outside: bool = False) -> Process:
-        """Start a command in the cage; `outside` only after a person accepted it."""
+    async def permit(self, wanted: WantedCommand) -> Permit:
+        """Decide whether and how a command may run; a person is asked where that is needed.
+
+        Raises:
+            Declined: it may not. Says why, and what to do.
+            ToolFailed: what it asks for makes no sense.
+        """
+
+    async def spawn(self, permit: Permit) -> Process:
+        """Start exactly what was permitted, where it was permitted."""
+
+    async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
+        """Return what to tell the model of hosts that were kept from a command.
+
+        A person who may be asked is asked about them; what they say holds for the next command.
+
+        Args:
+            permit: what the command was started with.
+            told: the hosts that were told before; those told now are added.
+        """
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
         """Read files as the policy shows them."""
 
     async def change(self, changes: Sequence[FileChange], *, granted: Sequence[Path] = ()) -> None:
-        """Change files, all or none; `granted` are further writable paths a person accepted."""
+        """Change files, all or none; `granted` are further writable paths a person accepted.
+
+        A grant is for exactly these real paths, so it needs no wider cage: a cage's roots are
+        directories, and would be wider than what was shown.
+        """
 
     async def keep_output(self) -> OutputFile:
         """Open a file in the thread's folder for the full output of one command."""

@@ -35,7 +35,6 @@ async def wait_and_report(
     *,
     wait_s: float,
     max_output_tokens: float | None,
-    confined: bool = True,
     note: str | None = None,
 ) -> str:
     """Wait for the command, at most that long, and return what there is to say then."""
@@ -50,11 +49,14 @@ async def wait_and_report(
         await session.capture.keep_whole()
     shown = window.show(limit, None if fits else session.capture.where())
     hands.sessions.forget_read(session)
+    hosts = await hands.blocked(session.permit, session.told_hosts)
     lines = [f"Wall time: {wall_s:.4f} seconds", _state(session)]
     if note is not None:
         lines.append(f"Note: {note}")
     if _NO_PATCH_PROGRAM in shown:
         lines.append(f"Note: {_PATCH_IS_A_TOOL}")
+    lines += [f"Note: {host}" for host in hosts]
+    confined = not session.permit.outside and not hosts
     if confined and (session.exit is None or exit_code(session.exit) != 0):
         denial = explain(shown, hands, running=session.exit is None)
         if denial is not None:

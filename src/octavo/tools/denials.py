@@ -47,11 +47,16 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
 
 def writable(hands: Hands, path: PurePath | None = None) -> str:
     """Return a sentence on where files may be changed, or on why `path` may not be."""
-    if not hands.writable_roots:
-        return "no files of the user may be changed here (read-only)."
     if path is not None and (name := protected_name(path, hands.writable_roots)):
         return f"{name} is kept read-only."
-    return f"files may be changed only in {', '.join(map(str, hands.writable_roots))}."
+    return writable_places(hands.writable_roots)
+
+
+def writable_places(roots: Sequence[Path]) -> str:
+    """Return a sentence on where files may be changed."""
+    if not roots:
+        return "no files of the user may be changed here (read-only)."
+    return f"files may be changed only in {', '.join(map(str, roots))}."
 
 
 def protected_name(path: PurePath, roots: Sequence[Path]) -> str | None:
@@ -88,7 +93,8 @@ def _names_path_outside(text: str, roots: Sequence[Path]) -> bool:
 def _way_out(hands: Hands) -> str:
     if hands.asks:
         return (
-            ' If it has to be done, call again with sandbox_permissions "require_escalated" and a '
+            " If it has to be done, call again with sandbox_permissions "
+            '"with_additional_permissions" (or "require_escalated" where that cannot do) and a '
             "justification; the user is asked."
         )
     return " Nobody can allow more here: go another way, or say in your answer what is needed."

@@ -12,14 +12,17 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 
-def obj(properties: Mapping[str, Schema], *, required: tuple[str, ...] = ()) -> Schema:
+def obj(
+    properties: Mapping[str, Schema], *, required: tuple[str, ...] = (), description: str = ""
+) -> Schema:
     """An object with these members and no others."""
-    return {
+    schema: dict[str, Any] = {
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": False,
     }
+    return schema | {"description": description} if description else schema
 
 
 def text(description: str) -> Schema:

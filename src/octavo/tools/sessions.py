@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 
 from octavo.protocol.errors import SandboxError
 from octavo.protocol.events import CallFacts
-from octavo.sandbox import Command, Exit, Process
-from octavo.tools import Hands, ToolFailed
+from octavo.sandbox import Exit, Process
+from octavo.tools import Hands, Permit, ToolFailed
 from octavo.tools.capture import Capture, Window
 from octavo.tools.progress import Progress
 
@@ -36,16 +36,20 @@ class Session:
         exit: how it ended; None while it runs.
         lost: why octavo lost hold of it, if it did not end by itself.
         gone: set when it has ended and its output is complete.
+        permit: what it was started with.
+        told_hosts: hosts that were kept from it, as far as the model knows.
         outlived: it went on after its call.
     """
 
     def __init__(
-        self, number: int, command: str, tty: bool, process: Process, hands: Hands
+        self, number: int, command: str, permit: Permit, process: Process, hands: Hands
     ) -> None:
         self.number = number
+        self.permit = permit
+        self.told_hosts: set[str] = set()
         self.call_id = hands.call_id
         self.command = command
-        self.tty = tty
+        self.tty = permit.command.tty is not None
         self.process = process
         self.exit: Exit | None = None
         self.lost: str | None = None
@@ -142,8 +146,8 @@ class CommandSessions:
             # Its tasks are over, and what happened in the body is not the group's to wrap.
             await group.__aexit__(None, None, None)
 
-    async def start(self, command: Command, shown: str, hands: Hands, *, outside: bool) -> Session:
-        """Start `command`, `shown` to people as that text.
+    async def start(self, permit: Permit, shown: str, hands: Hands) -> Session:
+        """Start what is permitted, `shown` to people as that text.
 
         Raises:
             ToolFailed: too many are running.
@@ -157,8 +161,8 @@ class CommandSessions:
                 'write_stdin with its session_id and chars "\\u0003". The oldest are: '
                 + "; ".join(f"{session.number}: {session.command[:60]}" for session in live[:5])
             )
-        process = await hands.spawn(command, outside=outside)
-        session = Session(self._free_number(), shown, command.tty is not None, process, hands)
+        process = await hands.spawn(permit)
+        session = Session(self._free_number(), shown, permit, process, hands)
         self._sessions[session.number] = session
         group.start_soon(session.watch)
         self._forget_old()

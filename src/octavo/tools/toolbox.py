@@ -15,7 +15,8 @@ import msgspec
 
 from octavo.model import Call
 from octavo.protocol.errors import OctavoError, SandboxError
-from octavo.tools import Hands, Outcome, Tool, ToolFailed
+from octavo.protocol.events import CallFacts
+from octavo.tools import Declined, Hands, Outcome, Tool, ToolFailed
 from octavo.tools.truncate import truncate
 
 _HEADER_TOKENS = 1_000
@@ -59,6 +60,8 @@ class Toolbox:
             return _failed(f"There is no tool {call.name!r}. The tools are: {names}.")
         try:
             return await tool.run(_arguments(tool, call), hands)
+        except Declined as refusal:
+            return _failed(str(refusal), CallFacts(declined=True))
         except ToolFailed as failure:
             return _failed(str(failure))
         except SandboxError as refusal:
@@ -88,8 +91,8 @@ class Toolbox:
         ]
 
 
-def _failed(text: str) -> Outcome:
-    return Outcome(content=text, ok=False)
+def _failed(text: str, facts: CallFacts | None = None) -> Outcome:
+    return Outcome(content=text, ok=False, facts=facts)
 
 
 def _arguments(tool: Tool, call: Call) -> Any:

@@ -84,7 +84,9 @@ def make_plan(orders: Orders) -> Plan:
     private = _private(orders, cwd)
     asked: list[str] = []
     for root in map(os.path.realpath, orders.roots):
-        if root not in asked and root != "/" and os.path.isdir(root):
+        # A file can be one where it is opened although something around it is protected.
+        opened = os.path.isfile(root) and is_under(root, asked)
+        if root not in asked and root != "/" and (os.path.isdir(root) or opened):
             asked.append(root)
     own = {*map(os.path.realpath, orders.private)} - {cwd}
     plan = Plan([root for root in asked if root not in own])

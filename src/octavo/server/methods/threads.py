@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,14 +37,14 @@ from octavo.protocol.show import user_inputs
 from octavo.server.connection import Connection, Handler, Request
 from octavo.server.diary import diary
 from octavo.server.followers import Followers
-from octavo.server.policies import wire_policy
+from octavo.server.policies import read_approval, wire_approval, wire_policy
 from octavo.store.diagnostics import Diagnostics
 from octavo.store.rollout import Rollout
 from octavo.tools.redact import redactor, secret_values
 from octavo.workspace.git import read_head
 
 if TYPE_CHECKING:
-    from octavo.server.server import Server
+    from octavo.server.server import Launch, Server
     from octavo.store.find import Thread as ListedThread
 
 
@@ -53,7 +53,8 @@ async def start(request: Request) -> m.ThreadResult:
     params = request.params(m.ThreadStartParams)
     cwd = _directory(params.cwd)
     loaded = _settings(request.server, cwd, params)
-    choices = default_choices(loaded, cwd, request.server.launch.add_dirs)
+    launch = request.server.launch
+    choices = default_choices(loaded, cwd, launch.add_dirs, launch.allowed.hosts)
     thread_id, at_ms = new_id(), now_ms()
     ephemeral = bool(params.ephemeral) or loaded.settings.history.persistence == "none"
     log = None if ephemeral else Rollout.create(loaded.home, thread_id, at_ms)
@@ -100,7 +101,7 @@ async def resume(request: Request) -> m.ThreadResult:
             raise StoreError(f"{path} is empty.", hint="Begin a new thread.")
         cwd = _directory(params.cwd or _last_cwd(thread))
         loaded = _settings(request.server, cwd, params)
-        choices = _resumed_choices(loaded, cwd, thread, request.server.launch.add_dirs)
+        choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
         journal = Journal(thread, log)
         for event in _endings(thread):  # before anybody follows: it is not news of this run
             journal.emit(event)
@@ -151,7 +152,7 @@ def _settings(
         "model": params.model or flags.get("model"),
         "model_provider": params.model_provider or flags.get("model_provider"),
         "sandbox_mode": params.sandbox or flags.get("sandbox_mode"),
-        "approval_policy": params.approval_policy or flags.get("approval_policy"),
+        "approval_policy": read_approval(params.approval_policy) or flags.get("approval_policy"),
     }
     flags |= params.config or {}
     return load(
@@ -197,6 +198,7 @@ def _load(
         spare=server.launch.spare,
         base=params.base_instructions,
         developer=params.developer_instructions,
+        allowed=server.launch.allowed,
     )
     if server.launch.alone:  # nobody could give a missing key later
         try:
@@ -233,17 +235,16 @@ def _last_cwd(thread: Thread) -> str | None:
     return None if thread.started is None else thread.started.cwd
 
 
-def _resumed_choices(
-    loaded: Loaded, cwd: Path, thread: Thread, add_dirs: Sequence[Path]
-) -> TurnChoices:
+def _resumed_choices(loaded: Loaded, cwd: Path, thread: Thread, launch: Launch) -> TurnChoices:
     """A thread goes on with its model unless another one is asked for."""
     last = thread.turns[-1].started if thread.turns else None
     if last is None or _asked_for(loaded, "model"):
-        return default_choices(loaded, cwd, add_dirs)
+        return default_choices(loaded, cwd, launch.add_dirs, launch.allowed.hosts)
     settings = msgspec.structs.replace(loaded.settings, model=last.model)
     if not _asked_for(loaded, "model_provider"):
         settings = msgspec.structs.replace(settings, model_provider=last.provider)
-    return default_choices(msgspec.structs.replace(loaded, settings=settings), cwd, add_dirs)
+    loaded = msgspec.structs.replace(loaded, settings=settings)
+    return default_choices(loaded, cwd, launch.add_dirs, launch.allowed.hosts)
 
 
 def _asked_for(loaded: Loaded, setting: str) -> bool:
@@ -259,7 +260,7 @@ def _result(agent: Agent) -> m.ThreadResult:
         model_provider=choices.provider,
         cwd=str(choices.policy.cwd),
         instruction_sources=(),
-        approval_policy=choices.approval,
+        approval_policy=wire_approval(choices.approval),
         sandbox=wire_policy(choices.policy),
         reasoning_effort=choices.effort,
     )

@@ -10,13 +10,14 @@ import msgspec
 from octavo.agent.inbox import Said
 from octavo.agent.thread import Agent
 from octavo.agent.wiring import TurnChoices
+from octavo.config.settings import ApprovalPolicy
 from octavo.context.user_message import encode_user_message
 from octavo.protocol import methods as m
 from octavo.protocol.errors import UsageError
 from octavo.protocol.items import Turn
 from octavo.rpc import INVALID_REQUEST, RpcError
 from octavo.server.connection import Handler, Request
-from octavo.server.policies import read_policy
+from octavo.server.policies import read_approval, read_policy
 
 
 async def start(request: Request) -> m.TurnStartResult:
@@ -92,7 +93,8 @@ def _choices(choices: TurnChoices, params: m.TurnStartParams) -> TurnChoices:
         policy = msgspec.structs.replace(policy, cwd=cwd)
     approval = choices.approval
     if params.approval_policy is not None:
-        approval = "never" if params.approval_policy == "never" else "on-request"
+        asked = read_approval(params.approval_policy)
+        approval = msgspec.convert(asked, ApprovalPolicy)
     return msgspec.structs.replace(
         choices,
         policy=policy,

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from octavo.protocol.events import CallFacts, EditIntent
-from octavo.protocol.questions import FileChangeQuestion
+from octavo.protocol.questions import FileChangeQuestion, Offer
 from octavo.sandbox import FileChange, FileChangeRefused, Write
 from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
 from octavo.tools.denials import protected_name, writable
@@ -61,8 +61,10 @@ async def _change_outside(
     # each is shown as what it really is, with no link on the way to it.
     changes = await _with_real_paths(changes, hands)
     targets = tuple(change.path for change in changes)
-    answer = await hands.ask(FileChangeQuestion(tuple(map(str, targets)), where))
-    if answer.decision not in ("accept", "acceptForSession"):
+    for_thread = Offer("thread", "thread", "exact")
+    question = FileChangeQuestion(tuple(map(str, targets)), where, (for_thread,))
+    answer = await hands.ask(question)
+    if not answer.yes:
         who = "The user" if answer.by == "person" else "The policy"
         return Outcome(
             content=f"{who} declined this change: {where} No file was changed. Do not try to get "

@@ -1,4 +1,4 @@
-"""Run a shell command, in the cage unless a person lets it out."""
+"""Run a shell command: in the cage, in a wider one, or outside, as `Hands.permit` decides."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Literal
 import msgspec
 
 from octavo.protocol.errors import SandboxError
-from octavo.protocol.events import CallFacts, RunIntent
-from octavo.protocol.questions import CommandQuestion
+from octavo.protocol.events import RunIntent
 from octavo.sandbox import Command
-from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
+from octavo.tools import Effect, Extra, Hands, Outcome, Tool, ToolFailed, WantedCommand
 from octavo.tools.builtin.apply_patch import apply
 from octavo.tools.command_result import clamp_wait_s, wait_and_report
-from octavo.tools.denials import writable
 from octavo.tools.login_env import lay_over
 from octavo.tools.schema import flag, many, number, obj, one_of, text
 
@@ -28,6 +26,27 @@ _SHELLS = _DEFAULT_SHELLS | {"dash", "ksh", "fish"}
 _QUIET_ENV = {"NO_COLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat", "GH_PAGER": "cat"}
 
 
+class FileSystem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Paths, absolute or relative to the command's directory."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+
+
+class NetworkAccess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Named hosts, or all of it."""
+
+    enabled: bool | None = None
+    hosts: tuple[str, ...] = ()
+
+
+class AdditionalPermissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the cage of one call is to have besides."""
+
+    file_system: FileSystem | None = None
+    network: NetworkAccess | None = None
+
+
 class ExecCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters are Codex's, which models know."""
 
@@ -38,7 +57,10 @@ class ExecCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tty: bool | None = None
     yield_time_ms: float | None = None
     max_output_tokens: float | None = None
-    sandbox_permissions: Literal["use_default", "require_escalated"] | None = None
+    sandbox_permissions: (
+        Literal["use_default", "with_additional_permissions", "require_escalated"] | None
+    ) = None
+    additional_permissions: AdditionalPermissions | None = None
     justification: str | None = None
     prefix_rule: tuple[str, ...] | None = None
 
@@ -63,14 +85,39 @@ SCHEMA = obj(
         ),
         "sandbox_permissions": one_of(
             "use_default",
+            "with_additional_permissions",
             "require_escalated",
-            description='"require_escalated" asks the user to let this command run outside of the '
+            description='"with_additional_permissions" asks the user to let this one command have '
+            'what additional_permissions names; "require_escalated" to let it run outside of the '
             "sandbox.",
         ),
-        "justification": text(
-            'With "require_escalated": one question to the user that says what the command is for.'
+        "additional_permissions": obj(
+            {
+                "file_system": obj(
+                    {
+                        "read": many({"type": "string"}, "Paths to read."),
+                        "write": many({"type": "string"}, "Directories to write in."),
+                    },
+                    description="Files.",
+                ),
+                "network": obj(
+                    {
+                        "enabled": flag("The whole network; rather name hosts."),
+                        "hosts": many({"type": "string"}, "Hosts to reach, such as pypi.org."),
+                    },
+                    description="The network.",
+                ),
+            },
+            description='With "with_additional_permissions": what this one command needs besides.',
         ),
-        "prefix_rule": many({"type": "string"}, "Has no effect here; leave it out."),
+        "justification": text(
+            "When the user is asked: one question that says what the command is for."
+        ),
+        "prefix_rule": many(
+            {"type": "string"},
+            "When the user may be asked: first words of such commands, which the user may choose "
+            "to be asked about only once. As long as says what they do.",
+        ),
     },
     required=("cmd",),
 )
@@ -87,20 +134,17 @@ async def exec_command(args: ExecCommand, hands: Hands) -> Outcome:
     if patched is not None:
         return patched
     shell = _shell(args.shell, hands)
-    outside = _wants_outside(args, hands)
-    if outside:
-        declined = await _ask(args, cwd, hands)
-        if declined is not None:
-            return declined
     command = Command(
         argv=(shell, "-c", args.cmd),
         cwd=cwd,
         env=await _env(args, hands),
         tty=_TTY_SIZE if args.tty else None,
     )
-    await hands.begin(RunIntent(args.cmd, str(cwd), tty=bool(args.tty), outside=outside))
+    permit = await hands.permit(_wanted(args, command, hands))
+    intent = RunIntent(args.cmd, str(cwd), tty=bool(args.tty), outside=permit.outside)
+    await hands.begin(intent)
     try:
-        session = await hands.sessions.start(command, args.cmd, hands, outside=outside)
+        session = await hands.sessions.start(permit, args.cmd, hands)
     except SandboxError as error:
         await _check_exists(cwd, hands)
         raise ToolFailed(f"The command could not be started with {shell}. {error}") from None
@@ -109,7 +153,6 @@ async def exec_command(args: ExecCommand, hands: Hands) -> Outcome:
         hands,
         wait_s=clamp_wait_s(args.yield_time_ms, default_ms=_DEFAULT_WAIT_MS, most_ms=_MOST_WAIT_MS),
         max_output_tokens=args.max_output_tokens,
-        confined=not outside,
     )
     return Outcome(content=report, facts=session.facts())
 
@@ -127,15 +170,15 @@ async def _apply_heredoc(cmd: str, cwd: Path, hands: Hands) -> Outcome | None:
     return await apply(patch, hands, cwd=cwd / directory if directory else cwd)
 
 
-def _workdir(workdir: str | None, hands: Hands) -> Path:
+def _workdir(workdir: str | None, hands: Hands, *, at: Path | None = None) -> Path:
     if not workdir:
-        return hands.cwd
+        return at or hands.cwd
     if "\0" in workdir:
-        raise ToolFailed("workdir holds a NUL character. Nothing was run.")
+        raise ToolFailed("A path holds a NUL character. Nothing was run.")
     home = hands.env.get("HOME")
     if home and (workdir == "~" or workdir.startswith("~/")):
         return Path(home + workdir[1:])
-    return hands.cwd / workdir
+    return (at or hands.cwd) / workdir
 
 
 async def _check_exists(cwd: Path, hands: Hands) -> None:
@@ -175,32 +218,25 @@ async def _env(args: ExecCommand, hands: Hands) -> Mapping[str, str]:
     return env | _QUIET_ENV | {"TERM": "xterm-256color" if args.tty else "dumb"}
 
 
-def _wants_outside(args: ExecCommand, hands: Hands) -> bool:
-    if args.sandbox_permissions != "require_escalated":
-        return False
-    if hands.network and Path("/") in hands.writable_roots:
-        return False  # nothing confines it anyway
-    if not hands.asks:
-        raise ToolFailed(
-            "Commands cannot leave the sandbox here, as nobody can be asked. In it "
-            f"{writable(hands)} The network is {'open' if hands.network else 'closed'}. Run it "
-            "without sandbox_permissions if that is enough; otherwise go another way, or say in "
-            "your answer what you could not do. Nothing was run."
+def _wanted(args: ExecCommand, command: Command, hands: Hands) -> WantedCommand:
+    """Return what the call asks for, with paths made absolute as the command would see them."""
+    extra = None
+    if args.sandbox_permissions == "with_additional_permissions":
+        more = args.additional_permissions or AdditionalPermissions()
+        files, network = more.file_system or FileSystem(), more.network or NetworkAccess()
+        extra = Extra(
+            read=tuple(_workdir(path, hands, at=command.cwd) for path in files.read),
+            write=tuple(_workdir(path, hands, at=command.cwd) for path in files.write),
+            hosts=network.hosts,
+            network=bool(network.enabled) and not network.hosts,
         )
-    return True
-
-
-async def _ask(args: ExecCommand, cwd: Path, hands: Hands) -> Outcome | None:
-    """Ask to run outside; return what to say when the answer is no."""
-    answer = await hands.ask(CommandQuestion(args.cmd, str(cwd), args.justification))
-    if answer.decision in ("accept", "acceptForSession"):
-        return None
-    who = "The user" if answer.by == "person" else "The policy"
-    return Outcome(
-        content=f"{who} declined to run this outside of the sandbox. Nothing was run. Do not try "
-        "to get the same done in another way; go on without it, or ask what to do instead.",
-        ok=False,
-        facts=CallFacts(declined=True),
+    return WantedCommand(
+        args.cmd,
+        command,
+        outside=args.sandbox_permissions == "require_escalated",
+        extra=extra,
+        justification=args.justification,
+        prefix_rule=args.prefix_rule or (),
     )
 
 

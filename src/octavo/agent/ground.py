@@ -1,0 +1,91 @@
+"""What the permits of one thread stand on: its rules and what it remembers.
+
+Light, as every thread has one; what judges a command is imported when the first one is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from octavo.agent.network import Blocks
+from octavo.config.load import Loaded
+from octavo.config.settings import ApprovalPolicy, GranularPolicy
+from octavo.protocol.fold import Thread
+
+if TYPE_CHECKING:
+    from octavo.agent.remembered import Remembered
+    from octavo.agent.rulebook import Rulebook
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """What the person allowed on the command line, for as long as the program runs.
+
+    Attributes:
+        commands: first words of commands that are not asked about; () is all of them. They run in
+            the cage like any other.
+        hosts: patterns of hosts that commands may reach.
+        push: git may talk to the remote of the repository.
+        approve_for_me: a model judges in the person's place.
+        unasked: what would be asked is accepted; with full access only.
+    """
+
+    commands: tuple[tuple[str, ...], ...] = ()
+    hosts: tuple[str, ...] = ()
+    push: bool = False
+    approve_for_me: bool = False
+    unasked: bool = False
+
+
+def may_widen(approval: ApprovalPolicy, *, present: bool) -> bool:
+    """Return whether a person can be asked to let a command have more than the policy gives."""
+    if not present or approval == "never":
+        return False
+    return not isinstance(approval, GranularPolicy) or approval.granular.sandbox_approval
+
+
+class Ground:
+    """Made once a thread.
+
+    Attributes:
+        blocks: what its cages kept from the network.
+        allowed: what the person allowed on the command line.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        env: Mapping[str, str],
+        thread: Thread,
+        notice: Callable[[str], None],
+        allowed: Allowed,
+    ) -> None:
+        self.blocks = Blocks()
+        self.allowed = allowed
+        self.home = loaded.home
+        self._loaded = loaded
+        self._env = env
+        self._thread = thread
+        self._notice = notice
+        self._remembered: Remembered | None = None
+        self._rulebook: Rulebook | None = None
+
+    @property
+    def remembered(self) -> Remembered:
+        """What a person accepted before."""
+        if self._remembered is None:
+            from octavo.agent.remembered import Remembered
+
+            self._remembered = Remembered(self.home, self._thread, self._notice)
+        return self._remembered
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rules for commands."""
+        if self._rulebook is None:
+            from octavo.agent.rulebook import Rulebook
+
+            self._rulebook = Rulebook(self._loaded, self._env, self._notice)
+        return self._rulebook
