@@ -175,7 +175,7 @@ class GitCage:
 
     async def _programs(self, command: Command) -> tuple[Path, ...]:
         """Return what has to be executable: git, its parts, and what the kernel starts them by."""
-        git = _program(command.env)
+        git = program(command.env)
         sandbox = await self._open_cage(self._policy)
         asked = Command((str(git), "--exec-path"), Path("/"), hardened_env(command.env))
         ended, said = await run_caged(sandbox, asked, timeout_s=_ASIDE_S, limit_bytes=4096)
@@ -205,7 +205,7 @@ class GitRun:
         self._sandbox = sandbox
         self._command = command
         self._reach = reach
-        self._git = str(_program(command.env))
+        self._git = str(program(command.env))
         self._current: Process | None = None
         self._ends_by: int | None = None
         """The signal after which no further call is started."""
@@ -348,7 +348,8 @@ def _real(paths: Sequence[Path]) -> list[Path]:
     return [Path(os.path.realpath(path)) for path in paths if path.exists()]
 
 
-def _program(env: Mapping[str, str]) -> Path:
+def program(env: Mapping[str, str]) -> Path:
+    """Return git's real path. Raises GitRefused where there is none."""
     found = shutil.which("git", path=env.get("PATH"))
     if found is None:
         raise GitRefused("There is no git.")

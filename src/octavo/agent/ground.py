@@ -52,6 +52,7 @@ class Ground:
     Attributes:
         blocks: what its cages kept from the network.
         allowed: what the person allowed on the command line.
+        env: octavo's own environment.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Ground:
         self.allowed = allowed
         self.home = loaded.home
         self._loaded = loaded
-        self._env = env
+        self.env = env
         self._thread = thread
         self._notice = notice
         self._remembered: Remembered | None = None
@@ -87,5 +88,5 @@ class Ground:
         if self._rulebook is None:
             from octavo.agent.rulebook import Rulebook
 
-            self._rulebook = Rulebook(self._loaded, self._env, self._notice)
+            self._rulebook = Rulebook(self._loaded, self.env, self._notice)
         return self._rulebook

@@ -34,6 +34,7 @@ from octavo.tools.sessions import CommandSessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.agent.git_cage import Reach
     from octavo.agent.judge import Judge
     from octavo.agent.permits import Terms
 
@@ -148,11 +149,24 @@ class CallHands:
             raise ToolFailed("octavo made a mistake: a command nobody permitted; it was not run")
         self._permits = [given for given in self._permits if given is not permit]
         if not permit.outside:
+            if permit.git is not None:
+                from octavo.agent.git_cage import GitCage  # most commands are not git
+
+                cage = GitCage(permit.policy, self._room.cages.open)
+                if cage.can_run(permit.git, permit.command.cwd):
+                    return await cage.spawn(permit.git, permit.command, await self._reach(permit))
             sandbox = await self._room.cages.open(permit.policy)
             return await sandbox.spawn(permit.command)
         from octavo.sandbox.uncaged import spawn_uncaged  # most threads never get here
 
         return await spawn_uncaged(permit.command)
+
+    async def _reach(self, permit: Permit) -> Reach | None:
+        if not permit.remotes:
+            return None
+        from octavo.agent.git_remote import reach
+
+        return await reach(permit.remotes, self._room.ground.env, self._room.ground.home)
 
     async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
         if permit.outside or self._room.ground.blocks.count == permit.blocked_since:
@@ -176,6 +190,7 @@ class CallHands:
             blocks=ground.blocks,
             sandbox=room.sandbox,
             accepted=ground.allowed.commands,
+            push=ground.allowed.push,
             unasked=ground.allowed.unasked,
         )
 

@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from octavo.agent import facts
 from octavo.agent.grants import read_grant, widened
@@ -39,7 +40,9 @@ from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
 from octavo.tools.denials import writable_places
 
 if TYPE_CHECKING:
+    from octavo.agent.git_remote import Remote
     from octavo.agent.rulebook import Rulebook
+    from octavo.policy.porcelain import GitScript
 
 _LANGUAGES: dict[str, Shell] = {"bash": "bash", "zsh": "zsh", "sh": "sh", "dash": "sh"}
 
@@ -67,6 +70,8 @@ class Terms(msgspec.Struct, frozen=True):
     blocks: Blocks
     sandbox: Sandbox
     accepted: tuple[tuple[str, ...], ...] = ()
+    push: bool = False
+    """Git may talk to the remotes of the repository without a question."""
     unasked: bool = False
 
 
@@ -103,14 +108,18 @@ class _Case:
         self._confined = terms.policy.mode.is_confined
         self._outside = wanted.outside and self._confined
         self._rules = self._load_rules()
-        self._shell, self._reading = _read(wanted)
+        self._git = None if self._outside or not self._confined else _plain_git(wanted.script)
+        if self._git is not None:  # no shell reads it: what is judged is what git is told
+            self._wanted = replace(wanted, script=str(self._git))
+        self._shell, self._reading = _read(self._wanted)
 
     async def permit(self) -> Permit:
         decision = self._decide(self._wanted.script, ())
         if isinstance(decision, Deny):
             raise Declined(decision.reason)
         ask = decision if isinstance(decision, Ask) else None
-        grant = await self._grant()
+        found = await self._remotes()
+        grant = await self._grant(found)
         if self._outside:
             self._check_may_widen("leave the sandbox")
             await self._ask(self._question(ask, None), ask)
@@ -124,6 +133,8 @@ class _Case:
             policy,
             outside=self._outside,
             blocked_since=self._terms.blocks.count,
+            git=self._git,
+            remotes=found,
         )
 
     # ---- Deciding ----
@@ -152,8 +163,24 @@ class _Case:
             reading=self._reading if same else None,
         )
 
-    async def _grant(self) -> Grant | None:
+    async def _remotes(self) -> tuple[Remote, ...]:
+        """Return where plain git would go."""
+        if self._git is None or not self._git.remote:
+            return ()
+        from octavo.agent.git_cage import GitRefused, program
+        from octavo.agent.git_remote import remotes
+
+        command = self._wanted.command
+        try:
+            git = str(program(command.env))
+            return await remotes(self._git, command, git, self._terms.sandbox)
+        except GitRefused as refusal:
+            raise ToolFailed(f"git: {refusal}") from None
+
+    async def _grant(self, found: Sequence[Remote]) -> Grant | None:
         extra, terms = self._wanted.extra, self._terms
+        if found and not terms.push:
+            return Grant(hosts=tuple(dict.fromkeys(one.place for one in found)))
         if extra is None or not self._confined or self._outside:
             return None
         return await read_grant(extra, terms.policy, terms.roots, terms.sandbox, terms.home)
@@ -263,6 +290,19 @@ def _read(wanted: WantedCommand) -> tuple[Shell, Reading]:
         why = f"it is in the language of {name}, which octavo does not read"
         reading = Reading(reading.commands, (why,))
     return language, reading
+
+
+def _plain_git(script: str) -> GitScript | None:
+    """Return what a script is if it is nothing but plain git, and is to write `.git`."""
+    if "git" not in script:
+        return None
+    from octavo.policy.porcelain import NotPlain, read_git  # most commands are not git
+
+    try:
+        plain = read_git(script)
+    except NotPlain:
+        return None
+    return plain if plain.writes else None
 
 
 def _asked_for(grant: Grant | None) -> str | None:

@@ -134,6 +134,12 @@ def _changed(folder: str, words: list[str], *, is_first: bool) -> str:
     return words[1] if words[1].startswith("/") or not folder else f"{folder}/{words[1]}"
 
 
+def plain_words(step: Step) -> list[str]:
+    """Return the words of a call that are neither options nor their values."""
+    options = {**WRITING, **READING, **REMOTE}[step.subcommand]
+    return _check(step.subcommand, list(step.arguments[1:]), options)
+
+
 # ---- The text into words -------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from octavo.protocol.questions import Answer, Question
 from octavo.sandbox import Command, FileChange, FileState, Policy, Process
 
 if TYPE_CHECKING:
+    from octavo.policy.porcelain import GitScript
     from octavo.tools.sessions import CommandSessions
 
 OUTPUT_FILE_LIMIT_BYTES = 256 << 20
@@ -95,6 +96,10 @@ class Permit(msgspec.Struct, frozen=True):
     policy: Policy
     outside: bool = False
     blocked_since: int = 0
+    git: GitScript | None = None
+    """What the command is, when it is nothing but plain git: git may then write `.git`."""
+    remotes: Sequence[Any] = ()
+    """Where git may go; `agent.git_remote.Remote`."""
 
 
 class Hands(Protocol):

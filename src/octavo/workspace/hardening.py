@@ -125,7 +125,7 @@ def drivers(listing: bytes) -> Drivers:
     """
     repository: dict[str, None] = {}
     person: dict[str, None] = {}
-    for scope, key, _ in _settings(listing):
+    for scope, key, _ in settings_of(listing):
         section, _, rest = key.partition(".")
         name, _, word = rest.rpartition(".")
         if section != "filter" or word not in ("clean", "smudge", "process") or not name:
@@ -137,15 +137,15 @@ def drivers(listing: bytes) -> Drivers:
 def changed_keys(before: bytes, after: bytes) -> tuple[str, ...]:
     """Return the keys of the repository's own configuration that differ between two listings."""
     was, now = (
-        sorted((key, value) for scope, key, value in _settings(listing) if scope == "local")
+        sorted((key, value) for scope, key, value in settings_of(listing) if scope == "local")
         for listing in (before, after)
     )
     different = {key for key, _ in set(was) ^ set(now)}
     return tuple(sorted(different))
 
 
-def _settings(listing: bytes) -> Iterable[tuple[str, str, str]]:
-    """Yield scope, key and value."""
+def settings_of(listing: bytes) -> Iterable[tuple[str, str, str]]:
+    """Yield scope, key (its section and last word in lower case) and value of each setting."""
     parts = listing.decode("utf-8", "surrogateescape").split("\0")
     for scope, entry in zip(parts[::2], parts[1::2], strict=False):
         key, _, value = entry.partition("\n")

@@ -1,0 +1,216 @@
+"""Where plain git talks to: which hosts a script needs, and what it is lent to reach them.
+
+The address is what git itself makes of a remote's name, every rewriting of the settings included,
+and it is what a person is asked about. The cage of such a call reaches that host and no other.
+Keys stay outside: octavo asks the person's own credential helper, outside of the cage and without
+the repository's settings, and hands the answer to the one call, for that host alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from octavo.agent.git_cage import GitRefused, Reach
+from octavo.policy.porcelain import GitScript, Step, plain_words
+from octavo.sandbox import Command, Network, Sandbox
+from octavo.sandbox.run import run_caged
+from octavo.workspace.hardening import LISTING, hardened_env, settings_of
+
+_ASIDE_S = 20.0
+_CREDENTIAL_S = 60.0
+_ANSWER_LIMIT_BYTES = 64 << 10
+_LISTING_LIMIT_BYTES = 4 << 20
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?:[^@/\s]*@)?(?P<host>\[[0-9a-f:.]+\]|[\w.-]+)"
+    r"(?::(?P<port>\d{1,5}))?/\S*",
+    re.IGNORECASE,
+)
+_SSH = re.compile(r"(?:ssh://|[\w.-]+@[\w.-]+:)", re.IGNORECASE)
+_HARMLESS_HTTP = {"postbuffer", "version", "lowspeedlimit", "lowspeedtime", "useragent"}
+_OF_A_REMOTE = {"proxy", "proxyauthmethod", "uploadpack", "receivepack", "vcs"}
+_PORTS = {"http": 80, "https": 443}
+
+
+class Remote(msgspec.Struct, frozen=True):
+    """Where one call goes.
+
+    Attributes:
+        subcommand: what is done there, such as "push".
+        url: without user and password.
+    """
+
+    subcommand: str
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def place(self) -> str:
+        """The host as a pattern for it and its port alone."""
+        return f"{self.host}:{self.port}"
+
+
+async def remotes(
+    script: GitScript, command: Command, git: str, sandbox: Sandbox
+) -> tuple[Remote, ...]:
+    """Return where the calls of `script` go.
+
+    Args:
+        script: plain git.
+        command: where and with what environment it is to run.
+        git: the program.
+        sandbox: the thread's ordinary cage, in which git is asked.
+
+    Raises:
+        GitRefused: it cannot be known, or is not reached in this way; the text is for the model.
+    """
+    found: dict[Remote, None] = {}
+    for step in script.remote:
+        where = Command((git,), command.cwd / step.folder, command.env)
+        for url in await _urls(step, where, sandbox):
+            found[_read(step, url)] = None
+    return tuple(found)
+
+
+async def reach(found: Sequence[Remote], env: Mapping[str, str], home: Path) -> Reach:
+    """Return what the calls are lent, after a person allowed it.
+
+    Args:
+        found: where they go.
+        env: octavo's own environment, for the person's credential helper.
+        home: octavo's own directory, which no command can write.
+    """
+    settings = {f"protocol.{scheme}.allow": "always" for scheme in {one.scheme for one in found}}
+    settings["http.followRedirects"] = "initial"
+    for one in found:
+        header = await _authorization(one, env, home)
+        if header is not None:
+            settings[f"http.{one.scheme}://{one.place}/.extraHeader"] = header
+            if one.port == _PORTS[one.scheme]:
+                settings[f"http.{one.scheme}://{one.host}/.extraHeader"] = header
+    places = tuple(dict.fromkeys(one.place for one in found))
+    return Reach(network=Network("hosts", allow_local=places), settings=settings)
+
+
+async def _urls(step: Step, command: Command, sandbox: Sandbox) -> list[str]:
+    words = plain_words(step)
+    if step.subcommand == "clone":
+        return words[:1]
+    await _check_settings(command, sandbox)
+    if step.subcommand == "ls-remote" and words and ("/" in words[0] or ":" in words[0]):
+        return words[:1]
+    if "--all" in step.arguments and step.subcommand != "push":
+        names = (await _ask(("remote",), command, sandbox)).split()
+    else:
+        names = [words[0] if words else await _default(command, sandbox)]
+    push = ["--push"] if step.subcommand == "push" else []
+    urls: list[str] = []
+    for name in names:
+        said = await _ask(("remote", "get-url", "--all", *push, name), command, sandbox)
+        urls += said.split()
+    return urls
+
+
+async def _default(command: Command, sandbox: Sandbox) -> str:
+    """Return the remote that git takes where none is named."""
+    branch = (await _ask(("rev-parse", "--abbrev-ref", "HEAD"), command, sandbox)).strip()
+    listing = await _listing(command, sandbox)
+    settings = {key: value for _, key, value in settings_of(listing)}
+    for key in (f"branch.{branch}.pushremote", "remote.pushdefault", f"branch.{branch}.remote"):
+        if value := settings.get(key):
+            return value
+    return "origin"
+
+
+async def _check_settings(command: Command, sandbox: Sandbox) -> None:
+    """Refuse where the repository itself says how its hosts are to be talked to."""
+    for scope, key, _ in settings_of(await _listing(command, sandbox)):
+        word = key.rpartition(".")[2]
+        talks = key.startswith(("http.", "https.")) and word not in _HARMLESS_HTTP
+        talks = talks or (key.startswith("remote.") and word in _OF_A_REMOTE)
+        if talks and scope in ("local", "worktree"):
+            raise GitRefused(
+                f"the repository's own setting {key} says how to talk to its remotes, so git does "
+                "not do that in the sandbox. Leave it to the user, and say so."
+            )
+
+
+async def _listing(command: Command, sandbox: Sandbox) -> bytes:
+    asked = msgspec.structs.replace(
+        command, argv=(*command.argv, *LISTING), env=hardened_env(command.env)
+    )
+    ended, said = await run_caged(
+        sandbox, asked, timeout_s=_ASIDE_S, limit_bytes=_LISTING_LIMIT_BYTES
+    )
+    if ended.code != 0 or len(said) >= _LISTING_LIMIT_BYTES:
+        raise GitRefused("the settings of the repository cannot be read. Nothing was run.")
+    return said
+
+
+async def _ask(arguments: tuple[str, ...], command: Command, sandbox: Sandbox) -> str:
+    asked = msgspec.structs.replace(
+        command, argv=(*command.argv, *arguments), env=hardened_env(command.env)
+    )
+    ended, said = await run_caged(
+        sandbox, asked, timeout_s=_ASIDE_S, limit_bytes=_ANSWER_LIMIT_BYTES
+    )
+    text = said.decode("utf-8", "replace")
+    if ended.code != 0:
+        raise GitRefused(f"{text.strip() or 'git does not know that remote.'} Nothing was run.")
+    return text
+
+
+def _read(step: Step, url: str) -> Remote:
+    match = _URL.fullmatch(url)
+    if match is None or int(match["port"] or 1) not in range(1, 65_536):
+        kind = "ssh" if _SSH.match(url) else "this kind of address"
+        raise GitRefused(
+            f"`git {step.subcommand}` would go to {_without_user(url)}; over {kind} git reaches no "
+            "remote from the sandbox, only over https. Nothing was run. Leave it to the user, or "
+            'ask to run it with sandbox_permissions "require_escalated".'
+        )
+    scheme, host = match["scheme"].lower(), match["host"].lower()
+    port = int(match["port"] or _PORTS[scheme])
+    return Remote(step.subcommand, _without_user(url), scheme, host, port)
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"(?<=://)[^@/\s]*@", "", url)
+
+
+async def _authorization(remote: Remote, env: Mapping[str, str], home: Path) -> str | None:
+    """Ask the person's credential helper, outside of the cage; None if it knows nothing.
+
+    Git is run where no repository of the model's is, so only the person's own settings count.
+    """
+    import base64
+    import subprocess
+
+    plain = {name: value for name, value in env.items() if not name.startswith("GIT_")}
+    plain |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
+    plain |= {"GIT_CEILING_DIRECTORIES": str(home.parent)}
+    asks = f"protocol={remote.scheme}\nhost={remote.host}"
+    asks += "" if remote.port == _PORTS[remote.scheme] else f":{remote.port}"
+    with anyio.move_on_after(_CREDENTIAL_S):
+        done = await anyio.run_process(
+            ["git", "credential", "fill"],
+            input=f"{asks}\n\n".encode(),
+            check=False,
+            cwd=home,
+            env=plain,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        answer = dict(
+            line.split("=", 1) for line in done.stdout.decode().splitlines() if "=" in line
+        )
+        if done.returncode == 0 and answer.get("username") and answer.get("password"):
+            user = f"{answer['username']}:{answer['password']}"
+            return f"Authorization: Basic {base64.b64encode(user.encode()).decode()}"
+    return None
