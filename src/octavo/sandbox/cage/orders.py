@@ -7,7 +7,18 @@ class Orders:
     """One cage's policy, every path absolute and every default already decided."""
 
     __slots__ = (
-        *("cwd", "home", "hosts", "kept", "network", "private", "processes", "protected", "roots"),
+        *(
+            "cwd",
+            "forwards",
+            "home",
+            "hosts",
+            "kept",
+            "network",
+            "private",
+            "processes",
+            "protected",
+            "roots",
+        ),
         *("secrets", "sockets", "tiers"),
     )
 
@@ -21,6 +32,7 @@ class Orders:
         processes: int,
         network: bool,
         hosts: bool,
+        forwards: list[int],
         sockets: list[str],
         secrets: list[str],
         protected: list[str],
@@ -40,6 +52,8 @@ class Orders:
         """Commands have the host's network."""
         self.hosts = hosts
         """Commands reach some hosts, through listeners in the cage that octavo answers."""
+        self.forwards = forwards
+        """Ports of local servers that are reached under the same port in the cage."""
         self.sockets = sockets
         """Unix sockets of the host that commands may connect to."""
         self.secrets = secrets
