@@ -7,19 +7,8 @@ class Orders:
     """One cage's policy, every path absolute and every default already decided."""
 
     __slots__ = (
-        *(
-            "cwd",
-            "forwards",
-            "home",
-            "hosts",
-            "kept",
-            "network",
-            "private",
-            "processes",
-            "protected",
-            "roots",
-        ),
-        *("secrets", "sockets", "tiers"),
+        *("cwd", "forwards", "home", "hosts", "kept", "network", "private", "processes"),
+        *("protected", "roots", "secrets", "sockets", "tiers"),
     )
 
     def __init__(
