@@ -9,7 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from octavo.sandbox import Limits, Mode, Policy
+from octavo.sandbox import Limits, Mode, Network, Policy
+from octavo.sandbox.cage.listeners import PORTS
 from octavo.sandbox.cage.orders import Orders
 
 PROTECTED_NAMES = (
@@ -68,6 +69,7 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         processes=policy.limits.pids,
         network=policy.network.access == "open",
         hosts=policy.network.access == "hosts",
+        forwards=list(forwarded(policy.network)),
         sockets=[os.fspath(path) for path in policy.sockets],
         secrets=secrets,
         protected=list(PROTECTED_NAMES),
@@ -76,6 +78,22 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         read_only=[os.fspath(path) for path in policy.read_only],
         programs=None if policy.programs is None else [*map(os.fspath, policy.programs)],
     )
+
+
+def forwarded(network: Network) -> dict[int, str]:
+    """Return the local servers that commands find where they are outside, by port.
+
+    Those are the ones that are listed as 127.0.0.1 or localhost with a port, if it is not one on
+    which the cage itself listens.
+    """
+    if network.access != "hosts":
+        return {}
+    found: dict[int, str] = {}
+    for text in (*network.allow_local, *network.allow):
+        host, _, port = text.partition(":")
+        if host in ("127.0.0.1", "localhost") and port.isdecimal() and int(port) not in PORTS:
+            found.setdefault(int(port), host)
+    return found
 
 
 def writable_roots(policy: Policy) -> list[str]:

@@ -44,8 +44,9 @@ RESULT = b"o"
 """From an init: file results follow, with a memory file for LOOK."""
 
 BROKER_BEGIN, BROKER_READY = b"b", b"."
-"""To the broker: the walls stand, get ready. From it: it is; then to it, with where the kernel
-asks."""
+"""To the broker: the walls stand, get ready. From it: it is."""
+BROKER_ASKED, BROKER_DISTURBED = b"a", b"d"
+"""To the broker, with where the kernel asks: its answers are heard; or signals can prevent that."""
 
 STEP_CWD, STEP_PROGRAM, STEP_TERMINAL = 1, 2, 3
 
