@@ -40,8 +40,8 @@ class BubblewrapCage:
                 raise OSError(errno.ELOOP, f"bubblewrap cannot hold the symbolic link {path}")
         self._plan = plan
         self._network = orders.network
-        self._masks = list(plan.masks)
-        self._holds: list[str] = []
+        self._masks = dict.fromkeys(plan.masks)
+        self._holds: dict[str, None] = {}
         self._filter = bpf.program(inet=True, unix=True)
         self._walls: boxed.Walls = ([*plan.roots, *plan.private], plan.changeable)
         self.gaps = [] if orders.network else [_SERVERS_APART]
@@ -75,9 +75,13 @@ class BubblewrapCage:
             zygote.hand_over(sock, theirs, first or pid)
             return pid
 
-        alive = zygote.serve_supervisor(
-            sock, make, hide=self._masks.append, hold=self._holds.append
-        )
+        def hide(path: str) -> None:
+            self._masks[path] = None
+
+        def hold(path: str) -> None:
+            self._holds[path] = None
+
+        alive = zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
         for pid in alive:
             guard.send(pid, command.SIGKILL)
 
@@ -91,6 +95,8 @@ class BubblewrapCage:
         """
         theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         masked = [path for path in self._masks if os.path.lexists(path) and self._is_seen(path)]
+        folders = {path for path in masked if os.path.isdir(path)}
+        masked = [path for path in masked if not is_under(os.path.dirname(path), [*folders])]
         options, files = self._options(masked)
         arguments = words.memory_file(b"".join(os.fsencode(word) + b"\0" for word in options))
         program = words.memory_file(self._filter)

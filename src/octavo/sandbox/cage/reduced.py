@@ -16,7 +16,7 @@ from .plan import Plan
 
 _ALWAYS = (
     "Protected names such as .git are not read-only: a change to their settings is undone when "
-    "the command has ended.",
+    "the command has ended, but not in a nested repository that was moved.",
     "Mode, owner and times of your own files outside the writable directories can be changed.",
     "Other processes of this machine, and the names of hidden files, can be seen.",
     "Local servers, unix sockets and shared memory do not work in commands.",
