@@ -54,11 +54,6 @@ change. Never a fallback."""
 
 def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
     """Return what a cage for `policy` has to be."""
-    home = os.path.expanduser("~")
-    secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
-    secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
-    secrets += _SECRETS_OF_THE_MACHINE
-    secrets += [os.fspath(path) for path in policy.deny_read]
     private = [] if tiers == UNCONFINED else private_directories(policy)
     return Orders(
         cwd=os.fspath(policy.cwd),
@@ -67,11 +62,20 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         kept=_needed_places(policy) if private else [],
         processes=policy.limits.pids,
         network=policy.network.access == "open",
-        secrets=secrets,
+        secrets=secrets_for(policy),
         protected=list(PROTECTED_NAMES),
         home=octavo_home(),
         tiers=list(tiers),
     )
+
+
+def secrets_for(policy: Policy) -> list[str]:
+    """Return what nobody in a cage may read."""
+    home = os.path.expanduser("~")
+    secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
+    secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
+    secrets += _SECRETS_OF_THE_MACHINE
+    return [*secrets, *map(os.fspath, policy.deny_read)]
 
 
 def writable_roots(policy: Policy) -> list[str]:
