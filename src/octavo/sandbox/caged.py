@@ -215,6 +215,9 @@ class Caged:
         """Send a request to a fresh init; one that died while waiting is passed over."""
         for _ in range(WARM + 1):
             init, pidfd = await self._take()
+            if not await self._is_up(init):
+                _discard((init, pidfd))
+                continue
             try:
                 words.ask(init, word, request, fds)
             except (BrokenPipeError, ConnectionResetError):
@@ -222,6 +225,16 @@ class Caged:
                 continue
             return init, pidfd
         raise SandboxError("The cage lost every process it had ready.")
+
+    async def _is_up(self, init: socket.socket) -> bool:
+        """Whether the walls of an init stand: bubblewrap raises them for each, and can fail.
+
+        What the host removes meanwhile, a socket for one, cannot be masked.
+        """
+        if self._report is None or self._report.tier != "bubblewrap":
+            return True
+        await anyio.wait_readable(init)
+        return words.receive(init)[0] == words.UP
 
     async def _take(self) -> Init:
         await self.ready()

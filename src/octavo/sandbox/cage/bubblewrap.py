@@ -95,6 +95,8 @@ class BubblewrapCage:
         """
         theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         masked = [path for path in self._masks if os.path.lexists(path) and self._is_seen(path)]
+        if os.geteuid() == 0:
+            masked = [path for path in masked if _is_reachable(os.path.dirname(path))]
         folders = {path for path in masked if os.path.isdir(path)}
         masked = [path for path in masked if not is_under(os.path.dirname(path), [*folders])]
         options, files = self._options(masked)
@@ -162,10 +164,10 @@ class BubblewrapCage:
             options += ["--perms", "1777", "--dir" if inside else "--tmpfs", path]
         for path, writable in plan.binds():
             if os.path.lexists(path):
-                options += ["--bind" if writable else "--ro-bind", path, path]
+                options += ["--bind-try" if writable else "--ro-bind-try", path, path]
         for path in self._holds:
             if os.path.lexists(path) and not os.path.islink(path):
-                options += ["--ro-bind", path, path]
+                options += ["--ro-bind-try", path, path]
         for path, target in plan.links:
             options += ["--symlink", target, path]
         files = 0
@@ -177,6 +179,34 @@ class BubblewrapCage:
                 options += ["--perms", "0000", "--ro-bind-data", number, path]
                 files += 1
         return [*options, "--proc", "/proc", "--remount-ro", "/proc"], files
+
+
+def _is_reachable(folder: str) -> bool:
+    """Return whether root of the inside, who owns nothing but root's files, comes to `folder`.
+
+    What it cannot come to is hidden from commands already, and cannot be masked.
+    """
+    groups = {os.getegid(), *os.getgroups()}
+    while True:
+        try:
+            state = os.stat(folder)
+        except OSError:  # it has gone, and what was in it
+            return False
+        if (state.st_uid, state.st_gid) != (0, 0):
+            bit = 0o100 if state.st_uid == 0 else 0o010 if state.st_gid in groups else 0o001
+            if not state.st_mode & bit and not _has_list(folder):
+                return False
+        if folder == "/":
+            return True
+        folder = os.path.dirname(folder)
+
+
+def _has_list(folder: str) -> bool:
+    """Return whether an access list may say something else than the mode."""
+    try:
+        return "system.posix_acl_access" in os.listxattr(folder)
+    except OSError:
+        return False
 
 
 def _find_program() -> str:
