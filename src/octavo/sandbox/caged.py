@@ -28,7 +28,7 @@ from octavo.sandbox import (
 from octavo.sandbox.cage import words
 from octavo.sandbox.keeper import Keeper
 from octavo.sandbox.ordered import Ordered
-from octavo.sandbox.policy import TIERS, Limit, resource_limits, without_hosts
+from octavo.sandbox.policy import TIERS, Limit, not_given, resource_limits
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
 WARM = 3
@@ -124,7 +124,7 @@ class Caged:
                 elif self._outside is not None:
                     self._outside.begin(protected)
                 self._limits = resource_limits(self._policy.limits, tier=tier)
-                gaps += without_hosts(self._policy, tier=tier)
+                gaps += not_given(self._policy, tier=tier)
                 self._report = Report(
                     tier="external" if self._policy.mode is Mode.EXTERNAL else _TIERS[tier],
                     gaps=tuple(filter(None, gaps)),

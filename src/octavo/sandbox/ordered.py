@@ -11,7 +11,7 @@ from octavo.sandbox import Policy
 from octavo.sandbox.cage import words
 from octavo.sandbox.keeper import Keeper, start_keeper
 from octavo.sandbox.outside import Outside
-from octavo.sandbox.policy import TIERS, UNCONFINED, orders_for
+from octavo.sandbox.policy import TIERS, UNCONFINED, able_tiers, orders_for
 
 
 class Ordered:
@@ -20,6 +20,7 @@ class Ordered:
     def __init__(
         self, policy: Policy, tiers: Sequence[str] = TIERS, keeper: Keeper | None = None
     ) -> None:
+        tiers = able_tiers(policy, tiers)
         orders = orders_for(policy, tiers)
         self.policy = policy
         self.outside = None if tiers == UNCONFINED else Outside(orders)

@@ -108,11 +108,21 @@ def resource_limits(limits: Limits, *, tier: str) -> tuple[Limit, ...]:
     return tuple((which, soft, hard) for which, soft, hard in found if soft and hard)
 
 
-def without_hosts(policy: Policy, *, tier: str) -> tuple[str, ...]:
-    """Return the gap of a tier without a proxy, where the policy allows some hosts."""
-    if policy.network.access != "hosts" or tier in ("namespaces", *UNCONFINED):
+def able_tiers(policy: Policy, tiers: Sequence[str]) -> tuple[str, ...]:
+    """Return those of `tiers` that can enforce `policy`; bubblewrap cannot choose programs."""
+    return tuple(tier for tier in tiers if policy.programs is None or tier != "bubblewrap")
+
+
+def not_given(policy: Policy, *, tier: str) -> tuple[str, ...]:
+    """Return as gaps what the policy allows and a tier beside the full one cannot give."""
+    if tier in ("namespaces", *UNCONFINED):
         return ()
-    return ("Allowed hosts cannot be reached: only the full sandbox has the proxy for them.",)
+    hosts = "Allowed hosts cannot be reached: only the full sandbox has the proxy for them."
+    sockets = "Allowed unix sockets cannot be reached: only the full sandbox connects to them."
+    return (
+        *((hosts,) if policy.network.access == "hosts" else ()),
+        *((sockets,) if policy.sockets else ()),
+    )
 
 
 def private_directories(policy: Policy) -> list[str]:
