@@ -42,7 +42,7 @@ def _program(kind: str) -> bytes:
         rules["seccomp"] = [bpf._argument(1), (bpf._ANY_BIT, flag, 0, 1), unknown, bpf._ALLOWED]
     if kind == "only-bwrap":
         # A filter does not see programs; bubblewrap is the one that makes namespaces by clone.
-        rules["unshare"] = bpf._refuse_bits(0, _NEW_ANY)
+        rules["unshare"] = bpf._refuse_bits(0, _NEW_ANY & ~_NEW_USER)
     if kind == "no-namespaces":
         full = (bpf._RETURN, bpf._ERRNO | errno.ENOSPC, 0, 0)
         rules["unshare"] = [bpf._argument(0), (bpf._ANY_BIT, _NEW_USER, 0, 1), full, bpf._ALLOWED]

@@ -75,6 +75,8 @@ def program() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    if sys.platform == "win32":
+        return _error("octavo needs Linux: on Windows, run it in WSL.", EXIT_FAILED)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _dispatch(words)

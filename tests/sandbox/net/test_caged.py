@@ -204,7 +204,7 @@ async def test_the_reduced_tier_has_no_network_instead_of_hosts(
         script = f"curl -sS -m 9 http://127.0.0.1:{origin.port}/; env | grep -ci proxy"
         _, output = await shell(cage, script, here)
 
-    assert any("allowed hosts cannot be reached" in gap for gap in report.gaps)
+    assert any("Allowed hosts cannot be reached" in gap for gap in report.gaps)
     assert output.endswith("\n0\n")
     assert not origin.seen
 

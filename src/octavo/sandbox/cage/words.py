@@ -32,6 +32,8 @@ INIT = b"i"
 
 WALLS, PROVE = b"W", b"P"
 """To an init of bubblewrap's, with values: its walls; its walls and what to try."""
+UP = b"u"
+"""From an init of bubblewrap's: its walls stand. One that ends without was not built."""
 RUN, LOOK, CHANGE = b"r", b"l", b"c"
 """To an init, with a value (and the command's pipes for RUN): its one request."""
 STARTED = b"s"
