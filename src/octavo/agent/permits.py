@@ -23,7 +23,6 @@ from octavo.agent import facts
 from octavo.agent.grants import read_grant, widened
 from octavo.agent.ground import may_widen
 from octavo.agent.network import Blocks, reaching
-from octavo.agent.offers import offers_for
 from octavo.agent.remembered import Remembered
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
 from octavo.policy import Reading, Shell
@@ -191,6 +190,8 @@ class _Case:
     # ---- Asking ----
 
     def _question(self, ask: Ask | None, grant: Grant | None) -> CommandQuestion:
+        from octavo.agent.offers import offers_for  # most commands are never asked about
+
         command, reading = self._wanted.command, self._reading
         used = facts.programs(reading, command)
         offers = (
