@@ -21,6 +21,7 @@ from octavo.agent.judge import Context, Judge, Verdict
 from octavo.agent.network import Blocks
 from octavo.config.approvals import read_approvals
 from octavo.config.load import load
+from octavo.config.trust import set_trust
 from octavo.protocol import events as ev
 from octavo.protocol.errors import OctavoError
 from octavo.protocol.fold import fold
@@ -31,7 +32,7 @@ from octavo.protocol.questions import (
     NetworkQuestion,
     Question,
 )
-from octavo.sandbox import OFF, Command, Mode, Network, Policy, Write
+from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
 from octavo.sandbox.net import Blocked
 from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
 from tests.protocol.test_fold import STARTED, call, turn
@@ -219,6 +220,31 @@ async def test_a_host_accepted_for_longer_is_reached_from_then_on(
     assert [one.policy.network for one in later] == [allowed, allowed]
     kept = {one.project for one in read_approvals(fresh_home)}
     assert kept == {"thread": set(), "project": {str(workspace)}, "always": {None}}[remember]
+
+
+async def test_rules_open_and_close_hosts_and_those_of_a_project_only_close(
+    workspace: Path, fresh_home: Path
+) -> None:
+    theirs = workspace / ".octavo" / "rules"
+    for folder, decisions in (
+        (fresh_home / "rules", {"a.example": "allow", "b.example": "deny"}),
+        (theirs, {"c.example": "allow", "d.example": "deny"}),
+    ):
+        folder.mkdir(parents=True)
+        lines = [
+            f'network_rule(host="{host}", protocol="https", decision="{word}")'
+            for host, word in decisions.items()
+        ]
+        (folder / "hosts.rules").write_text("\n".join(lines))
+    set_trust(fresh_home, workspace, "trusted")
+    denied = ("b.example", "d.example")
+
+    async def network(given: Network) -> Network:
+        async with hands_in(workspace, network=given) as hands:
+            return (await hands.permit(wanted(workspace, "true", outside=False))).policy.network
+
+    assert await network(OFF) == Network("hosts", allow=("a.example:443",), deny=denied)
+    assert await network(OPEN) == Network("hosts", allow=("*",), deny=denied)
 
 
 async def test_a_declined_host_is_asked_about_once(workspace: Path) -> None:

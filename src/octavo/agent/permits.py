@@ -22,7 +22,7 @@ import msgspec
 from octavo.agent import facts
 from octavo.agent.grants import read_grant, widened
 from octavo.agent.ground import may_widen
-from octavo.agent.network import Blocks, reaching
+from octavo.agent.network import Blocks, reaching, ruled
 from octavo.agent.remembered import Remembered
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
 from octavo.policy import Reading, Shell
@@ -118,6 +118,8 @@ class _Case:
         policy = reaching(self._terms.policy, self._accepted_hosts())
         if grant is not None:
             policy = widened(policy, grant)
+        if self._confined and not self._outside:
+            policy = ruled(policy, self._rules.network)
         return Permit(
             self._wanted.command,
             policy,
