@@ -209,14 +209,14 @@ async def test_a_host_accepted_for_longer_is_reached_from_then_on(
     workspace: Path, remember: str, fresh_home: Path
 ) -> None:
     decision = "acceptForSession" if remember == "thread" else "accept"
-    listed = Network("hosts", allow=("pypi.org",), deny=("evil.example",))
+    listed = Network("hosts", allow=("docs.example.com",), deny=("evil.example",))
     async with hands_in(workspace, decision=decision, remember=remember, network=listed) as hands:
         first = await hands.permit(wanted(workspace, "true", outside=False))
         hands_blocks(hands)(blocked("example.com"))
         await hands.blocked(first, set())
         later = [await hands.permit(wanted(workspace, "true", outside=False)) for _ in range(2)]
 
-    allowed = Network("hosts", allow=("pypi.org", "example.com"), deny=("evil.example",))
+    allowed = Network("hosts", allow=("docs.example.com", "example.com"), deny=("evil.example",))
     assert [one.policy.network for one in later] == [allowed, allowed]
     kept = {one.project for one in read_approvals(fresh_home)}
     assert kept == {"thread": set(), "project": {str(workspace)}, "always": {None}}[remember]

@@ -428,6 +428,27 @@ async def test_a_declined_grant_runs_nothing(workspace: Path) -> None:
     assert not (workspace / "in").exists()
 
 
+async def test_a_place_that_moves_while_it_is_asked_about_is_not_granted(
+    workspace: Path,
+) -> None:
+    out, other = workspace.parent / "out", workspace.parent / "other"
+    out.mkdir()
+    other.mkdir()
+
+    def swap(question: dict[str, Any]) -> str:
+        del question
+        out.rmdir()
+        out.symlink_to(other)
+        return "accept"
+
+    asked = wider(f"touch {out}/a in", file_system={"write": [str(out)]})
+    [output] = await outputs(workspace, Person(swap), asked)
+
+    assert output.startswith(f"{out} became something else")
+    assert not (workspace / "in").exists()
+    assert not (other / "a").exists()
+
+
 async def test_a_grant_where_nothing_may_be_written_opens_only_that_place(
     workspace: Path,
 ) -> None:

@@ -117,6 +117,7 @@ class _Case:
             await self._settle(ask, grant)
         policy = reaching(self._terms.policy, self._accepted_hosts())
         if grant is not None:
+            _check_unmoved(grant)
             policy = widened(policy, grant)
         if self._confined and not self._outside:
             policy = ruled(policy, self._rules.network)
@@ -234,6 +235,16 @@ class _Case:
         if not self._confined or self._outside or terms.policy.network.access == "open":
             return ()
         return [*terms.remembered.hosts(self._cwd), *terms.blocks.take_once()]
+
+
+def _check_unmoved(grant: Grant) -> None:
+    """What was granted is what was shown, also when it took the person an hour to answer."""
+    for path in grant.write:
+        if os.path.realpath(path) != path or not os.path.isdir(path):
+            raise ToolFailed(
+                f"{path} became something else while the user was asked. Nothing was run. Look "
+                "what is there now, and ask again if it is still needed."
+            )
 
 
 def _settled(terms: Terms) -> Settled:
