@@ -34,7 +34,7 @@ from octavo.protocol.questions import (
 )
 from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
 from octavo.sandbox.net import Blocked
-from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
+from octavo.tools import Declined, Extra, Permit, ToolFailed, WantedCommand
 from tests.protocol.test_fold import STARTED, call, turn
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +165,27 @@ async def test_the_accepted_file_is_changed(workspace: Path) -> None:
         await hands.change([Write(fine, b"x")], granted=[fine])
 
     assert fine.read_bytes() == b"x"
+
+
+# ---- Grants ----
+
+
+async def test_a_protected_place_is_opened_by_name_and_another_becomes_a_root(
+    workspace: Path,
+) -> None:
+    out = workspace.parent / "out"
+    out.mkdir()
+    git = workspace / ".git"
+    async with hands_in(workspace) as hands:
+        asked = msgspec.structs.replace(
+            wanted(workspace, "true", outside=False),
+            extra=Extra(write=(git, out, workspace), network=True),
+        )
+        permit = await hands.permit(asked)
+
+    assert (permit.outside, permit.policy.opened) == (False, (git,))
+    assert permit.policy.writable_roots == (out,)
+    assert permit.policy.network == OPEN
 
 
 # ---- Hosts ----

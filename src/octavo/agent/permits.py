@@ -240,7 +240,7 @@ class _Case:
 def _check_unmoved(grant: Grant) -> None:
     """What was granted is what was shown, also when it took the person an hour to answer."""
     for path in grant.write:
-        if os.path.realpath(path) != path or not os.path.isdir(path):
+        if os.path.realpath(path) != path or not os.path.lexists(path):
             raise ToolFailed(
                 f"{path} became something else while the user was asked. Nothing was run. Look "
                 "what is there now, and ask again if it is still needed."
