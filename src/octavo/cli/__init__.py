@@ -38,6 +38,7 @@ COMMANDS = {
         "config": "Show settings and where they come from; take over Codex's",
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting them",
+        "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",
         "execpolicy": "Say what rule files decide about a command",
         "completion": "Print a completion script for bash, zsh or fish",

@@ -153,7 +153,7 @@ def _blocked(asks: bool) -> list[str]:
         "When a command the task needs fails because of these limits, call it again with",
         '`sandbox_permissions: "with_additional_permissions"`, the directories or hosts it needs',
         "in `additional_permissions`, and a `justification`: one short question to the user, as in",
-        '"Install the test dependencies from pypi.org?". If the user agrees, that one command gets',
+        '"Look it up on docs.example.com?". If the user agrees, that one command gets',
         "them. Only what cannot work in any sandbox needs `require_escalated`: it runs outside.",
         "Ask for the one command that needs it, not for a script that does more, and try without",
         "first unless it cannot work. Commands that cannot be undone or read, and a patch outside",
