@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from octavo.protocol.errors import SandboxError
 from octavo.sandbox import Command, Mode, Network, Policy
 from octavo.sandbox.cage import bubblewrap
 from octavo.sandbox.caged import open_cage
@@ -93,6 +94,14 @@ async def test_allowed_hosts_are_not_reached_and_that_is_said(machine: Machine) 
 
     assert any(gap.startswith("Allowed hosts cannot be reached") for gap in report.gaps)
     assert "reached" not in output.replace("unreached", "")
+
+
+@pytest.mark.anyio
+async def test_a_policy_that_chooses_programs_is_not_left_to_it(machine: Machine) -> None:
+    policy = Policy(Mode.WORKSPACE_WRITE, machine.workspace, programs=(Path("/usr/bin"),))
+    async with open_cage(policy, ("bubblewrap",)) as cage:
+        with pytest.raises(SandboxError):
+            await cage.ready()
 
 
 @pytest.mark.anyio

@@ -15,6 +15,7 @@ import pytest
 
 from octavo.sandbox import FileChangeRefused, Write
 from octavo.sandbox.policy import octavo_home
+from tests.sampling import sample
 from tests.sandbox.conftest import Machine, cage_on, python, shell
 
 pytestmark = pytest.mark.anyio
@@ -185,3 +186,28 @@ anyio.run(main)
     ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
     assert "PermissionError" in ran.stdout, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])
+async def test_sockets_that_come_and_go_do_not_end_the_cage(
+    tier: str, workspace: Callable[[], Path]
+) -> None:
+    folder = workspace()
+    script = """
+import os, socket, time
+while True:
+    with socket.socket(socket.AF_UNIX) as it:
+        it.bind('fleeting.sock')
+        it.listen()
+        time.sleep(0.0002)
+        os.unlink('fleeting.sock')
+"""
+    count = sample(1000, 150) if tier == "namespaces" else sample(100, 10)
+    with subprocess.Popen([sys.executable, "-c", script], cwd=folder.parent) as other:
+        try:
+            async with cage_on(folder, tier) as cage:
+                outputs = [await shell(cage, "echo ran", folder) for _ in range(count)]
+        finally:
+            other.kill()
+
+    assert {output for _, output in outputs} == {"ran\n"}

@@ -79,7 +79,7 @@ class BubblewrapCage:
         def make() -> int:
             theirs, pid, first = self._start((words.WALLS, self._walls), None)
             # Without a first process bubblewrap has failed; the supervisor notices by its end.
-            zygote.hand_over(sock, theirs, first or pid)
+            zygote.hand_over(sock, theirs, first if _lives(first) else pid)
             return pid
 
         def hide(path: str) -> None:
@@ -186,6 +186,11 @@ class BubblewrapCage:
                 options += ["--perms", "0000", "--ro-bind-data", number, path]
                 files += 1
         return [*options, "--proc", "/proc", "--remount-ro", "/proc"], files
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a child's child has not been waited for, which nobody but its parent does."""
+    return pid > 0 and guard.send(pid, 0)
 
 
 def _is_reachable(folder: str) -> bool:
