@@ -121,7 +121,7 @@ class CallHands:
 
     @property
     def judging(self) -> bool:
-        return self._room.ground.allowed.approve_for_me
+        return self._room.judge is not None or self._room.ground.allowed.approve_for_me
 
     async def ask_person(self, question: CommandQuestion | NetworkQuestion) -> Answer:
         return await self._room.approvals.ask(self._turn_id, self.call_id, question)

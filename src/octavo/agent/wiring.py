@@ -173,10 +173,8 @@ class Wiring:
         spare: Spare | None = None,
         base: str | None = None,
         developer: str | None = None,
-        judge: Judge | None = None,
     ) -> None:
         self.allowed = allowed
-        self.judge = judge
         self.spare = spare
         self.alone = alone
         self.log_path = log_path
@@ -204,6 +202,19 @@ class Wiring:
     def keep_output(self, call_id: str) -> KeptOutput:
         """Open the file for the full output of a call."""
         return KeptOutput.open(self.loaded.home, self._thread_id, call_id)
+
+    def judge(self, choices: TurnChoices, equipment: Equipment) -> Judge | None:
+        """Return who judges in the person's place during a turn; None: nobody does.
+
+        The setting is about the questions a person would get; where nobody is to be asked, only
+        the flag brings a judge in.
+        """
+        set_up = self._settings.approvals_reviewer == "auto_review" and choices.approval != "never"
+        if not self.allowed.approve_for_me and not set_up:
+            return None
+        from octavo.agent.reviewer import Reviewer  # most threads have none
+
+        return Reviewer(equipment.model, choices.model, self._thread_id)
 
     def provider(self, choices: TurnChoices) -> Provider:
         """Where the model of `choices` is reached.

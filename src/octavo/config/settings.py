@@ -146,6 +146,8 @@ class Settings(Struct, frozen=True):
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
     model_verbosity: Literal["low", "medium", "high"] | None = None
     approval_policy: ApprovalPolicy = "on-request"
+    approvals_reviewer: Literal["user", "auto_review"] = "user"
+    """Who answers what does not widen the sandbox; "auto_review": a model, see `agent.reviewer`."""
     sandbox_mode: SandboxMode | None = None
     """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere. "external": the
     container or machine that octavo runs in is the sandbox."""

@@ -109,6 +109,7 @@ class Thread:
         context: digest of the latest context item of each key.
         usage: tokens of the whole thread; `last_usage` of the last response.
         running: ids of calls whose command outlived them.
+        said: what the user said, as model items, oldest first; the same bytes as in `history`.
         remembered: questions that were answered with a yes for the whole thread.
     """
 
@@ -123,6 +124,7 @@ class Thread:
         self.questions: dict[str, QuestionAsked] = {}
         self.remembered: list[Question] = []
         self.first_text: bytes | None = None
+        self.said: list[bytes] = []
         self._turn: Turn | None = None
         self._calls: dict[str, OpenCall] = {}
         self._unanswered = 0
@@ -183,9 +185,11 @@ class Thread:
             case UserSpoke():
                 self._running(event.turn_id)
                 self._between_steps(event)
-                self.history.append(Spoken(bytes(event.raw)))
+                raw = bytes(event.raw)
+                self.history.append(Spoken(raw))
+                self.said.append(raw)
                 if self.first_text is None:
-                    self.first_text = bytes(event.raw)
+                    self.first_text = raw
             case ContextAdded():
                 self._running(event.turn_id)
                 self._between_steps(event)
@@ -202,12 +206,15 @@ class Thread:
                     raise OutOfOrder(f"question {event.question_id} asked twice")
                 self.questions[event.question_id] = event
             case QuestionAnswered():
-                self._running(event.turn_id)
+                turn = self._running(event.turn_id)
                 asked = self.questions.pop(event.question_id, None)
                 if asked is None:
                     raise OutOfOrder(f"question {event.question_id} is not open")
                 if event.answer.decision == "acceptForSession":
                     self.remembered.append(asked.question)
+                if event.usage is not None:
+                    self.usage = self.usage.plus(event.usage)
+                    turn.usage = turn.usage.plus(event.usage)
             case Noticed():
                 pass
             case TurnStarted():
