@@ -21,7 +21,6 @@ from octavo.agent.judge import Context, Judge, Verdict
 from octavo.agent.network import Blocks
 from octavo.config.approvals import read_approvals
 from octavo.config.load import load
-from octavo.config.trust import set_trust
 from octavo.protocol import events as ev
 from octavo.protocol.errors import OctavoError
 from octavo.protocol.fold import fold
@@ -36,6 +35,7 @@ from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
 from octavo.sandbox.net import Blocked
 from octavo.tools import Declined, Extra, Permit, ToolFailed, WantedCommand
 from tests.protocol.test_fold import STARTED, call, turn
+from tests.trusting import trust_wholly
 
 pytestmark = pytest.mark.anyio
 
@@ -257,7 +257,7 @@ async def test_rules_open_and_close_hosts_and_those_of_a_project_only_close(
             for host, word in decisions.items()
         ]
         (folder / "hosts.rules").write_text("\n".join(lines))
-    set_trust(fresh_home, workspace, "trusted")
+    trust_wholly(fresh_home, workspace)
     denied = ("b.example", "d.example")
 
     async def network(given: Network) -> Network:

@@ -18,6 +18,7 @@ from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.methods import Granular, GranularApproval
 from tests.scenarios.asking import Person, asking, outputs
+from tests.trusting import trust_wholly
 
 pytestmark = pytest.mark.anyio
 
@@ -186,9 +187,22 @@ async def test_rules_of_a_project_count_only_when_it_is_trusted(
     assert any(str(file) in text and "not trusted" in text for text in warned)
 
     set_trust(home, workspace, "trusted")
+    async with asking(workspace, Person(), "touch a") as play:
+        await play.turn("go")
+        warned = [n.message for n in play.seen if isinstance(n, note.Warned)]
+    assert any(str(file) in text and "not accepted what is in it" in text for text in warned)
+
+    trust_wholly(home, workspace)
     [output] = await outputs(workspace, Person(), "touch c")
     assert f"({file}:1)" in output
     assert not (workspace / "c").exists()
+
+    file.write_text(file.read_text() + "\n")
+    async with asking(workspace, Person(), "touch c") as play:
+        await play.turn("go")
+        warned = [n.message for n in play.seen if isinstance(n, note.Warned)]
+    assert any(str(file) in text and "it has changed since" in text for text in warned)
+    assert (workspace / "c").exists()
 
 
 # ---- What a question shows ----

@@ -59,10 +59,10 @@ class Rulebook:
 
     def _load(self, cwd: Path) -> Rules:
         found = read_rule_files(self._loaded, cwd, self._env)
-        for path in found.ignored:
+        for path, why in found.ignored.items():
             self.tell(
-                f"{path} is ignored because its directory is not trusted. "
-                f"Run `octavo trust {path.parents[2]}` if you trust it."
+                f"{path} is ignored because {why}. "
+                f"Run `octavo trust {path.parents[2]}` to look at it and accept it."
             )
         rules = Rules()
         for file in found.own:

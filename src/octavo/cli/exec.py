@@ -68,7 +68,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--output-schema", metavar="FILE", help="JSON Schema that the answer must follow")
     add("--ephemeral", action="store_true", help="keep no record of the thread")
     add("--skip-git-repo-check", action="store_true", help="work outside a git repository")
-    add("--trust", action="store_true", help="trust this repository's settings from now on")
+    add(
+        "--trust",
+        action="store_true",
+        help="trust this repository's settings, and what executes in it as it is now",
+    )
     add("--last", action="store_true", help="with resume: the newest thread of this directory")
     add("--all", action="store_true", help="with --last: of any directory")
     add("--color", choices=("auto", "always", "never"), default="auto", help=HIDDEN)
@@ -313,10 +317,23 @@ def _existing(path: str) -> Path:
 
 
 def _trust(cwd: Path) -> None:
+    """Trust the settings, and agree to what executes as it is now; say to what."""
+    from octavo.cli.trust import describe
+    from octavo.config.consent import accept, read_consents
+    from octavo.config.consent_items import effective_items
+    from octavo.config.load import load
     from octavo.config.paths import octavo_home
     from octavo.config.trust import set_trust
 
-    set_trust(octavo_home(os.environ), cwd, "trusted")
+    home = octavo_home(os.environ)
+    set_trust(home, cwd, "trusted")
+    consents = read_consents(home)
+    items = effective_items(load(cwd=cwd, env=os.environ), cwd)
+    fresh = [item for item in items if consents.state(item) != "accepted"]
+    if fresh:
+        accept(home, fresh)
+    for item in fresh:
+        print(f"octavo: accepted: {describe(item)}", file=sys.stderr)
 
 
 def _check_workspace(args: Namespace, cwd: Path) -> None:

@@ -1,7 +1,7 @@
 """Where a person's rules are, and those a project brings.
 
 `*.rules` in the system's directory, in octavo's own, and in `.octavo/rules` of the directories from
-the project's root to the working directory; the latter only as far as `trust.consented` lets them
+the project's root to the working directory; the latter only as far as `consent.consented` lets them
 count. Finding them is here; what they mean is in `octavo.policy.rules`.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from octavo.config.load import Loaded
-from octavo.config.trust import Consented, consented, read_executable
+from octavo.config.trust import Consented, read_executable
 from octavo.protocol.errors import ConfigError
 
 SYSTEM_RULES = Path("/etc/octavo/rules")
@@ -28,7 +28,8 @@ class RuleFiles(msgspec.Struct, frozen=True):
     own: tuple[Consented, ...]
     """The person's and the system's."""
     project: tuple[Consented, ...] = ()
-    ignored: tuple[Path, ...] = ()
+    ignored: dict[Path, str] = {}
+    """With the reason, after "because"."""
 
 
 def read_rule_files(loaded: Loaded, cwd: Path, env: Mapping[str, str]) -> RuleFiles:
@@ -39,22 +40,26 @@ def read_rule_files(loaded: Loaded, cwd: Path, env: Mapping[str, str]) -> RuleFi
     """
     own = [*_in(SYSTEM_RULES), *_in(loaded.home / "rules")]
     files = [Consented(path, read_executable(path)) for path in own]
-    theirs = _of_project(loaded, cwd)
+    theirs = project_rule_files(loaded, cwd)
     if not theirs:
         return RuleFiles(tuple(files))
-    agreed = consented(theirs, home=loaded.home, projects=loaded.settings.projects, env=env)
-    known = {one.path for one in agreed}
-    ignored = tuple(path for path in theirs if path not in known)
+    from octavo.config.consent import consented  # most projects have no rules
+
+    agreed, ignored = consented(
+        theirs, home=loaded.home, projects=loaded.settings.projects, env=env
+    )
     return RuleFiles(tuple(files), agreed, ignored)
 
 
 def rules_stamp(loaded: Loaded, cwd: Path) -> tuple[object, ...]:
     """Return what changes when any of these files, or the trust in them, does."""
-    paths = [*_in(SYSTEM_RULES), *_in(loaded.home / "rules"), *_of_project(loaded, cwd)]
-    return tuple((str(path), *_stamp(path)) for path in [*paths, loaded.home / "trust.json"])
+    paths = [*_in(SYSTEM_RULES), *_in(loaded.home / "rules"), *project_rule_files(loaded, cwd)]
+    own = [loaded.home / "trust.json", loaded.home / "consents.json"]
+    return tuple((str(path), *_stamp(path)) for path in [*paths, *own])
 
 
-def _of_project(loaded: Loaded, cwd: Path) -> list[Path]:
+def project_rule_files(loaded: Loaded, cwd: Path) -> list[Path]:
+    """Return the rule files that a project brings, agreed to or not, outermost first."""
     steps = [cwd, *cwd.parents]
     root = loaded.project_root
     inside = steps[: steps.index(root) + 1] if root in steps else [cwd]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -85,28 +85,6 @@ class Consented(msgspec.Struct, frozen=True):
 
     path: Path
     content: bytes
-
-
-def consented(
-    files: Sequence[Path],
-    *,
-    home: Path,
-    projects: Mapping[str, ProjectConfig],
-    env: Mapping[str, str],
-) -> tuple[Consented, ...]:
-    """Return those of a project's files that the person agreed to have used, as they were read.
-
-    Whoever uses them takes these bytes and does not read the file again.
-
-    Raises:
-        ConfigError: a file that counts cannot be read.
-    """
-    try:
-        decided = decisions(read_trust(home), projects, env)
-    except ConfigError:
-        return ()
-    agreed = [file for file in files if is_trusted(file.parent, decided)]
-    return tuple(Consented(file, read_executable(file)) for file in agreed)
 
 
 def read_executable(path: Path) -> bytes:
