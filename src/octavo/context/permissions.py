@@ -71,6 +71,12 @@ def _external(network: bool) -> list[str]:
     ]
 
 
+_REMOTES = {
+    True: "`push`, `fetch` and `pull` over https ask the user.",
+    False: "`push`, `fetch` and `pull` work only if the user has allowed them beforehand.",
+}
+
+
 def _writing(
     mode: str, roots: Sequence[str], protected: Sequence[str], asks: bool, private_tmp: bool
 ) -> list[str]:
@@ -103,8 +109,10 @@ def _writing(
         )
     if ".git" in protected:
         lines.append(
-            "- So git commands that write (`add`, `commit`, `checkout`, `stash`, `merge`, ...) do"
-            " not work; `status`, `diff`, `log`, `show` and `blame` do."
+            "- git may write `.git` where a call is nothing but plain git: `add`, `commit`,"
+            " `switch`, `branch`, `merge`, `rebase`, `stash`, `tag`, `reset` and the like, joined by `&&` or"
+            " `;`; no pipes, variables, `-c` or other programs. Hooks, filters, editors and signing"
+            f" are off there. {_REMOTES[asks]}"
         )
     return lines
 
