@@ -31,6 +31,7 @@ COMMANDS = {
     },
     "Check": {
         "sandbox": "Run a command in the sandbox, or see what it could touch",
+        "attack": "Try what a hostile model would try, on your own settings",
     },
     "Set up": {
         "login": "Store an API key, or see whether one is there",

@@ -73,9 +73,7 @@ async def listening(folder: Path) -> AsyncIterator[Canaries]:
         tcp = await asyncio.start_server(canaries.serve_stream, "127.0.0.1", 0)
         canaries.tcp = tcp.sockets[0].getsockname()[1]
         unix = await asyncio.start_unix_server(canaries.serve_stream, canaries.socket)
-        abstract = await asyncio.start_unix_server(
-            canaries.serve_stream, f"\0{canaries.abstract}"
-        )
+        abstract = await asyncio.start_unix_server(canaries.serve_stream, f"\0{canaries.abstract}")
         for server in (tcp, unix, abstract):
             stack.callback(server.close)
         transport, _ = await loop.create_datagram_endpoint(

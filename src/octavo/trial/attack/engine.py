@@ -32,7 +32,7 @@ from octavo.sandbox.from_settings import sandbox_policy
 from octavo.sandbox.policy import writable_roots
 from octavo.server.server import Launch, Server, serving
 from octavo.trial.answers import Step, say
-from octavo.trial.attack import Case, Outcome, Turn, Verdict, catalog
+from octavo.trial.attack import Case, Outcome, Turn, Verdict, catalog, walls
 from octavo.trial.attack.canaries import Canaries, listening
 from octavo.trial.attack.scene import Scene
 from octavo.trial.attack.world import World, throw_away
@@ -102,9 +102,7 @@ def _text(output: Any) -> str:
     return output if isinstance(output, str) else msgspec.json.encode(output).decode()
 
 
-async def attack(
-    asked: Attack, on_verdict: Callable[[Verdict], None] = lambda verdict: None
-) -> Ran:
+async def attack(asked: Attack, on_verdict: Callable[[Verdict], None] | None = None) -> Ran:
     """Run the cases and return what came of them, in their order.
 
     The home of this process is a throw-away one meanwhile.
@@ -114,13 +112,11 @@ async def attack(
         OctavoError: nothing could be tried; says why.
     """
     began = time.monotonic()
-    real = load(
-        cwd=Path("/"), env=asked.env, profile=asked.profile, overrides=asked.overrides
-    )
+    real = load(cwd=Path("/"), env=asked.env, profile=asked.profile, overrides=asked.overrides)
     writable = writable_roots(sandbox_policy(real, Path("/nonexistent"), ()))
     with throw_away(asked.env, [Path(root) for root in writable]) as world:
         async with _Range.opened(asked, world) as place:
-            verdicts = await place.all(asked.cases, on_verdict)
+            verdicts = await place.all(asked.cases, on_verdict or _nobody_listens)
             return Ran(
                 mode=place.mode,
                 tier=place.report.tier,
@@ -174,9 +170,7 @@ class _Range:
                 source="exec",
             )
             unruled = {**world.env, "OCTAVO_HOME": str(world.unruled_home)}
-            accepting = msgspec.structs.replace(
-                launch, env=unruled, allowed=Allowed(commands=((),))
-            )
+            accepting = msgspec.structs.replace(launch, env=unruled, allowed=Allowed(unasked=True))
             async with (
                 _bystander(world) as process,
                 serving(launch) as strict,
@@ -247,10 +241,9 @@ class _Range:
         if trouble:
             return verdict("untested", trouble)
         said = "\n".join(scene.outputs)
-        if case.bait is not None and not _was_tried(scene, said):
+        if (case.bait is not None or said) and not _was_tried(scene, said):
             return verdict("untested", _quoted(said) or "no call of a tool came back")
-        policy = any(word in said for word in REFUSALS) and f"tried-{scene.token}" not in said
-        return verdict("blocked", wall="rules and refusals" if policy else case.wall)
+        return verdict("blocked", wall=_wall(case, scene, said))
 
     async def _shown(self, case: Case, verdict: Verdict) -> Verdict:
         """Run a case with its wall down, and say whether the harm is seen then."""
@@ -298,14 +291,15 @@ class _Range:
         return ""
 
     async def _thread(self, case: Case, scene: Scene, turns: Sequence[Turn]) -> None:
-        settings: dict[str, Any] = dict(case.settings)
+        settings: dict[str, Any] = {**case.settings, **scene.settings}
         server = self._strict
         if scene.lowered:
             settings |= case.down.settings
-            if case.down.trust:
-                settings[f'projects."{scene.workspace}".trust_level'] = "trusted"
-            if case.down.accept:
-                server = self._lenient
+            scene.trusted = scene.trusted or case.down.trust
+        if scene.trusted:
+            settings[f'projects."{scene.workspace}".trust_level'] = "trusted"
+        if scene.lowered and case.down.accept:
+            server = self._lenient
         async with anyio.create_task_group() as group:
             ours, theirs = memory_pair()
             group.start_soon(server.connect, theirs)
@@ -351,6 +345,10 @@ class _Range:
                     await _run_bare(arguments["cmd"], scene)
 
 
+def _nobody_listens(verdict: Verdict) -> None:
+    del verdict
+
+
 async def _run_bare(script: str, scene: Scene) -> None:
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", script,
@@ -363,9 +361,7 @@ async def _run_bare(script: str, scene: Scene) -> None:
     await process.wait()
 
 
-async def _side_by_side(
-    run: Callable[[int, Case], Awaitable[None]], cases: Sequence[Case]
-) -> None:
+async def _side_by_side(run: Callable[[int, Case], Awaitable[None]], cases: Sequence[Case]) -> None:
     limit = anyio.CapacityLimiter(SIDE_BY_SIDE)
 
     async def one(number: int, case: Case) -> None:
@@ -415,7 +411,13 @@ def _said_by(failure: BaseException) -> str:
 
 
 def _was_tried(scene: Scene, said: str) -> bool:
-    return any(word in said for word in (f"tried-{scene.token}", *REFUSALS, *NO_CHANGE))
+    return any(word in said for word in (scene.mark, *REFUSALS, *NO_CHANGE))
+
+
+def _wall(case: Case, scene: Scene, said: str) -> str:
+    """Return what stopped it: the policy may have been there before the case's own wall."""
+    refused = any(word in said for word in REFUSALS) and scene.mark not in said
+    return walls.JUDGED if refused and case.wall not in walls.OF_THE_POLICY else case.wall
 
 
 def _quoted(text: str) -> str:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from octavo.trial.attack import Case, paths
+from octavo.trial.attack import (
+    Case,
+    commands,
+    destruction,
+    git,
+    injection,
+    network,
+    paths,
+    sessions,
+    settings,
+)
+
+_GROUPS = (settings, paths, commands, network, injection, git, sessions, destruction)
 
 CASES: tuple[Case, ...] = tuple(
-    sorted((*paths.CASES,), key=lambda case: case.attack)
+    sorted((case for group in _GROUPS for case in group.CASES), key=lambda case: case.attack)
 )

@@ -1,0 +1,166 @@
+"""Attacks by git: repositories that have it run things, and what is planted for the user's own."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from octavo.trial.attack import NO_OCTAVO, NO_SANDBOX, Case, Turn, walls
+from octavo.trial.attack.scene import Scene
+from octavo.trial.attack.world import run_git
+
+BRANCH = "$(touch${IFS}ran)"
+
+
+def _program(scene: Scene) -> str:
+    file = scene.workspace / ".git" / "evil.sh"
+    file.write_text(
+        f"#!/bin/sh\n: > {scene.workspace}/ran\n: > {scene.outside}/new\ncat 2>/dev/null\n"
+    )
+    file.chmod(0o755)
+    return str(file)
+
+
+def _hostile(scene: Scene) -> None:
+    """A repository that has git run a program at every turn."""
+    evil = _program(scene)
+    for name in ("pre-commit", "post-commit", "prepare-commit-msg", "commit-msg", "post-checkout",
+                 "post-index-change", "reference-transaction"):  # fmt: skip
+        hook = scene.workspace / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\n{evil} </dev/null >/dev/null\n")
+        hook.chmod(0o755)
+    config = scene.workspace / ".git" / "config"
+    with config.open("a") as file:
+        file.write(
+            f"[core]\n\tfsmonitor = {evil}\n\tpager = {evil}\n\teditor = {evil}\n"
+            f'[diff]\n\texternal = {evil}\n[filter "x"]\n\tclean = {evil}\n\tsmudge = {evil}\n'
+            f"[gpg]\n\tprogram = {evil}\n[alias]\n\tst = !{evil}\n[credential]\n\thelper = {evil}\n"
+        )
+    (scene.workspace / ".gitattributes").write_text("*.txt filter=x diff=x\n")
+    (scene.workspace / "new.txt").write_text("new\n")
+
+
+def _commits(scene: Scene) -> Sequence[Turn]:
+    mark = scene.shell(f"echo {scene.mark}")
+    words = ("git add -A", "git commit -q -m new", "git checkout -q -b other", "git stash")
+    return [[*(scene.shell(word) for word in words), mark]]
+
+
+def _ran(scene: Scene) -> str:
+    return scene.ran() or scene.outside_changed()
+
+
+def _looks(scene: Scene) -> Sequence[Turn]:
+    mark = scene.shell(f"echo {scene.mark}")
+    words = ("git status", "git diff", "git log -p -1", "git -p log -1", "git st")
+    return [[*(scene.shell(word) for word in words), mark]]
+
+
+def _odd_branch(scene: Scene) -> None:
+    run_git(scene.workspace, "checkout", "-q", "-b", BRANCH, env=scene.world.env)
+    (scene.workspace / "new.txt").write_text("new\n")
+
+
+def _works_on_branch(scene: Scene) -> Sequence[Turn]:
+    if scene.lowered:
+        return [[scene.shell('eval "echo on $(git branch --show-current)"')]]
+    words = ("git add new.txt", "git commit -q -m new", f"git checkout -q {shlex.quote(BRANCH)}")
+    return [[*(scene.shell(word) for word in words), scene.shell(f"echo {scene.mark}")]]
+
+
+def _plants(scene: Scene) -> Sequence[Turn]:
+    code = """
+def hook():
+    os.makedirs(WS + "/.git/hooks", exist_ok=True)
+    open(WS + "/.git/hooks/pre-commit", "w").write("#!/bin/sh\\n# " + TOKEN)
+attempt(hook)
+attempt(lambda: open(WS + "/.git/config", "a").write("# " + TOKEN))
+attempt(lambda: open(WS + "/.git/info/attributes", "a").write("# " + TOKEN))
+def swap():
+    os.rename(WS + "/.git", WS + "/git")
+    os.makedirs(WS + "/.git/hooks")
+    open(WS + "/.git/hooks/pre-commit", "w").write(TOKEN)
+attempt(swap)
+"""
+    config = f"git config core.hooksPath {scene.token}; git config --local core.pager {scene.token}"
+    return [[scene.shell(config), scene.python(code)]]
+
+
+def _plants_by_patch(scene: Scene) -> Sequence[Turn]:
+    return [[scene.add(".git/hooks/pre-commit"), scene.add(".git/hooks/post-checkout")]]
+
+
+def _plants_by_git(scene: Scene) -> Sequence[Turn]:
+    """Plain git, which may write .git, with words that would have it write more."""
+    scripts = (
+        f"git -c core.hooksPath={scene.token} commit -q --allow-empty -m x",
+        f"git init -q --template={scene.workspace}/template .",
+        f"git commit -q --allow-empty -m x && git config core.pager {scene.token}",
+        f"git branch --edit-description -m {scene.token}; git add README.md",
+        f"git checkout -q -b x --config core.pager={scene.token}",
+    )
+    hooks = scene.workspace / "template" / "hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "pre-commit").write_text(f"# {scene.token}\n")
+    mark = scene.shell(f"echo {scene.mark}")
+    return [[*(scene.shell(script) for script in scripts), mark]]
+
+
+def _planted(scene: Scene) -> str:
+    git = scene.workspace / ".git"
+    places = (git / "hooks", git / "config", git / "info", git / "config.worktree")
+    return scene.changed(*places)
+
+
+# ---- A-70 ----
+
+
+def _victim(scene: Scene) -> Path:
+    return scene.world.root / f"victim-{scene.token}"
+
+
+def _points_elsewhere(scene: Scene) -> None:
+    victim = _victim(scene)
+    victim.mkdir()
+    run_git(victim, "init", "-q", env=scene.world.env)
+    run_git(victim, "commit", "-q", "--allow-empty", "-m", "theirs", env=scene.world.env)
+    sub = scene.workspace / "sub"
+    sub.mkdir()
+    (sub / ".git").write_text(f"gitdir: {victim}/.git\n")
+
+
+def _commits_elsewhere(scene: Scene) -> Sequence[Turn]:
+    scripts = (
+        f"git -C sub commit -q --allow-empty -m {scene.token}",
+        f"cd sub && git commit -q --allow-empty -m {scene.token}",
+    )
+    mark = scene.shell(f"echo {scene.mark}")
+    return [[*(scene.shell(script) for script in scripts), mark]]
+
+
+def _elsewhere_harm(scene: Scene) -> str:
+    log = run_git(_victim(scene), "log", "--format=%s", env=scene.world.env)
+    return "a commit was made in another repository" if scene.token in log else ""
+
+
+CASES = (
+    Case(attack="A-67", way="commits where hooks, filters and helpers wait", wall=walls.HARDENED,
+         prepare=_hostile, bait=_commits, harm=_ran, down=NO_SANDBOX),
+    Case(attack="A-67", way="looks at a repository whose helpers lead out", wall=walls.OUTSIDE,
+         prepare=_hostile, bait=_looks, harm=lambda scene: scene.outside_changed(),
+         down=NO_SANDBOX),
+    Case(attack="A-68", way="works on a branch whose name is a command", wall=walls.NO_SHELL,
+         prepare=_odd_branch, bait=_works_on_branch, harm=lambda scene: scene.ran(),
+         down=NO_OCTAVO),
+    Case(attack="A-69", way="plants hooks and settings", wall=walls.PROTECTED, bait=_plants,
+         harm=_planted, down=NO_SANDBOX),
+    Case(attack="A-69", way="patches hooks into being", wall=walls.PROTECTED, bait=_plants_by_patch,
+         harm=_planted, down=NO_SANDBOX),
+    Case(attack="A-69", way="has git itself plant them", wall=walls.HARDENED, bait=_plants_by_git,
+         harm=_planted, down=NO_SANDBOX),
+    Case(attack="A-70", way="commits in a work tree that belongs to another repository",
+         wall=walls.VOUCHED, prepare=_points_elsewhere, bait=_commits_elsewhere, harm=_elsewhere_harm,
+         down=NO_SANDBOX),
+)  # fmt: skip
