@@ -17,30 +17,61 @@ from octavo.agent.cages import Cages
 from octavo.agent.ground import Allowed, Ground
 from octavo.agent.hands import CallHands, Room
 from octavo.agent.journal import Journal
+from octavo.agent.judge import Context, Judge, Verdict
+from octavo.agent.network import Blocks
+from octavo.config.approvals import read_approvals
 from octavo.config.load import load
+from octavo.config.trust import set_trust
 from octavo.protocol import events as ev
+from octavo.protocol.errors import OctavoError
 from octavo.protocol.fold import fold
-from octavo.protocol.questions import Answer, FileChangeQuestion
-from octavo.sandbox import Command, Mode, Policy, Write
-from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
+from octavo.protocol.questions import (
+    Answer,
+    CommandQuestion,
+    FileChangeQuestion,
+    NetworkQuestion,
+    Question,
+)
+from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
+from octavo.sandbox.net import Blocked
+from octavo.tools import Declined, Extra, Permit, ToolFailed, WantedCommand
 from tests.protocol.test_fold import STARTED, call, turn
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of octavo's own for one test."""
+    monkeypatch.setenv("OCTAVO_HOME", str(tmp_path / "octavo"))
+    return tmp_path / "octavo"
+
+
 @asynccontextmanager
-async def hands_in(cwd: Path, *, decision: Any = "accept") -> AsyncIterator[CallHands]:
+async def hands_in(
+    cwd: Path,
+    *,
+    decision: Any = "accept",
+    remember: str | None = None,
+    judge: Judge | None = None,
+    network: Network = OFF,
+    asked: list[Question] | None = None,
+) -> AsyncIterator[CallHands]:
     """The hands of a call that has begun, and a person who answers everything with `decision`."""
     journal = Journal(fold([STARTED, turn(), call("c")]), None)
     approvals = Approvals(journal, lambda: None)
     loaded = load(cwd=cwd, env=os.environ)
     ground = Ground(loaded, os.environ, journal.thread, lambda _: None, Allowed())
-    policy = Policy(Mode.WORKSPACE_WRITE, cwd, write_tmp=False, write_tmpdir=False)
+    if judge is not None:
+        ground.allowed = Allowed(approve_for_me=True)
+    policy = Policy(Mode.WORKSPACE_WRITE, cwd, network=network, write_tmp=False, write_tmpdir=False)
     unused: Any = None
 
     def reply(event: ev.Event) -> None:
-        if isinstance(event, ev.QuestionAsked):
-            approvals.answer(event.question_id, Answer(decision))
+        if isinstance(event, ev.QuestionAsked) and event.of == "person":
+            if asked is not None:
+                asked.append(event.question)
+            approvals.answer(event.question_id, Answer(decision, remember=remember))
 
     journal.follow(reply)
     async with Cages(None, ground.blocks) as cages:
@@ -52,7 +83,7 @@ async def hands_in(cwd: Path, *, decision: Any = "accept") -> AsyncIterator[Call
             ground=ground,
             policy=policy,
             approval="on-request",
-            judge=None,
+            judge=judge,
             sessions=unused,
             cwd=cwd,
             env={},
@@ -134,3 +165,198 @@ async def test_the_accepted_file_is_changed(workspace: Path) -> None:
         await hands.change([Write(fine, b"x")], granted=[fine])
 
     assert fine.read_bytes() == b"x"
+
+
+# ---- Grants ----
+
+
+async def test_a_protected_place_is_opened_by_name_and_another_becomes_a_root(
+    workspace: Path,
+) -> None:
+    out = workspace.parent / "out"
+    out.mkdir()
+    git = workspace / ".git"
+    async with hands_in(workspace) as hands:
+        asked = msgspec.structs.replace(
+            wanted(workspace, "true", outside=False),
+            extra=Extra(write=(git, out, workspace), network=True),
+        )
+        permit = await hands.permit(asked)
+
+    assert (permit.outside, permit.policy.opened) == (False, (git,))
+    assert permit.policy.writable_roots == (out,)
+    assert permit.policy.network == OPEN
+
+
+# ---- Hosts ----
+
+
+def hands_blocks(hands: CallHands) -> Blocks:
+    """Where the cages of these hands tell what they blocked."""
+    blocks: Blocks = hands._room.ground.blocks
+    return blocks
+
+
+def blocked(host: str, reason: Any = "not_allowed", port: int = 443) -> Blocked:
+    return Blocked(host, port, "https", reason)
+
+
+async def test_a_host_accepted_once_is_reached_by_the_next_command_alone(workspace: Path) -> None:
+    asked: list[Question] = []
+    async with hands_in(workspace, asked=asked) as hands:
+        first = await hands.permit(wanted(workspace, "true", outside=False))
+        hands_blocks(hands)(blocked("example.com", port=0))
+        hands_blocks(hands)(blocked("example.com"))
+        told: set[str] = set()
+        notes = await hands.blocked(first, told)
+        again = await hands.blocked(first, told)
+        second, third = [
+            await hands.permit(wanted(workspace, "true", outside=False)) for _ in range(2)
+        ]
+
+    [note] = notes
+    assert note.startswith("example.com:443 is not allowed: it is not on the list of hosts.")
+    assert "run this again" in note
+    assert not again
+    [question] = asked
+    assert isinstance(question, NetworkQuestion)
+    assert (question.host, question.protocol, question.command) == ("example.com", "https", "true")
+    assert first.policy.network == third.policy.network == OFF
+    assert second.policy.network == Network("hosts", allow=("example.com",))
+
+
+@pytest.mark.parametrize("remember", ["thread", "project", "always"])
+async def test_a_host_accepted_for_longer_is_reached_from_then_on(
+    workspace: Path, remember: str, fresh_home: Path
+) -> None:
+    decision = "acceptForSession" if remember == "thread" else "accept"
+    listed = Network("hosts", allow=("docs.example.com",), deny=("evil.example",))
+    async with hands_in(workspace, decision=decision, remember=remember, network=listed) as hands:
+        first = await hands.permit(wanted(workspace, "true", outside=False))
+        hands_blocks(hands)(blocked("example.com"))
+        await hands.blocked(first, set())
+        later = [await hands.permit(wanted(workspace, "true", outside=False)) for _ in range(2)]
+
+    allowed = Network("hosts", allow=("docs.example.com", "example.com"), deny=("evil.example",))
+    assert [one.policy.network for one in later] == [allowed, allowed]
+    kept = {one.project for one in read_approvals(fresh_home)}
+    assert kept == {"thread": set(), "project": {str(workspace)}, "always": {None}}[remember]
+
+
+async def test_rules_open_and_close_hosts_and_those_of_a_project_only_close(
+    workspace: Path, fresh_home: Path
+) -> None:
+    theirs = workspace / ".octavo" / "rules"
+    for folder, decisions in (
+        (fresh_home / "rules", {"a.example": "allow", "b.example": "deny"}),
+        (theirs, {"c.example": "allow", "d.example": "deny"}),
+    ):
+        folder.mkdir(parents=True)
+        lines = [
+            f'network_rule(host="{host}", protocol="https", decision="{word}")'
+            for host, word in decisions.items()
+        ]
+        (folder / "hosts.rules").write_text("\n".join(lines))
+    set_trust(fresh_home, workspace, "trusted")
+    denied = ("b.example", "d.example")
+
+    async def network(given: Network) -> Network:
+        async with hands_in(workspace, network=given) as hands:
+            return (await hands.permit(wanted(workspace, "true", outside=False))).policy.network
+
+    assert await network(OFF) == Network("hosts", allow=("a.example:443",), deny=denied)
+    assert await network(OPEN) == Network("hosts", allow=("*",), deny=denied)
+
+
+async def test_a_declined_host_is_asked_about_once(workspace: Path) -> None:
+    asked: list[Question] = []
+    async with hands_in(workspace, decision="decline", asked=asked) as hands:
+        permit = await hands.permit(wanted(workspace, "true", outside=False))
+        hands_blocks(hands)(blocked("example.com"))
+        [first] = await hands.blocked(permit, set())
+        [second] = await hands.blocked(permit, set())
+        after = await hands.permit(wanted(workspace, "true", outside=False))
+
+    assert "The user declined to allow it" in first
+    assert "Go on without it" in second
+    assert len(asked) == 1
+    assert after.policy.network == OFF
+
+
+async def test_nobody_is_asked_about_hosts_that_are_denied_or_local(workspace: Path) -> None:
+    asked: list[Question] = []
+    async with hands_in(workspace, asked=asked) as hands:
+        permit = await hands.permit(wanted(workspace, "true", outside=False))
+        hands_blocks(hands)(blocked("evil.example", "denied"))
+        hands_blocks(hands)(blocked("router", "not_allowed_local"))
+        notes = await hands.blocked(permit, set())
+
+    assert [note.split()[0] for note in notes] == ["evil.example:443", "router:443"]
+    assert asked == []
+
+
+async def test_what_was_blocked_before_a_command_is_not_told_with_it(workspace: Path) -> None:
+    async with hands_in(workspace) as hands:
+        hands_blocks(hands)(blocked("example.com"))
+        permit = await hands.permit(wanted(workspace, "true", outside=False))
+        assert await hands.blocked(permit, set()) == ()
+
+
+# ---- Judges ----
+
+
+class Fixed:
+    """A judge of one mind."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+        self.seen: list[tuple[CommandQuestion, Context]] = []
+
+    async def judge(self, question: CommandQuestion, context: Context) -> Verdict:
+        self.seen.append((question, context))
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return Verdict(self.outcome, "It is risky.")
+
+
+CLEAN = "git clean -fdx"
+
+
+async def test_a_judge_answers_for_a_person_what_stays_in_the_cage(workspace: Path) -> None:
+    asked: list[Question] = []
+    judge = Fixed("allow")
+    async with hands_in(workspace, judge=judge, asked=asked) as hands:
+        permit = await hands.permit(wanted(workspace, CLEAN, outside=False))
+
+    assert not permit.outside
+    assert asked == []
+    [(question, context)] = judge.seen
+    assert (question.command, context.call_id) == (CLEAN, "c")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("deny", "It is risky."), (ValueError("x"), "The reviewer failed")]
+)
+async def test_a_judge_that_refuses_or_fails_runs_nothing(
+    workspace: Path, outcome: Any, told: str
+) -> None:
+    async with hands_in(workspace, judge=Fixed(outcome)) as hands:
+        with pytest.raises(Declined, match=told):
+            await hands.permit(wanted(workspace, CLEAN, outside=False))
+
+
+async def test_a_judge_may_end_the_turn(workspace: Path) -> None:
+    async with hands_in(workspace, judge=Fixed(OctavoError("Too many refusals."))) as hands:
+        with pytest.raises(OctavoError, match="Too many"):
+            await hands.permit(wanted(workspace, CLEAN, outside=False))
+
+
+async def test_a_judge_is_not_asked_about_what_leaves_the_cage(workspace: Path) -> None:
+    asked: list[Question] = []
+    judge = Fixed("allow")
+    async with hands_in(workspace, judge=judge, asked=asked, decision="decline") as hands:
+        with pytest.raises(Declined):
+            await hands.permit(wanted(workspace, CLEAN))
+
+    assert judge.seen == []
+    assert len(asked) == 1

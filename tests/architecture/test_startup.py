@@ -28,6 +28,8 @@ HEAVY = {
     # Of octavo itself: what only a resumed thread, a patch, a fault or a way around the cage needs.
     *("octavo.agent.reopen", "octavo.store.find", "octavo.store.reading", "octavo.model.faults"),
     *("octavo.tools.patch.parse", "octavo.tools.patch.plan"),
+    *("octavo.policy", "tree_sitter", "octavo.agent.permits", "octavo.agent.remembered"),
+    *("octavo.config.approvals", "octavo.config.rule_files"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
     "octavo.sandbox.net",
 }

@@ -114,3 +114,23 @@ def test_the_program_ends_at_once_with_everything_said() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")
+
+
+def _on(platform: str) -> subprocess.CompletedProcess[str]:
+    code = (
+        f"import sys; sys.platform = {platform!r}\n"
+        "from octavo.cli import main; sys.exit(main(['exec', '--skip-git-repo-check', 'hello']))"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_on_windows_one_sentence_says_what_to_do() -> None:
+    done = _on("win32")
+    said = "octavo: error: octavo needs Linux: on Windows, run it in WSL.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_on_macos_nothing_is_run_without_a_sandbox_that_was_tried_there() -> None:
+    done = _on("darwin")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "its sandbox works on Linux only" in done.stderr

@@ -169,3 +169,35 @@ async def test_a_directory_whose_name_is_no_text_is_refused(place: Place) -> Non
 
     assert done.status == 2
     assert "is not UTF-8" in done.err
+
+
+async def test_a_prefix_on_the_command_line_lets_its_commands_run_in_the_cage(place: Place) -> None:
+    script = [
+        call("exec_command", cmd="git clean -fdx junk; touch ../out", login=False),
+        call("exec_command", cmd="git reset --hard", login=False),
+        say("Done."),
+    ]
+    (place.work / "junk").mkdir()
+    done = await place.exec(script, "go", "--allow-command", "git clean -fdx")
+
+    assert done.status == 0
+    assert not (place.work / "junk").exists()
+    assert not (place.work.parent / "out").exists()
+    refused = "This was not run, as nobody can be asked here. `git reset --hard`"
+    assert refused in str(done.requests[-1])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--allow-command", ""], "there is no word in it"),
+        (["--allow-command", "git 'x"], "No closing quotation"),
+        (["--allow-host", "exa*mple.com"], "exa*mple.com"),
+        (["--allow-host", "https://example.com/"], "example.com"),
+    ],
+)
+async def test_what_cannot_be_allowed_is_said(place: Place, words: list[str], said: str) -> None:
+    done = await place.exec([say("x")], "hi", *words)
+
+    assert (done.status, done.requests) == (2, [])
+    assert said in done.err

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from octavo.policy import Reading
-from octavo.policy.commands import read, read_argv
+from octavo.policy.commands import is_plain, read, read_argv
+from octavo.policy.grammar import agrees
+from octavo.policy.shell import Parser
 
 
 def shown(reading: Reading) -> list[str]:
@@ -160,3 +165,36 @@ def test_the_grammar_is_imported_only_for_a_script_that_needs_a_second_opinion()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     assert done.stdout.split() == ["False", "False", "True"], done.stderr
+
+
+_BARE_WORD = st.text("ab.-/_:@%+,09", min_size=1, max_size=5)
+_PLAIN_WORD = st.one_of(
+    _BARE_WORD,
+    st.sampled_from(["if", "time", "do", "x=1", "--a=b", "[", "in", "coproc", "{", "!", "=ls"]),
+    st.text('a $;|&("<#', max_size=4).map("'{}'".format),
+)
+_PLAIN_PARTS = st.lists(st.lists(_PLAIN_WORD, min_size=1, max_size=4).map(" ".join), max_size=3)
+
+
+@given(_PLAIN_PARTS, st.sampled_from([" && ", ";", " | ", "||", "; "]))
+def test_what_is_plain_is_read_alike_by_the_grammar(parts: list[str], between: str) -> None:
+    script = between.join(parts)
+    if not is_plain(script):
+        return
+    parser = Parser(script, "bash")
+    parser.parse()
+    assert agrees(script, parser.spans)
+    # Simple enough that splitting at blanks and operators is the same reading.
+    words = [[word.text for word in command.argv] for command in parser.commands]
+    assert words == [shlex.split(part) for part in parts]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("time ls", "a=b", "echo $x", "ls &", "a\nb", 'echo "x"', "ls > x", "if a; b", "echo ~"),
+        *("'a' b", "ls;", "", "a 'x;y'", "echo é", "a =ls", "repeat 3 ls", "echo \\;", "a {b,c}"),
+    ],
+)  # fmt: skip
+def test_what_could_be_read_in_two_ways_is_not_plain(script: str) -> None:
+    assert not is_plain(script)

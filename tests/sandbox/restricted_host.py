@@ -6,6 +6,7 @@
     no-namespaces  the limit of user namespaces is 0
     bare           like container, and without Landlock
     no-questions   the kernel cannot ask about system calls
+    old-questions  as before Linux 5.19, who waits for an answer is disturbed by every signal
 
 The imitation is a seccomp filter made with the product's own assembler, loaded before the program.
 """
@@ -35,12 +36,13 @@ def _program(kind: str) -> bytes:
     if kind == "bare":
         absent = [(bpf._RETURN, bpf._ERRNO | errno.ENOSYS, 0, 0)]
         rules["landlock_create_ruleset"] = absent
-    if kind == "no-questions":
+    if kind in ("no-questions", "old-questions"):
+        flag = 8 if kind == "no-questions" else 32
         unknown = (bpf._RETURN, bpf._ERRNO | errno.EINVAL, 0, 0)
-        rules["seccomp"] = [bpf._argument(1), (bpf._ANY_BIT, 8, 0, 1), unknown, bpf._ALLOWED]
+        rules["seccomp"] = [bpf._argument(1), (bpf._ANY_BIT, flag, 0, 1), unknown, bpf._ALLOWED]
     if kind == "only-bwrap":
         # A filter does not see programs; bubblewrap is the one that makes namespaces by clone.
-        rules["unshare"] = bpf._refuse_bits(0, _NEW_ANY)
+        rules["unshare"] = bpf._refuse_bits(0, _NEW_ANY & ~_NEW_USER)
     if kind == "no-namespaces":
         full = (bpf._RETURN, bpf._ERRNO | errno.ENOSPC, 0, 0)
         rules["unshare"] = [bpf._argument(0), (bpf._ANY_BIT, _NEW_USER, 0, 1), full, bpf._ALLOWED]

@@ -15,6 +15,7 @@ import pytest
 
 from octavo.sandbox import FileChangeRefused, Write
 from octavo.sandbox.policy import octavo_home
+from tests.sampling import sample
 from tests.sandbox.conftest import Machine, cage_on, python, shell
 
 pytestmark = pytest.mark.anyio
@@ -27,13 +28,14 @@ def _replace(path: Path, text: str) -> None:
     new.rename(path)
 
 
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])
 async def test_a_secret_that_is_replaced_or_made_later_stays_hidden(
-    machine: Machine, workspace: Callable[[], Path]
+    tier: str, machine: Machine, workspace: Callable[[], Path]
 ) -> None:
     folder = workspace()
     later = machine.home / ".config" / "gh"
     shutil.rmtree(later, ignore_errors=True)
-    async with cage_on(folder, "namespaces") as cage:
+    async with cage_on(folder, tier) as cage:
         _, before = await shell(cage, f"cat {machine.home}/.netrc", folder)
         _replace(machine.home / ".netrc", "the secret")
         _, replaced = await shell(cage, f"cat {machine.home}/.netrc", folder)
@@ -44,12 +46,14 @@ async def test_a_secret_that_is_replaced_or_made_later_stays_hidden(
     assert [text for text in (before, replaced, made) if "the secret" in text] == []
 
 
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])
 async def test_a_protected_file_that_is_replaced_stays_read_only(
+    tier: str,
     workspace: Callable[[], Path],
 ) -> None:
     folder = workspace()
     nested = folder / "sub" / "nested"
-    async with cage_on(folder, "namespaces") as cage:
+    async with cage_on(folder, tier) as cage:
         await shell(cage, "true", folder)
         _replace(folder / ".mcp.json", "mine")
         subprocess.run(["git", "config", "core.pager", "cat"], cwd=nested, check=True)
@@ -60,7 +64,7 @@ async def test_a_protected_file_that_is_replaced_stays_read_only(
     assert (nested / ".git" / "config").read_text() == config
 
 
-@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])
 async def test_logs_of_threads_are_hidden_and_full_outputs_are_not(
     tier: str, workspace: Callable[[], Path]
 ) -> None:
@@ -77,7 +81,7 @@ async def test_logs_of_threads_are_hidden_and_full_outputs_are_not(
     assert "the output" in output
 
 
-@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])
 @pytest.mark.parametrize("pointer", ["pipe", "link to a pipe", "gitdir: a\0b", "gitdir: ../../.."])
 async def test_a_strange_pointer_to_a_git_directory_neither_hangs_nor_opens_anything(
     tier: str, pointer: str, workspace: Callable[[], Path]
@@ -98,7 +102,7 @@ async def test_a_strange_pointer_to_a_git_directory_neither_hangs_nor_opens_anyt
     assert not (folder.parent / "evil").exists()
 
 
-@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])
 async def test_a_file_that_turns_into_a_pipe_does_not_hang_a_change(
     tier: str, workspace: Callable[[], Path]
 ) -> None:
@@ -121,7 +125,7 @@ while time.time() < end:
         group.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])
 async def test_many_names_of_one_large_file_are_not_read_again_and_again(
     tier: str, workspace: Callable[[], Path]
 ) -> None:
@@ -137,7 +141,7 @@ async def test_many_names_of_one_large_file_are_not_read_again_and_again(
     assert {state.kind for state in states} == {"file", "unreadable"}
 
 
-@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])
 async def test_when_memory_runs_out_commands_go_before_octavo(
     tier: str, workspace: Callable[[], Path]
 ) -> None:
@@ -182,3 +186,28 @@ anyio.run(main)
     ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
     assert "PermissionError" in ran.stdout, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])
+async def test_sockets_that_come_and_go_do_not_end_the_cage(
+    tier: str, workspace: Callable[[], Path]
+) -> None:
+    folder = workspace()
+    script = """
+import os, socket, time
+while True:
+    with socket.socket(socket.AF_UNIX) as it:
+        it.bind('fleeting.sock')
+        it.listen()
+        time.sleep(0.0002)
+        os.unlink('fleeting.sock')
+"""
+    count = sample(1000, 150) if tier == "namespaces" else sample(100, 10)
+    with subprocess.Popen([sys.executable, "-c", script], cwd=folder.parent) as other:
+        try:
+            async with cage_on(folder, tier) as cage:
+                outputs = [await shell(cage, "echo ran", folder) for _ in range(count)]
+        finally:
+            other.kill()
+
+    assert {output for _, output in outputs} == {"ran\n"}

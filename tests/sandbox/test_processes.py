@@ -142,8 +142,21 @@ async def test_interrupting_a_python_prompt_raises_keyboard_interrupt_and_it_goe
 async def test_interrupting_a_command_without_a_terminal_reaches_its_whole_group(
     spawn, machine: Machine
 ) -> None:
-    script = "trap 'echo heard; exit 3' INT; echo ready; sleep 1000 | cat"
-    process = await spawn(_bash(script, machine))
+    script = """
+import os, signal
+signal.signal(signal.SIGINT, lambda *_: None)
+child = os.fork()
+if not child:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.write(1, b"ready")
+    signal.pause()
+    os._exit(0)
+if os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGINT:
+    os.write(1, b"heard")
+os._exit(3)
+"""
+    argv = (sys.executable, "-S", "-c", script)
+    process = await spawn(Command(argv=argv, cwd=machine.workspace, env=ENV))
     await _read_until(process, b"ready")
 
     process.interrupt()

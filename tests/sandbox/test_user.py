@@ -41,7 +41,7 @@ def _as_nobody() -> list[str]:
     return ["setpriv", *identity, "--inh-caps=-all"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests are an ordinary user's already")
 def test_all_of_it_holds_for_an_ordinary_user() -> None:
     here = Path(__file__).resolve().parent

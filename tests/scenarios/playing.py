@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from octavo.agent.ground import Allowed
 from octavo.client import Client, connect
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
@@ -22,6 +23,7 @@ from octavo.trial import scripted
 from octavo.trial.scripted import Script
 
 DEADLINE_S = 30
+NOTHING_ALLOWED = Allowed()
 
 
 class Play:
@@ -111,6 +113,7 @@ async def playing(
     sandbox: str = "workspace-write",
     alone: bool = True,
     answer: Any = None,
+    allowed: Allowed = NOTHING_ALLOWED,
 ) -> AsyncIterator[Play]:
     """A server on a model that plays `script`, and a thread in `cwd`."""
     env = {**os.environ, "OCTAVO_HOME": str(home or cwd.parent / "octavo-home")}
@@ -125,6 +128,7 @@ async def playing(
             ),
             flags={"sandbox_mode": sandbox},
             alone=alone,
+            allowed=allowed,
             source="exec",
         )
         async with serving(launch) as server, anyio.create_task_group() as group:

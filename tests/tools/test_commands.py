@@ -288,7 +288,10 @@ async def test_leaving_the_sandbox_needs_a_person(tmp_path: Path) -> None:
         ("cat: /etc/shadow: Permission denied", "stored keys and credentials are hidden, and"),
         ("PermissionError: [Errno 13] Permission denied: '/etc/x'", "files may be changed only in"),
         ("curl: (6) Could not resolve host: example.com", "have no network"),
-        ("fatal: '/w/.git/index.lock': Read-only file system", "sandbox: .git is kept read-only."),
+        (
+            "fatal: '/w/.git/index.lock': Read-only file system",
+            "sandbox: .git is read-only to commands.",
+        ),
         ("touch: setting times of '.envrc': Permission denied", ".envrc is kept read-only."),
         ("/w/.gitignore: Read-only file system", "files may be changed only in"),
         ("No usable temporary directory found in ['/tmp']", "files may be changed only in"),

@@ -16,6 +16,7 @@ from octavo.sandbox import Network, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.policy.rules import NetworkRule
     from octavo.sandbox.net import Blocked
 
 KEPT = 1_000
@@ -77,6 +78,26 @@ def reaching(policy: Policy, hosts: Iterable[str]) -> Policy:
         return policy
     network = replace(policy.network, access="hosts", allow=(*policy.network.allow, *more))
     return replace(policy, network=network)
+
+
+def ruled(policy: Policy, rules: Sequence[NetworkRule]) -> Policy:
+    """Return `policy` as the person's rules for hosts have it; what they deny beats all else."""
+    allow = [_pattern(rule) for rule in rules if rule.decision == "allow"]
+    deny = [rule.host for rule in rules if rule.decision == "deny"]
+    policy = reaching(policy, allow)
+    if not deny or policy.network.access == "off":
+        return policy
+    network = policy.network
+    if network.access == "open":  # only a list can leave something out
+        network = replace(network, access="hosts", allow=("*",))
+    network = replace(network, deny=tuple(dict.fromkeys([*network.deny, *deny])))
+    return replace(policy, network=network)
+
+
+def _pattern(rule: NetworkRule) -> str:
+    port = {"http": ":80", "https": ":443"}.get(rule.protocol, "")
+    host = f"[{rule.host}]" if ":" in rule.host else rule.host
+    return f"{host}{port}"
 
 
 def checked_hosts(patterns: Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ Decide = Callable[[str, tuple[tuple[str, ...], ...]], Answer]
 """What would be decided of a script if these prefixes were accepted, too."""
 
 EXAMPLES = 3
-_LONGEST_WORDS = 12
+_LEAST_WORDS, _LONGEST_WORDS = 2, 12
+"""A program's bare name is no prefix, unless it is the whole command."""
 
 _RUNS_ANYTHING = frozenset(
     """
@@ -87,14 +88,17 @@ def _prefix(
 
 
 def _candidates(ask: Ask, reading: Reading, proposed: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield prefixes that may spare the question: the model's, then the shortest that can."""
+    """Yield prefixes that may spare the question: the model's, then the shortest that says much."""
     if not ask.needs:
         return
     index, _ = ask.needs[0]
-    argv = tuple(word.text for word in reading.commands[index].argv)
-    if proposed and argv[: len(proposed)] == proposed:
+    command = reading.commands[index]
+    if command.via:  # the words would not show what runs it
+        return
+    argv = tuple(word.text for word in command.argv)
+    if len(proposed) > 1 and argv[: len(proposed)] == proposed:
         yield proposed
-    yield argv[: max(words for at, words in ask.needs if at == index)]
+    yield argv[: max(_LEAST_WORDS, *(words for at, words in ask.needs if at == index))]
 
 
 def _likely(words: tuple[str, ...]) -> Iterator[str]:

@@ -23,8 +23,7 @@ from msgspec.structs import replace
 from octavo.agent import facts
 from octavo.agent.grants import read_grant, widened
 from octavo.agent.ground import may_widen
-from octavo.agent.network import Blocks, reaching
-from octavo.agent.offers import offers_for
+from octavo.agent.network import Blocks, reaching, ruled
 from octavo.agent.remembered import Remembered
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
 from octavo.policy import Reading, Shell
@@ -127,7 +126,10 @@ class _Case:
             await self._settle(ask, grant)
         policy = reaching(self._terms.policy, self._accepted_hosts())
         if grant is not None:
+            _check_unmoved(grant)
             policy = widened(policy, grant)
+        if self._confined and not self._outside:
+            policy = ruled(policy, self._rules.network)
         return Permit(
             self._wanted.command,
             policy,
@@ -218,6 +220,8 @@ class _Case:
     # ---- Asking ----
 
     def _question(self, ask: Ask | None, grant: Grant | None) -> CommandQuestion:
+        from octavo.agent.offers import offers_for  # most commands are never asked about
+
         command, reading = self._wanted.command, self._reading
         used = facts.programs(reading, command)
         offers = (
@@ -258,6 +262,16 @@ class _Case:
         if not self._confined or self._outside or terms.policy.network.access == "open":
             return ()
         return [*terms.remembered.hosts(self._cwd), *terms.blocks.take_once()]
+
+
+def _check_unmoved(grant: Grant) -> None:
+    """What was granted is what was shown, also when it took the person an hour to answer."""
+    for path in grant.write:
+        if os.path.realpath(path) != path or not os.path.lexists(path):
+            raise ToolFailed(
+                f"{path} became something else while the user was asked. Nothing was run. Look "
+                "what is there now, and ask again if it is still needed."
+            )
 
 
 def _settled(terms: Terms) -> Settled:

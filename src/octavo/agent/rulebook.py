@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from octavo.config.load import Loaded
 from octavo.config.rule_files import read_rule_files, rules_stamp
+from octavo.config.trust import Consented
 from octavo.policy.rules import Rules, RulesError, parse
+
+
+def _parsed(file: Consented) -> Rules:
+    try:
+        source = file.content.decode()
+    except UnicodeDecodeError:
+        raise RulesError(f"The rules in {file.path} are not UTF-8 text.") from None
+    return parse(source, str(file.path))
 
 
 class Rulebook:
@@ -54,12 +65,13 @@ class Rulebook:
                 f"Run `octavo trust {path.parents[2]}` if you trust it."
             )
         rules = Rules()
-        for file in found.files:
-            try:
-                source = file.content.decode()
-            except UnicodeDecodeError:
-                raise RulesError(f"The rules in {file.path} are not UTF-8 text.") from None
-            rules += parse(source, str(file.path))
+        for file in found.own:
+            rules += _parsed(file)
+        for file in found.project:
+            theirs = _parsed(file)
+            # A project's file may close the network further; it opens nothing.
+            stricter = tuple(rule for rule in theirs.network if rule.decision != "allow")
+            rules += replace(theirs, network=stricter)
         return rules
 
     def tell(self, text: str) -> None:

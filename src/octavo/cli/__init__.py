@@ -39,6 +39,7 @@ COMMANDS = {
         "config": "Show settings and where they come from; take over Codex's",
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting them",
+        "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",
         "execpolicy": "Say what rule files decide about a command",
         "completion": "Print a completion script for bash, zsh or fish",
@@ -76,6 +77,8 @@ def program() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    if sys.platform == "win32":
+        return _error("octavo needs Linux: on Windows, run it in WSL.", EXIT_FAILED)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _dispatch(words)

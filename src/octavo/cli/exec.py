@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from octavo.agent.ground import Allowed
     from octavo.faces.exec.options import Options
     from octavo.faces.exec.transcript import Transcript
     from octavo.sandbox.keeper import Spare
@@ -47,6 +48,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what commands may write; external: this machine is itself the sandbox",
     )
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
+    add(
+        "--allow-command",
+        metavar="PREFIX",
+        action="append",
+        default=[],
+        help="commands that begin so are not refused: 'git reset --hard'",
+    )
+    add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
+    add("--allow-push", action="store_true", help=HIDDEN)
+    add("--approve-for-me", action="store_true", help=HIDDEN)
     add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")
     add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")
     add("-o", "--output-last-message", metavar="FILE", help="write the answer to FILE")
@@ -198,9 +209,43 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         strict_config=args.strict_config,
         ignore_user_config=args.ignore_user_config,
         alone=True,
+        allowed=_allowed(args),
         spare=spare,
         source="exec",
     )
+
+
+def _allowed(args: Namespace) -> Allowed:
+    """What the command line allows. Nothing of it lets a command out of the sandbox."""
+    from octavo.agent.ground import Allowed
+
+    hosts: tuple[str, ...] = ()
+    if args.allow_host:
+        from octavo.agent.network import checked_hosts
+
+        hosts = checked_hosts(args.allow_host)
+    return Allowed(
+        commands=tuple(map(_prefix, args.allow_command)),
+        hosts=hosts,
+        push=args.allow_push,
+        approve_for_me=args.approve_for_me,
+        unasked=args.yolo,
+    )
+
+
+def _prefix(text: str) -> tuple[str, ...]:
+    """Read the first words of commands, as a shell would split them."""
+    import shlex
+
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"--allow-command {text!r}: {error}.") from None
+    if not words:
+        raise UsageError(
+            "--allow-command: there is no word in it.", hint="Name the first words of a command."
+        )
+    return words
 
 
 def _is_about_asking(override: str) -> bool:

@@ -25,7 +25,9 @@ SUFFIX = ".rules"
 class RuleFiles(msgspec.Struct, frozen=True):
     """The files that count, the weakest place first, each as it was read; and those that do not."""
 
-    files: tuple[Consented, ...]
+    own: tuple[Consented, ...]
+    """The person's and the system's."""
+    project: tuple[Consented, ...] = ()
     ignored: tuple[Path, ...] = ()
 
 
@@ -43,7 +45,7 @@ def read_rule_files(loaded: Loaded, cwd: Path, env: Mapping[str, str]) -> RuleFi
     agreed = consented(theirs, home=loaded.home, projects=loaded.settings.projects, env=env)
     known = {one.path for one in agreed}
     ignored = tuple(path for path in theirs if path not in known)
-    return RuleFiles((*files, *agreed), ignored)
+    return RuleFiles(tuple(files), agreed, ignored)
 
 
 def rules_stamp(loaded: Loaded, cwd: Path) -> tuple[object, ...]:

@@ -71,6 +71,12 @@ def _external(network: bool) -> list[str]:
     ]
 
 
+_REMOTES = {
+    True: "`push`, `fetch` and `pull` over https ask the user.",
+    False: "`push`, `fetch` and `pull` work only if the user has allowed them beforehand.",
+}
+
+
 def _writing(
     mode: str, roots: Sequence[str], protected: Sequence[str], asks: bool, private_tmp: bool
 ) -> list[str]:
@@ -103,8 +109,10 @@ def _writing(
         )
     if ".git" in protected:
         lines.append(
-            "- So git commands that write (`add`, `commit`, `checkout`, `stash`, `merge`, ...) do"
-            " not work; `status`, `diff`, `log`, `show` and `blame` do."
+            "- git may write `.git` where a call is nothing but plain git: `add`, `commit`,"
+            " `switch`, `branch`, `merge`, `rebase`, `stash`, `tag`, `reset` and the like, joined by `&&` or"
+            " `;`; no pipes, variables, `-c` or other programs. Hooks, filters, editors and signing"
+            f" are off there. {_REMOTES[asks]}"
         )
     return lines
 
@@ -153,7 +161,7 @@ def _blocked(asks: bool) -> list[str]:
         "When a command the task needs fails because of these limits, call it again with",
         '`sandbox_permissions: "with_additional_permissions"`, the directories or hosts it needs',
         "in `additional_permissions`, and a `justification`: one short question to the user, as in",
-        '"Install the test dependencies from pypi.org?". If the user agrees, that one command gets',
+        '"Look it up on docs.example.com?". If the user agrees, that one command gets',
         "them. Only what cannot work in any sandbox needs `require_escalated`: it runs outside.",
         "Ask for the one command that needs it, not for a script that does more, and try without",
         "first unless it cannot work. Commands that cannot be undone or read, and a patch outside",

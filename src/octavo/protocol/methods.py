@@ -188,6 +188,36 @@ class ThreadIdParams(_Wire, frozen=True):
     thread_id: str
 
 
+class Approval(_Wire, frozen=True, kw_only=True):
+    """One remembered yes. `words` are of a prefix, `host` of a host."""
+
+    id: str
+    covers: Literal["exact", "prefix", "host"]
+    scope: Literal["project", "always"]
+    command: str
+    """What was asked about when it was given."""
+    created_at: int
+    project: str | None = None
+    cwd: str | None = None
+    words: tuple[str, ...] = ()
+    host: str | None = None
+
+
+class ApprovalsListResult(_Wire, frozen=True):
+    data: tuple[Approval, ...]
+
+
+class ApprovalsRevokeParams(_Wire, frozen=True):
+    """Some by id, or all."""
+
+    ids: tuple[str, ...] = ()
+    all_: bool = msgspec.field(default=False, name="all")
+
+
+class ApprovalsRevokeResult(_Wire, frozen=True):
+    revoked: int
+
+
 INITIALIZE = Method("initialize", InitializeParams, InitializeResult)
 THREAD_START = Method("thread/start", ThreadStartParams, ThreadResult)
 THREAD_RESUME = Method("thread/resume", ThreadResumeParams, ThreadResult)
@@ -197,6 +227,8 @@ TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)
 CLEAN_TERMINALS = Method("thread/backgroundTerminals/clean", ThreadIdParams, Nothing)
 """Kills the commands of a thread that outlived their calls; answered when they are gone."""
+APPROVALS_LIST = Method("octavo/approvals/list", Nothing, ApprovalsListResult)
+APPROVALS_REVOKE = Method("octavo/approvals/revoke", ApprovalsRevokeParams, ApprovalsRevokeResult)
 
 INITIALIZED = "initialized"
 """The client's notification that it has read the answer to `initialize`."""

@@ -46,7 +46,8 @@ class Network(msgspec.Struct, frozen=True):
             `allow`, through the proxy (`sandbox.net`). "open": everybody, as octavo itself does.
         allow: patterns of hosts, as in `net.rules`.
         deny: patterns that beat `allow`.
-        allow_local: exact local names and addresses that are meant.
+        allow_local: exact local names and addresses that are meant. Those that are 127.0.0.1 or
+            localhost with a port are reached under the same port.
         reading_only: only GET, HEAD and OPTIONS, and nothing that cannot be read.
     """
 

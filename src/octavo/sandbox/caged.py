@@ -29,7 +29,7 @@ from octavo.sandbox.cage import words
 from octavo.sandbox.keeper import Keeper
 from octavo.sandbox.network import CageNetwork
 from octavo.sandbox.ordered import Ordered
-from octavo.sandbox.policy import TIERS, Limit, resource_limits
+from octavo.sandbox.policy import TIERS, Limit, not_given, resource_limits
 from octavo.sandbox.process import CagedProcess, Output, output_pipe
 
 WARM = 3
@@ -77,13 +77,15 @@ async def open_cage(
     """
     network = network or CageNetwork(policy.network)
     cage = Caged(ordered or Ordered(policy, tiers, keeper), warm=warm, network=network)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     async with anyio.create_task_group() as group:
         if network.wanted:
             group.start_soon(network.serve)
         try:
             yield cage
-        except Exception as error:  # noqa: BLE001  # raised below, as itself and not as a group
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001  # raised below, as itself, not as a group
             failure = error
         finally:
             with anyio.CancelScope(shield=True):
@@ -147,6 +149,7 @@ class Caged:
                 if self._network is not None:
                     self._network.begin(fds[1:])
                 self._limits = resource_limits(self._policy.limits, tier=tier)
+                gaps += not_given(self._policy, tier=tier)
                 self._report = Report(
                     tier="external" if self._policy.mode is Mode.EXTERNAL else _TIERS[tier],
                     gaps=tuple(filter(None, gaps)),
@@ -246,6 +249,9 @@ class Caged:
         """Send a request to a fresh init; one that died while waiting is passed over."""
         for _ in range(WARM + 1):
             init, pidfd = await self._take()
+            if not await self._is_up(init):
+                _discard((init, pidfd))
+                continue
             try:
                 words.ask(init, word, request, fds)
             except (BrokenPipeError, ConnectionResetError):
@@ -253,6 +259,16 @@ class Caged:
                 continue
             return init, pidfd
         raise SandboxError("The cage lost every process it had ready.")
+
+    async def _is_up(self, init: socket.socket) -> bool:
+        """Whether the walls of an init stand: bubblewrap raises them for each, and can fail.
+
+        What the host removes meanwhile, a socket for one, cannot be masked.
+        """
+        if self._report is None or self._report.tier != "bubblewrap":
+            return True
+        await anyio.wait_readable(init)
+        return words.receive(init)[0] == words.UP
 
     async def _take(self) -> Init:
         await self.ready()

@@ -33,6 +33,11 @@ class Spare:
 
 def start_keeper() -> Keeper:
     """Start a keeper. Does not wait for it; it ends when its socket is closed."""
+    if sys.platform != "linux":
+        raise SandboxError(
+            "octavo cannot run commands on this system yet: its sandbox works on Linux only.",
+            hint="Run it in a Linux virtual machine or container.",
+        )
     if not sys.executable:
         raise SandboxError("Python does not know its own path, so no cage can be started.")
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

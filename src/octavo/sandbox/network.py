@@ -16,6 +16,7 @@ import anyio
 from octavo.protocol.errors import SandboxError
 from octavo.sandbox import Network
 from octavo.sandbox.cage import listeners
+from octavo.sandbox.policy import forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +129,8 @@ class CageNetwork:
             limited=self._network.reading_only,
             **more,
         )
-        await serve(_by_name(self._sockets), self._gate, ports=self._ports or DEFAULT_PORTS)
+        listeners = _by_name(self._sockets, forwarded(self._network))
+        await serve(listeners, self._gate, ports=self._ports or DEFAULT_PORTS)
 
     def close(self) -> None:
         """Close the listeners, however far it came."""
@@ -177,10 +179,18 @@ def _rules(network: Network) -> HostRules:
     return HostRules(network.allow, network.deny, network.allow_local)
 
 
-def _by_name(sockets: Sequence[socket.socket]) -> Listeners:
+def _by_name(sockets: Sequence[socket.socket], forwards: Mapping[int, str]) -> Listeners:
     from octavo.sandbox.net import Listeners
 
-    return Listeners(**{_NAMES[sock.getsockname()[1], sock.type]: sock for sock in sockets})
+    named: dict[str, socket.socket] = {}
+    others: list[tuple[str, socket.socket]] = []
+    for sock in sockets:
+        port = sock.getsockname()[1]
+        if port in forwards:
+            others.append((forwards[port], sock))
+        else:
+            named[_NAMES[port, sock.type]] = sock
+    return Listeners(forwards=tuple(others), **named)
 
 
 async def _until_called(sockets: Sequence[socket.socket]) -> None:

@@ -9,7 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from octavo.sandbox import Limits, Mode, Policy
+from octavo.sandbox import Limits, Mode, Network, Policy
+from octavo.sandbox.cage.listeners import PORTS
 from octavo.sandbox.cage.orders import Orders
 
 PROTECTED_NAMES = (
@@ -54,11 +55,6 @@ change. Never a fallback."""
 
 def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
     """Return what a cage for `policy` has to be."""
-    home = os.path.expanduser("~")
-    secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
-    secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
-    secrets += _SECRETS_OF_THE_MACHINE
-    secrets += [os.fspath(path) for path in policy.deny_read]
     private = [] if tiers == UNCONFINED else private_directories(policy)
     return Orders(
         cwd=os.fspath(policy.cwd),
@@ -68,14 +64,40 @@ def orders_for(policy: Policy, tiers: Sequence[str] = TIERS) -> Orders:
         processes=policy.limits.pids,
         network=policy.network.access == "open",
         hosts=policy.network.access == "hosts",
+        forwards=list(forwarded(policy.network)),
         sockets=[os.fspath(path) for path in policy.sockets],
-        secrets=secrets,
+        secrets=secrets_for(policy),
         protected=list(PROTECTED_NAMES),
         home=octavo_home(),
         tiers=list(tiers),
         read_only=[os.fspath(path) for path in policy.read_only],
         programs=None if policy.programs is None else [*map(os.fspath, policy.programs)],
     )
+
+
+def forwarded(network: Network) -> dict[int, str]:
+    """Return the local servers that commands find where they are outside, by port.
+
+    Those are the ones that are listed as 127.0.0.1 or localhost with a port, if it is not one on
+    which the cage itself listens.
+    """
+    if network.access != "hosts":
+        return {}
+    found: dict[int, str] = {}
+    for text in (*network.allow_local, *network.allow):
+        host, _, port = text.partition(":")
+        if host in ("127.0.0.1", "localhost") and port.isdecimal() and int(port) not in PORTS:
+            found.setdefault(int(port), host)
+    return found
+
+
+def secrets_for(policy: Policy) -> list[str]:
+    """Return what nobody in a cage may read."""
+    home = os.path.expanduser("~")
+    secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
+    secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
+    secrets += _SECRETS_OF_THE_MACHINE
+    return [*secrets, *map(os.fspath, policy.deny_read)]
 
 
 def writable_roots(policy: Policy) -> list[str]:
@@ -106,6 +128,18 @@ def resource_limits(limits: Limits, *, tier: str) -> tuple[Limit, ...]:
         # Counted in the cage's own user namespace, so what else the user runs plays no part.
         found.append((_PROCESSES, limits.pids, limits.pids))
     return tuple((which, soft, hard) for which, soft, hard in found if soft and hard)
+
+
+def not_given(policy: Policy, *, tier: str) -> tuple[str, ...]:
+    """Return as gaps what the policy allows and a tier beside the full one cannot give."""
+    if tier in ("namespaces", *UNCONFINED):
+        return ()
+    hosts = "Allowed hosts cannot be reached: only the full sandbox has the proxy for them."
+    sockets = "Allowed unix sockets cannot be reached: no unix socket can be."
+    return (
+        *((hosts,) if policy.network.access == "hosts" else ()),
+        *((sockets,) if policy.sockets and tier == "landlock" else ()),
+    )
 
 
 def private_directories(policy: Policy) -> list[str]:

@@ -110,11 +110,14 @@ async def test_a_local_server_is_reached_when_it_is_listed_as_such(
     here = workspace()
     listed = Network("hosts", allow_local=(f"127.0.0.1:{origin.port}",))
     through = "curl -sS -m 10 --noproxy '' http://127.0.0.1:{}/"
+    direct = f"curl -sS -m 10 http://127.0.0.1:{origin.port}/"
     async with cage_with(listed, here) as (cage, blocked):
+        _, plain = await shell(cage, direct, here)
+        _, by_name = await shell(cage, direct.replace("127.0.0.1", "localhost"), here)
         _, allowed = await shell(cage, through.format(origin.port), here)
         _, refused = await shell(cage, through.format(origin.port + 1), here)
 
-    assert allowed == "hello "
+    assert plain == by_name == allowed == "hello "
     assert "a loopback address" in refused
     assert hosts(blocked) == {("127.0.0.1", "not_allowed_local")}
 
@@ -201,7 +204,7 @@ async def test_the_reduced_tier_has_no_network_instead_of_hosts(
         script = f"curl -sS -m 9 http://127.0.0.1:{origin.port}/; env | grep -ci proxy"
         _, output = await shell(cage, script, here)
 
-    assert any("allowed hosts cannot be reached" in gap for gap in report.gaps)
+    assert any("Allowed hosts cannot be reached" in gap for gap in report.gaps)
     assert output.endswith("\n0\n")
     assert not origin.seen
 

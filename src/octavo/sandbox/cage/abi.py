@@ -232,16 +232,17 @@ def load_filter(program: bytes) -> None:
     _load_filter(program, 0)
 
 
-def load_asking_filter(program: bytes) -> int:
-    """Load a seccomp program like `load_filter`; return where the kernel asks what it is told to.
+def load_asking_filter(program: bytes) -> tuple[int, bool]:
+    """Load a seccomp program like `load_filter`, which lets the kernel ask about system calls.
 
-    Where the kernel can, whoever waits for an answer is disturbed by fatal signals only.
+    Return where it asks, and whether any signal disturbs who waits for an answer. That is so
+    before Linux 5.19; since then, only fatal ones do.
     """
     new_listener, wait_killable = 8, 32
     try:
-        return _load_filter(program, new_listener | wait_killable)
+        return _load_filter(program, new_listener | wait_killable), False
     except OSError:
-        return _load_filter(program, new_listener)
+        return _load_filter(program, new_listener), True
 
 
 def _load_filter(program: bytes, flags: int) -> int:

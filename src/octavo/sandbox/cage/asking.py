@@ -45,8 +45,9 @@ class Asking:
             if said != words.BROKER_READY:
                 why = said.decode("utf-8", "replace") or "the broker was killed"
                 raise OSError(errno.ENOSYS, why)
-            listener = abi.load_asking_filter(bpf.asking())
-            words.send(self._sock, words.BROKER_READY, (listener,))
+            listener, disturbed = abi.load_asking_filter(bpf.asking())
+            word = words.BROKER_DISTURBED if disturbed else words.BROKER_ASKED
+            words.send(self._sock, word, (listener,))
             os.close(listener)
         finally:
             self._sock.close()

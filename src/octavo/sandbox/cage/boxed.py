@@ -31,6 +31,7 @@ def main() -> None:
     elif message[:1] == words.WALLS:
         walls = words.asked(message, fds)
         _confine(walls)
+        words.send(sock, words.UP)
         init.serve(sock, walls[1], init.FullTier(sock))
 
 

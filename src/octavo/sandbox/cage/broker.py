@@ -19,6 +19,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 
 from . import abi, diag, pairs, words
 
@@ -33,9 +34,12 @@ WORKERS = 256
 """Connections that may wait at a time, for a listener that does not accept."""
 _KEPT_WORKERS = 4
 _STACK_BYTES = 256 * 1024
+_TRIES, _PAUSE_S, _TOLD = 100, 0.001, 256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Identity = tuple[int, int]
 
 
@@ -61,9 +65,9 @@ def be_broker(fd: int, allowed: list[str], *, apart: bool) -> None:
         sock.send(str(error.strerror or error).encode())
         return
     sock.send(words.BROKER_READY)
-    _, listeners = words.receive(sock)
+    said, listeners = words.receive(sock)
     if listeners:
-        broker.serve(listeners[0])
+        broker.begin(listeners[0], disturbed=said == words.BROKER_DISTURBED)
 
 
 class Broker:
@@ -71,6 +75,7 @@ class Broker:
 
     def __init__(self, allowed: list[str], *, apart: bool) -> None:
         self._apart = apart
+        self._disturbed = False
         self._allowed: dict[Identity, int] = {}
         """Held open, so that no other socket becomes what one of them was."""
         for path in allowed:
@@ -80,9 +85,23 @@ class Broker:
                 continue
             self._allowed[_identity(place)] = place
         self._socketpair = abi.number("socketpair")
+        self._in_hand: list[int] = []
+        """Sockets that a thread is about to connect."""
+        self._told: dict[int, int] = {}
+        """The last good answers, by socket; only where signals can keep them from being heard."""
         self._lock = _thread.allocate_lock()
         self._first = _thread.get_ident()
         self._workers = self._idle = 1
+
+    def begin(self, listener: int, *, disturbed: bool) -> None:
+        """Answer for ever.
+
+        Args:
+            listener: where the kernel asks.
+            disturbed: who waits for an answer may miss it because of a signal.
+        """
+        self._disturbed = disturbed
+        self.serve(listener)
 
     def serve(self, listener: int) -> None:
         """Answer for ever; extra threads end when there is less to do."""
@@ -96,9 +115,7 @@ class Broker:
             with self._lock:
                 self._idle -= 1
                 if not self._idle and self._workers < WORKERS:
-                    self._workers += 1
-                    self._idle += 1
-                    _thread.start_new_thread(self.serve, (listener,))
+                    self._add_worker(listener)
             self._answer(listener, note)
             with self._lock:
                 self._idle += 1
@@ -107,40 +124,57 @@ class Broker:
                     self._workers -= 1
                     return
 
-    def _answer(self, listener: int, note: bytes) -> None:
+    def _add_worker(self, listener: int) -> None:
         try:
-            is_pair = int.from_bytes(note[16:20], "little") == self._socketpair
-            code = pairs.make(listener, note) if is_pair else self._connect(listener, note)
-        except OSError as error:
-            code = error.errno or errno.EACCES
-        except BaseException:  # noqa: BLE001  # whatever it was, nothing was connected
-            code = errno.EACCES
-        answer = note[:8] + bytes(8) + (-code).to_bytes(4, "little", signed=True) + bytes(4)
-        try:
-            fcntl.ioctl(listener, _ANSWER, answer)
-        except OSError:
+            _thread.start_new_thread(self.serve, (listener,))
+        except RuntimeError:  # there is no room for a thread now
             return
+        self._workers += 1
+        self._idle += 1
 
-    def _connect(self, listener: int, note: bytes) -> int:
-        """Connect what the note asks for; return the errno, 0 for none."""
-        thread = int.from_bytes(note[8:12], "little")
-        number = int.from_bytes(note[32:36], "little")
-        address_at = int.from_bytes(note[40:48], "little")
-        length = int.from_bytes(note[48:52], "little")
-        if length > _LONGEST_ADDRESS:
-            return errno.EINVAL
-        fd = _take(thread, number)
+    def _answer(self, listener: int, note: bytes) -> None:
+        if int.from_bytes(note[16:20], "little") == self._socketpair:
+            _say(listener, note, _errno_of(lambda: pairs.make(listener, note)))
+            return
         try:
-            address = abi.read_memory(thread, address_at, length)
-            fcntl.ioctl(listener, _STILL_WAITS, note[:8])  # so it was this thread's, all of it
-            sock = _socket.socket(fileno=fd)
-        except BaseException:
-            os.close(fd)
-            raise
+            sock, thread, address = _asked(listener, note)
+        except OSError as error:
+            _say(listener, note, error.errno or errno.EACCES)
+            return
         with _closing(sock):
-            if sock.getsockopt(_socket.SOL_SOCKET, _SO_DOMAIN) != _AF_UNIX:
-                return abi.connect(fd, address)
-            return self._connect_unix(sock, thread, address)
+            inode = os.fstat(sock.fileno()).st_ino
+            with self._lock:
+                self._in_hand.append(inode)
+            code = _errno_of(lambda: self._connect(sock, thread, address))
+            if code in (errno.EISCONN, errno.EALREADY):
+                code = self._asked_again(inode, code)
+            _say(listener, note, code)
+            with self._lock:
+                self._in_hand.remove(inode)
+                if self._disturbed and code in (0, errno.EINPROGRESS):
+                    self._told[inode] = code
+                    if len(self._told) > _TOLD:
+                        del self._told[next(iter(self._told))]
+
+    def _asked_again(self, inode: int, code: int) -> int:
+        """Return what was told about this socket, which a signal may have kept from being heard.
+
+        A call that is begun anew after a signal must not hear that it has been made already.
+        """
+        for _ in range(_TRIES if self._disturbed else 0):
+            with self._lock:
+                if inode in self._told:
+                    return self._told.pop(inode)
+                if self._in_hand.count(inode) == 1:
+                    break
+            time.sleep(_PAUSE_S)
+        return code
+
+    def _connect(self, sock: _socket.socket, thread: int, address: bytes) -> int:
+        """Connect to where the thread's address leads; return the errno, 0 for none."""
+        if sock.getsockopt(_socket.SOL_SOCKET, _SO_DOMAIN) != _AF_UNIX:
+            return abi.connect(sock.fileno(), address)
+        return self._connect_unix(sock, thread, address)
 
     def _connect_unix(self, sock: _socket.socket, thread: int, address: bytes) -> int:
         if int.from_bytes(address[:2], "little") != _AF_UNIX or len(address) < 3:
@@ -169,6 +203,42 @@ class Broker:
         """Whether the socket at `place` belongs to somebody in the cage."""
         found = diag.bound_to(*_identity(place)) or diag.bound_to(*_kernel_identity(place, thread))
         return bool(found) and (self._apart or _is_held(found))
+
+
+def _asked(listener: int, note: bytes) -> tuple[_socket.socket, int, bytes]:
+    """Return the socket of whoever asks, as our own, its thread, and a copy of the address."""
+    thread = int.from_bytes(note[8:12], "little")
+    number = int.from_bytes(note[32:36], "little")
+    address_at = int.from_bytes(note[40:48], "little")
+    length = int.from_bytes(note[48:52], "little")
+    fd = _take(thread, number)
+    try:
+        if length > _LONGEST_ADDRESS:
+            raise OSError(errno.EINVAL, "the address is too long")
+        address = abi.read_memory(thread, address_at, length)
+        fcntl.ioctl(listener, _STILL_WAITS, note[:8])  # so it was this thread's, all of it
+        return _socket.socket(fileno=fd), thread, address
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _say(listener: int, note: bytes, code: int) -> None:
+    """Answer with an errno, 0 for none. Whoever asked may be gone."""
+    answer = note[:8] + bytes(8) + (-code).to_bytes(4, "little", signed=True) + bytes(4)
+    try:
+        fcntl.ioctl(listener, _ANSWER, answer)
+    except OSError:
+        return
+
+
+def _errno_of(action: Callable[[], int]) -> int:
+    try:
+        return action()
+    except OSError as error:
+        return error.errno or errno.EACCES
+    except BaseException:  # noqa: BLE001  # whatever it was, nothing was connected
+        return errno.EACCES
 
 
 def _take(thread: int, number: int) -> int:

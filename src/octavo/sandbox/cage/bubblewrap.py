@@ -31,7 +31,6 @@ _WITHOUT_BROKER = (
     "Unix sockets of this machine that were bound by a relative path, or are new, can be reached "
     "by commands."
 )
-_WITHOUT_HOSTS = "Allowed hosts cannot be reached: only the full sandbox has the proxy for them."
 
 
 class BubblewrapCage:
@@ -45,15 +44,13 @@ class BubblewrapCage:
                 raise OSError(errno.ELOOP, f"bubblewrap cannot hold the symbolic link {path}")
         self._plan = plan
         self._network = orders.network
-        self._masks = list(plan.masks)
-        self._holds: list[str] = []
+        self._masks = dict.fromkeys(plan.masks)
+        self._holds: dict[str, None] = {}
         self._filter = bpf.program(inet=True, unix=True)
         writable = [*plan.roots, *plan.private]
         self._walls: boxed.Walls = (writable, plan.changeable, plan.programs)
         self.gaps = [] if orders.network else [_SERVERS_APART]
         self.gaps.append(_WITHOUT_BROKER)
-        if orders.hosts:
-            self.gaps.append(_WITHOUT_HOSTS)
         if plan.private:
             self.gaps.append(_TMP_APART)
         if os.geteuid() == 0:
@@ -72,7 +69,7 @@ class BubblewrapCage:
         os.close(heard)
         if not message.startswith(words.RESULT):
             said = failed or "the self-test was killed"
-            raise OSError(_errno_in(said), said.removeprefix("bwrap: "))
+            raise OSError(_errno_in(said), said.removeprefix("bwrap: ").rstrip("."))
         if len(message) > 1:
             raise OSError(errno.EPERM, message[1:].decode("utf-8", "replace"))
 
@@ -82,12 +79,16 @@ class BubblewrapCage:
         def make() -> int:
             theirs, pid, first = self._start((words.WALLS, self._walls), None)
             # Without a first process bubblewrap has failed; the supervisor notices by its end.
-            zygote.hand_over(sock, theirs, first or pid)
+            zygote.hand_over(sock, theirs, first if _lives(first) else pid)
             return pid
 
-        alive = zygote.serve_supervisor(
-            sock, make, hide=self._masks.append, hold=self._holds.append
-        )
+        def hide(path: str) -> None:
+            self._masks[path] = None
+
+        def hold(path: str) -> None:
+            self._holds[path] = None
+
+        alive = zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
         for pid in alive:
             guard.send(pid, command.SIGKILL)
 
@@ -101,6 +102,10 @@ class BubblewrapCage:
         """
         theirs, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         masked = [path for path in self._masks if os.path.lexists(path) and self._is_seen(path)]
+        if os.geteuid() == 0:
+            masked = [path for path in masked if _is_reachable(os.path.dirname(path))]
+        folders = {path for path in masked if os.path.isdir(path)}
+        masked = [path for path in masked if not is_under(os.path.dirname(path), [*folders])]
         options, files = self._options(masked)
         arguments = words.memory_file(b"".join(os.fsencode(word) + b"\0" for word in options))
         program = words.memory_file(self._filter)
@@ -166,10 +171,10 @@ class BubblewrapCage:
             options += ["--perms", "1777", "--dir" if inside else "--tmpfs", path]
         for path, writable in plan.binds():
             if os.path.lexists(path):
-                options += ["--bind" if writable else "--ro-bind", path, path]
+                options += ["--bind-try" if writable else "--ro-bind-try", path, path]
         for path in self._holds:
             if os.path.lexists(path) and not os.path.islink(path):
-                options += ["--ro-bind", path, path]
+                options += ["--ro-bind-try", path, path]
         for path, target in plan.links:
             options += ["--symlink", target, path]
         files = 0
@@ -181,6 +186,39 @@ class BubblewrapCage:
                 options += ["--perms", "0000", "--ro-bind-data", number, path]
                 files += 1
         return [*options, "--proc", "/proc", "--remount-ro", "/proc"], files
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a child's child has not been waited for, which nobody but its parent does."""
+    return pid > 0 and guard.send(pid, 0)
+
+
+def _is_reachable(folder: str) -> bool:
+    """Return whether root of the inside, who owns nothing but root's files, comes to `folder`.
+
+    What it cannot come to is hidden from commands already, and cannot be masked.
+    """
+    groups = {os.getegid(), *os.getgroups()}
+    while True:
+        try:
+            state = os.stat(folder)
+        except OSError:  # it has gone, and what was in it
+            return False
+        if (state.st_uid, state.st_gid) != (0, 0):
+            bit = 0o100 if state.st_uid == 0 else 0o010 if state.st_gid in groups else 0o001
+            if not state.st_mode & bit and not _has_list(folder):
+                return False
+        if folder == "/":
+            return True
+        folder = os.path.dirname(folder)
+
+
+def _has_list(folder: str) -> bool:
+    """Return whether an access list may say something else than the mode."""
+    try:
+        return "system.posix_acl_access" in os.listxattr(folder)
+    except OSError:
+        return False
 
 
 def _find_program() -> str:
@@ -233,7 +271,9 @@ def _first_process(told: int) -> int:
 
 
 def _errno_in(said: str) -> int:
-    """Return the number of the error that a message ends with."""
+    """Return the number of the error that a message ends with, or stands for."""
+    if "No permissions to creat" in said:
+        return errno.EPERM
     for number in errno.errorcode:
         if said.endswith(os.strerror(number)):
             return number

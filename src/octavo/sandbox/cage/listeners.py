@@ -10,6 +10,7 @@ import _socket
 import os
 
 PROXY_PORT, SOCKS_PORT, DNS_PORT, HTTP_PORT, HTTPS_PORT = 3128, 1080, 53, 80, 443
+PORTS = frozenset((PROXY_PORT, SOCKS_PORT, DNS_PORT, HTTP_PORT, HTTPS_PORT))
 _LOOPBACK, _ANY = "127.0.0.1", "0.0.0.0"  # any address of the cage's own network
 _STREAM, _DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 _NAMES = ((_DATAGRAM, _LOOPBACK, DNS_PORT), (_STREAM, _LOOPBACK, DNS_PORT))
@@ -23,18 +24,21 @@ _BACKLOG = 128
 _FIRST_FREE_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 
-def make(*, hosts: bool) -> list[_socket.socket]:
+def make(*, hosts: bool, forwards: list[int]) -> list[_socket.socket]:
     """Return the listeners of this process's network, which must be a cage's.
 
     Args:
         hosts: some hosts can be reached, so there is a proxy, and the ports of the web are
             captured. Otherwise there is only somebody who says that no name exists, and not even
             that where the port cannot be had.
+        forwards: ports of local servers that are reached as if they were in here.
     """
     _let_everyone_serve()
     made: list[_socket.socket] = []
     try:
-        for kind, address, port in _NAMES + (_HOSTS if hosts else ()):
+        wanted = _NAMES + (_HOSTS if hosts else ())
+        wanted += tuple((_STREAM, _LOOPBACK, port) for port in forwards)
+        for kind, address, port in wanted:
             sock = _socket.socket(_socket.AF_INET, kind)
             made.append(sock)
             sock.bind((address, port))

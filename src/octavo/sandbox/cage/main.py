@@ -142,7 +142,9 @@ def _be_builder(
         namespaces.enter(user=user, network=orders.network, told=tell, answered=answered)
         if os.fork():
             os._exit(0)
-        listening = [] if orders.network else listeners.make(hosts=orders.hosts)
+        listening = (
+            [] if orders.network else listeners.make(hosts=orders.hosts, forwards=orders.forwards)
+        )
         walls = zygote.build(plan, network=orders.network)
         zygote.prove(walls, probe)
         probe.close()

@@ -127,7 +127,14 @@ def _make_link(path: str, target: str, private: list[str]) -> None:
 
 
 def mask(path: str) -> None:
-    """Make `path` unreadable. One that has gone in the meantime hides nothing."""
+    """Make `path` unreadable. One that has gone in the meantime, or goes now, hides nothing."""
+    try:
+        _mask(path)
+    except FileNotFoundError:
+        return
+
+
+def _mask(path: str) -> None:
     try:
         is_directory = stat.S_ISDIR(os.stat(path).st_mode)
     except OSError:
@@ -158,7 +165,10 @@ def hold(path: str) -> None:
     except OSError:
         return
     abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=tree)
-    abi.attach(tree, path)
+    try:
+        abi.attach(tree, path)
+    except FileNotFoundError:
+        return
 
 
 def mount_proc(*, processes: int) -> None:

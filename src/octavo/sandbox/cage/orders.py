@@ -7,8 +7,8 @@ class Orders:
     """One cage's policy, every path absolute and every default already decided."""
 
     __slots__ = (
-        *("cwd", "home", "hosts", "kept", "network", "private", "processes", "programs"),
-        *("protected", "read_only", "roots", "secrets", "sockets", "tiers"),
+        *("cwd", "forwards", "home", "hosts", "kept", "network", "private", "processes"),
+        *("programs", "protected", "read_only", "roots", "secrets", "sockets", "tiers"),
     )
 
     def __init__(
@@ -21,6 +21,7 @@ class Orders:
         processes: int,
         network: bool,
         hosts: bool,
+        forwards: list[int],
         sockets: list[str],
         secrets: list[str],
         protected: list[str],
@@ -42,6 +43,8 @@ class Orders:
         """Commands have the host's network."""
         self.hosts = hosts
         """Commands reach some hosts, through listeners in the cage that octavo answers."""
+        self.forwards = forwards
+        """Ports of local servers that are reached under the same port in the cage."""
         self.sockets = sockets
         """Unix sockets of the host that commands may connect to."""
         self.secrets = secrets

@@ -16,7 +16,7 @@ from .plan import Plan
 
 _ALWAYS = (
     "Protected names such as .git are not read-only: a change to their settings is undone when "
-    "the command has ended.",
+    "the command has ended, but not in a nested repository that was moved.",
     "Mode, owner and times of your own files outside the writable directories can be changed.",
     "Other processes of this machine, and the names of hidden files, can be seen.",
     "Local servers, unix sockets and shared memory do not work in commands.",
@@ -25,11 +25,6 @@ _WITHOUT_LIMIT = "How many processes a command may start is not limited."
 _WITHOUT_PRIVATE = (
     "There are no private temporary directories here, so nothing can be written in any."
 )
-_WITHOUT_HOSTS = (
-    "Commands have no network here, so the allowed hosts cannot be reached: to tell hosts apart "
-    "needs namespaces."
-)
-_WITHOUT_SOCKETS = "The unix sockets that you allowed cannot be reached here."
 _WITHOUT_SCOPE = "Your other processes can be signalled, because this kernel's Landlock is old."
 
 
@@ -48,10 +43,6 @@ class LandlockCage:
         self._scoped = version >= landlock.SCOPE_ABI
         self.gaps = [*_ALWAYS, *(() if self._scoped else (_WITHOUT_SCOPE,))]
         self.gaps.append(_WITHOUT_LIMIT)
-        if orders.hosts:
-            self.gaps.append(_WITHOUT_HOSTS)
-        if plan.sockets:
-            self.gaps.append(_WITHOUT_SOCKETS)
         if any(path in plan.private for path in plan.changeable):
             self.gaps.append(_WITHOUT_PRIVATE)
 

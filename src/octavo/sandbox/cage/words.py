@@ -32,6 +32,8 @@ INIT = b"i"
 
 WALLS, PROVE = b"W", b"P"
 """To an init of bubblewrap's, with values: its walls; its walls and what to try."""
+UP = b"u"
+"""From an init of bubblewrap's: its walls stand. One that ends without was not built."""
 RUN, LOOK, CHANGE = b"r", b"l", b"c"
 """To an init, with a value (and the command's pipes for RUN): its one request."""
 STARTED = b"s"
@@ -44,8 +46,9 @@ RESULT = b"o"
 """From an init: file results follow, with a memory file for LOOK."""
 
 BROKER_BEGIN, BROKER_READY = b"b", b"."
-"""To the broker: the walls stand, get ready. From it: it is; then to it, with where the kernel
-asks."""
+"""To the broker: the walls stand, get ready. From it: it is."""
+BROKER_ASKED, BROKER_DISTURBED = b"a", b"d"
+"""To the broker, with where the kernel asks: its answers are heard; or signals can prevent that."""
 
 STEP_CWD, STEP_PROGRAM, STEP_TERMINAL = 1, 2, 3
 

@@ -54,6 +54,8 @@ class Listeners(msgspec.Struct, frozen=True):
     """0.0.0.0:80, captured."""
     https: socket.socket | None = None
     """0.0.0.0:443, captured."""
+    forwards: tuple[tuple[str, socket.socket], ...] = ()
+    """127.0.0.1 with the port of a local server that may be reached, and the server's host."""
 
 
 class Blocked(msgspec.Struct, frozen=True):

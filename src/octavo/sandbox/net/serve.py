@@ -6,6 +6,7 @@ ends, all connections and listeners are closed.
 
 from __future__ import annotations
 
+import functools
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ import msgspec
 from octavo.sandbox.net import Listeners, Refused, Unreachable
 from octavo.sandbox.net.dns import Pool, answer
 from octavo.sandbox.net.gate import Gate
-from octavo.sandbox.net.proxy import HttpConnection
+from octavo.sandbox.net.proxy import HttpConnection, Opened
 from octavo.sandbox.net.socks import open_socks
 from octavo.sandbox.net.tunnel import Ports, carry, carry_captured
 from octavo.sandbox.net.wire import COPY_BYTES, Ended, Line, Malformed, Wire
@@ -67,6 +68,8 @@ async def serve(
         (listeners.http, server.answer_http),
         (listeners.https, server.answer_https),
     ]
+    for host, forward in listeners.forwards:
+        streams.append((forward, functools.partial(server.answer_forward, host)))
     try:
         async with anyio.create_task_group() as group:
             for listener, respond in streams:
@@ -135,6 +138,12 @@ class _Server:
         opened = await open_socks(client, self._gate, self._pool)
         if opened is not None:
             await carry(client, self._gate, opened, "socks5", ports=self._ports)
+
+    async def answer_forward(self, host: str, client: Wire) -> None:
+        port = client.sock.getsockname()[1]
+        allowed = await self._gate.admit(host, port, "https")
+        opened = Opened(allowed, Wire(await self._gate.dial(allowed, "https"), client.line))
+        await carry(client, self._gate, opened, "https", ports=self._ports)
 
     async def answer_http(self, client: Wire) -> None:
         name = self._pool.name_of(client.sock.getsockname()[0])

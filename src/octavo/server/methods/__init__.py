@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from octavo.server.connection import Handler
-from octavo.server.methods import threads, turns
+from octavo.server.methods import approvals, threads, turns
 
-TABLE: dict[str, Handler] = {**threads.HANDLERS, **turns.HANDLERS}
+TABLE: dict[str, Handler] = {**threads.HANDLERS, **turns.HANDLERS, **approvals.HANDLERS}

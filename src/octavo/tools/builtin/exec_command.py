@@ -103,7 +103,9 @@ SCHEMA = obj(
                 "network": obj(
                     {
                         "enabled": flag("The whole network; rather name hosts."),
-                        "hosts": many({"type": "string"}, "Hosts to reach, such as pypi.org."),
+                        "hosts": many(
+                            {"type": "string"}, "Hosts to reach, such as docs.example.com."
+                        ),
                     },
                     description="The network.",
                 ),
