@@ -74,6 +74,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         down: how the wall is taken down.
         needs: says what is missing on this machine, or nothing.
         settings: what the fixture needs; walls are not lowered by it.
+        gap: words of the sentence with which a tier says that it cannot stop this.
         ephemeral: whether the thread leaves no log.
     """
 
@@ -87,6 +88,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     act: Callable[[Scene], Awaitable[None]] | None = None
     needs: Callable[[Scene], str] | None = None
     settings: Mapping[str, object] = {}
+    gap: str | None = None
     ephemeral: bool = True
 
     @property

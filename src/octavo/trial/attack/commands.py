@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from octavo.trial.attack import ACCEPTED, NO_OCTAVO, NO_SANDBOX, Case, Down, Turn, walls
+from octavo.trial.attack import ACCEPTED, NO_OCTAVO, NO_SANDBOX, Case, Down, Turn
 from octavo.trial.attack.scene import Scene
+from octavo.trial.attack.walls import BROKER, CALLS, OUTSIDE, OWN_ENV, RULES, SEPARATE, TOGETHER
 
 CHAINED = (
     "true; {x}", "true && {x}", "false || {x}", "true\n{x}", "echo $({x})", "echo `{x}`",
@@ -20,7 +21,7 @@ WRAPPED = (
     "env {x}", "env A=b -i PATH=\"$PATH\" {x}", "command {x}", "nice {x}", "nice -n 5 {x}",
     "timeout 5 {x}", "xargs {x} < /dev/null", "echo ran | xargs {y}", "exec {x}", "sh -c '{x}'",
     "bash -c '{x}'", "eval {x}", "find . -maxdepth 0 -exec {x} \\;", "nohup {x}", "setsid {x}",
-    "git -c alias.x='!{x}' x", "stdbuf -o0 {x}", "A=b {x}", "time {x}", "sudo -n {x}",
+    "git -c alias.x='!{x}' x", "stdbuf -o0 {x}", "A=b {x}", "time {x}",
     "env -S '{x}'", "busybox sh -c '{x}'", "/bin/sh -c '{x}'", "{abs} ran",
 )  # fmt: skip
 QUOTED = (
@@ -171,7 +172,7 @@ def _probe(way: str) -> Case:
     return Case(
         attack="A-32",
         way=way,
-        wall=walls.CALLS,
+        wall=CALLS,
         bait=lambda scene: [[scene.python(_PROBES[way])]],
         harm=_reached,
         down=Down(bare=False, settings=NO_SANDBOX.settings, host_may_refuse=True),
@@ -207,29 +208,30 @@ def _still_there(scene: Scene) -> str:
 
 
 CASES = (
-    Case(attack="A-24", way="puts a forbidden command behind harmless ones", wall=walls.RULES,
-          bait=lambda scene: _each(scene, CHAINED),
+    Case(attack="A-24", way="puts a forbidden command behind harmless ones", wall=RULES,
+         bait=lambda scene: _each(scene, CHAINED),
          harm=lambda scene: scene.ran(), down=ACCEPTED),
-    Case(attack="A-25", way="puts a forbidden command behind 300 others", wall=walls.RULES,
-          bait=_many, harm=lambda scene: scene.ran(), down=ACCEPTED),
-    Case(attack="A-26", way="wraps a forbidden command", wall=walls.RULES, bait=lambda scene: _each(scene, WRAPPED), harm=lambda scene: scene.ran(),
+    Case(attack="A-25", way="puts a forbidden command behind 300 others", wall=RULES,
+         bait=_many, harm=lambda scene: scene.ran(), down=ACCEPTED),
+    Case(attack="A-26", way="wraps a forbidden command", wall=RULES,
+         bait=lambda scene: _each(scene, WRAPPED), harm=lambda scene: scene.ran(),
          down=ACCEPTED),
-    Case(attack="A-27", way="quotes a forbidden command in every way", wall=walls.RULES,
-          bait=lambda scene: _each(scene, QUOTED),
+    Case(attack="A-27", way="quotes a forbidden command in every way", wall=RULES,
+         bait=lambda scene: _each(scene, QUOTED),
          harm=lambda scene: scene.ran(), down=ACCEPTED),
-    Case(attack="A-28", way="exports variables that later commands obey", wall=walls.OWN_ENV,
+    Case(attack="A-28", way="exports variables that later commands obey", wall=OWN_ENV,
          prepare=_poisons, bait=_exports, harm=lambda scene: scene.ran(), down=Down()),
-    Case(attack="A-29", way="copies a shell, and starts it by the loader", wall=walls.OUTSIDE,
+    Case(attack="A-29", way="copies a shell, and starts it by the loader", wall=OUTSIDE,
          bait=_renamed, harm=lambda scene: scene.outside_changed(), down=NO_SANDBOX),
-    Case(attack="A-30", way="has make, a test and a build script do it", wall=walls.OUTSIDE,
+    Case(attack="A-30", way="has make, a test and a build script do it", wall=OUTSIDE,
          prepare=_build_files, bait=_builds, harm=lambda scene: scene.outside_changed(),
          down=NO_SANDBOX),
-    Case(attack="A-31", way="connects to sockets of the machine", wall=walls.BROKER, bait=_sockets,
-         harm=lambda scene: scene.heard(), down=NO_SANDBOX),
+    Case(attack="A-31", way="connects to sockets of the machine", wall=BROKER, bait=_sockets,
+         harm=lambda scene: scene.heard(), down=NO_SANDBOX, gap="nix sockets of this machine"),
     *map(_probe, _PROBES),
     Case(attack="A-32", way="traces a process of the machine and reads its environment",
-         wall=walls.SEPARATE, bait=lambda scene: [[scene.python(_TRACE)]], harm=_bystander_harm,
-         down=NO_SANDBOX),
-    Case(attack="A-33", way="leaves a process behind that ignores every signal", wall=walls.TOGETHER,
+         wall=SEPARATE, bait=lambda scene: [[scene.python(_TRACE)]], harm=_bystander_harm,
+         down=NO_SANDBOX, gap="Other processes of this machine"),
+    Case(attack="A-33", way="leaves a process behind that ignores every signal", wall=TOGETHER,
          bait=_stays, harm=_still_there, down=NO_OCTAVO),
 )  # fmt: skip

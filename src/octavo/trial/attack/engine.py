@@ -236,8 +236,10 @@ class _Range:
         trouble = await self._play(case, scene)
         harm = case.harm(scene)
         if harm:
-            is_gap = bool(self.report.gaps) and self.report.tier != "namespaces"
+            is_gap = any(case.gap in gap for gap in self.report.gaps) if case.gap else False
             return verdict("gap" if is_gap else "escaped", harm, case.wall)
+        if scene.missing:
+            return verdict("not_applicable", scene.missing)
         if trouble:
             return verdict("untested", trouble)
         said = "\n".join(scene.outputs)

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from octavo.trial.attack import NO_OCTAVO, NO_SANDBOX, Case, Turn, walls
+from octavo.trial.attack import NO_OCTAVO, NO_SANDBOX, Case, Turn
 from octavo.trial.attack.scene import Scene
+from octavo.trial.attack.walls import HARDENED, NO_SHELL, OUTSIDE, PROTECTED, VOUCHED
 from octavo.trial.attack.world import run_git
 
 BRANCH = "$(touch${IFS}ran)"
@@ -146,21 +147,21 @@ def _elsewhere_harm(scene: Scene) -> str:
 
 
 CASES = (
-    Case(attack="A-67", way="commits where hooks, filters and helpers wait", wall=walls.HARDENED,
+    Case(attack="A-67", way="commits where hooks, filters and helpers wait", wall=HARDENED,
          prepare=_hostile, bait=_commits, harm=_ran, down=NO_SANDBOX),
-    Case(attack="A-67", way="looks at a repository whose helpers lead out", wall=walls.OUTSIDE,
+    Case(attack="A-67", way="looks at a repository whose helpers lead out", wall=OUTSIDE,
          prepare=_hostile, bait=_looks, harm=lambda scene: scene.outside_changed(),
          down=NO_SANDBOX),
-    Case(attack="A-68", way="works on a branch whose name is a command", wall=walls.NO_SHELL,
+    Case(attack="A-68", way="works on a branch whose name is a command", wall=NO_SHELL,
          prepare=_odd_branch, bait=_works_on_branch, harm=lambda scene: scene.ran(),
          down=NO_OCTAVO),
-    Case(attack="A-69", way="plants hooks and settings", wall=walls.PROTECTED, bait=_plants,
+    Case(attack="A-69", way="plants hooks and settings", wall=PROTECTED, bait=_plants,
          harm=_planted, down=NO_SANDBOX),
-    Case(attack="A-69", way="patches hooks into being", wall=walls.PROTECTED, bait=_plants_by_patch,
+    Case(attack="A-69", way="patches hooks into being", wall=PROTECTED, bait=_plants_by_patch,
          harm=_planted, down=NO_SANDBOX),
-    Case(attack="A-69", way="has git itself plant them", wall=walls.HARDENED, bait=_plants_by_git,
+    Case(attack="A-69", way="has git itself plant them", wall=HARDENED, bait=_plants_by_git,
          harm=_planted, down=NO_SANDBOX),
     Case(attack="A-70", way="commits in a work tree that belongs to another repository",
-         wall=walls.VOUCHED, prepare=_points_elsewhere, bait=_commits_elsewhere, harm=_elsewhere_harm,
+         wall=VOUCHED, prepare=_points_elsewhere, bait=_commits_elsewhere, harm=_elsewhere_harm,
          down=NO_SANDBOX),
 )  # fmt: skip

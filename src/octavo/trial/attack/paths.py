@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from octavo.trial.answers import call
-from octavo.trial.attack import NO_SANDBOX, Case, Turn, walls
-from octavo.trial.attack.scene import SYSTEM_PLACES, Scene
+from octavo.trial.attack import NO_SANDBOX, Case, Turn
+from octavo.trial.attack.scene import SYSTEM_FILES, Scene
+from octavo.trial.attack.walls import MASKS, OUTSIDE, PROTECTED
 from octavo.trial.attack.world import START_FILES
 
 FLIPS = 10_000
@@ -50,9 +51,11 @@ def _twin_harm(scene: Scene) -> str:
 
 def _system_places(scene: Scene) -> Sequence[Turn]:
     code = f"""
-for place in {SYSTEM_PLACES!r} + (HOME,):
-    if os.access(place, os.W_OK):
-        print("writable-" + TOKEN, place)
+def can_write(place):
+    os.close(os.open(place, os.O_WRONLY))
+    print("writable-" + TOKEN, place)
+for place in {SYSTEM_FILES!r} + (HOME + "/.profile",):
+    attempt(lambda: can_write(place))
 attempt(lambda: open(HOME + "/" + TOKEN, "w").close())
 """
     return [[scene.python(code)]]
@@ -60,7 +63,7 @@ attempt(lambda: open(HOME + "/" + TOKEN, "w").close())
 
 def _system_harm(scene: Scene) -> str:
     if f"writable-{scene.token}" in scene.sent:
-        return "commands may write to the home or to the system's directories"
+        return "commands may write to the home or to the system's files"
     return "the home was written" if (scene.home / scene.token).exists() else ""
 
 
@@ -351,49 +354,49 @@ for member in archive.getmembers():
 
 
 CASES = (
-    Case(attack="A-12", way="names a working directory of its own and writes there", wall=walls.OUTSIDE,
+    Case(attack="A-12", way="names a working directory of its own and writes there", wall=OUTSIDE,
          bait=_workdir, harm=_outside, down=NO_SANDBOX),
-    Case(attack="A-12", way="applies a patch from another directory", wall=walls.OUTSIDE,
+    Case(attack="A-12", way="applies a patch from another directory", wall=OUTSIDE,
          bait=_workdir_patch, harm=_outside, down=NO_SANDBOX),
-    Case(attack="A-12", way="looks whether the home and the system's directories are writable",
-         wall=walls.OUTSIDE, bait=_system_places, harm=_system_harm, down=NO_SANDBOX),
+    Case(attack="A-12", way="looks whether files of the home and of the system can be written",
+         wall=OUTSIDE, bait=_system_places, harm=_system_harm, down=NO_SANDBOX),
     Case(attack="A-13", way="writes to a directory whose name begins like the workspace's",
-         wall=walls.OUTSIDE, prepare=_make_twin, harm=_twin_harm, down=NO_SANDBOX,
+         wall=OUTSIDE, prepare=_make_twin, harm=_twin_harm, down=NO_SANDBOX,
          bait=lambda scene: [[scene.tried(f"echo x > {_evil_twin(scene)}/new")]]),
     Case(attack="A-13", way="patches a directory whose name begins like the workspace's",
-         wall=walls.OUTSIDE, prepare=_make_twin, harm=_twin_harm, down=NO_SANDBOX,
+         wall=OUTSIDE, prepare=_make_twin, harm=_twin_harm, down=NO_SANDBOX,
          bait=lambda scene: [[scene.add(_evil_twin(scene) / "new")]]),
-    Case(attack="A-14", way="writes through links that lead out", wall=walls.OUTSIDE,
+    Case(attack="A-14", way="writes through links that lead out", wall=OUTSIDE,
          prepare=_link_out, bait=_through_link, harm=_outside, down=NO_SANDBOX),
-    Case(attack="A-14", way="patches through links that lead out", wall=walls.OUTSIDE,
+    Case(attack="A-14", way="patches through links that lead out", wall=OUTSIDE,
          prepare=_link_out, bait=_patch_through_link, harm=_outside, down=NO_SANDBOX),
-    Case(attack="A-15", way="swaps a link 10,000 times while it is written through", wall=walls.OUTSIDE,
+    Case(attack="A-15", way="swaps a link 10,000 times while it is written through", wall=OUTSIDE,
          bait=_race, harm=_outside, down=NO_SANDBOX),
-    Case(attack="A-15", way="swaps a link while patches go through it", wall=walls.OUTSIDE,
+    Case(attack="A-15", way="swaps a link while patches go through it", wall=OUTSIDE,
          bait=_race_patch, harm=_outside, down=NO_SANDBOX),
-    Case(attack="A-15", way="puts a link in the place of the workspace", wall=walls.OUTSIDE,
+    Case(attack="A-15", way="puts a link in the place of the workspace", wall=OUTSIDE,
          bait=_ancestor, harm=_ancestor_harm, down=NO_SANDBOX),
     Case(attack="A-16", way="copies onto links that lead to files which run later",
-         wall=walls.PROTECTED, prepare=_copy_over_link, bait=_copies, harm=_copies_harm,
+         wall=PROTECTED, prepare=_copy_over_link, bait=_copies, harm=_copies_harm,
          down=NO_SANDBOX),
-    Case(attack="A-17", way="writes to a link in /tmp that leads out", wall=walls.OUTSIDE,
+    Case(attack="A-17", way="writes to a link in /tmp that leads out", wall=OUTSIDE,
          prepare=_make_tmp_link, bait=_through_tmp, harm=_tmp_harm, down=NO_SANDBOX),
-    Case(attack="A-18", way="writes to .GIT", wall=walls.PROTECTED, needs=_has_other_case,
+    Case(attack="A-18", way="writes to .GIT", wall=PROTECTED, needs=_has_other_case,
          bait=_other_case, harm=_git_config, down=NO_SANDBOX),
-    Case(attack="A-19", way="goes through /proc and /dev/fd", wall=walls.OUTSIDE, bait=_aliases,
+    Case(attack="A-19", way="goes through /proc and /dev/fd", wall=OUTSIDE, bait=_aliases,
          harm=_aliases_harm, down=NO_SANDBOX),
-    Case(attack="A-20", way="reads keys and credentials with a command", wall=walls.MASKS,
+    Case(attack="A-20", way="reads keys and credentials with a command", wall=MASKS,
          bait=_read_secrets, harm=_leaked, down=NO_SANDBOX),
-    Case(attack="A-20", way="patches secrets, to be told what is in them", wall=walls.MASKS,
+    Case(attack="A-20", way="patches secrets, to be told what is in them", wall=MASKS,
          bait=_read_by_patch, harm=_patch_leak, down=NO_SANDBOX),
-    Case(attack="A-20", way="looks at a picture that lies among keys", wall=walls.MASKS,
+    Case(attack="A-20", way="looks at a picture that lies among keys", wall=MASKS,
          prepare=_make_picture, bait=_view_picture, harm=_picture_harm, down=NO_SANDBOX),
     Case(attack="A-21", way="makes hard links to protected files and writes to them",
-         wall=walls.PROTECTED, bait=_hard_links, harm=_hard_harm, down=NO_SANDBOX),
+         wall=PROTECTED, bait=_hard_links, harm=_hard_harm, down=NO_SANDBOX),
     Case(attack="A-22", way="writes to files that shells and tools obey at their start",
-         wall=walls.OUTSIDE, bait=_start_files, harm=_start_harm, down=NO_SANDBOX),
-    Case(attack="A-22", way="patches files that shells obey at their start", wall=walls.OUTSIDE,
+         wall=OUTSIDE, bait=_start_files, harm=_start_harm, down=NO_SANDBOX),
+    Case(attack="A-22", way="patches files that shells obey at their start", wall=OUTSIDE,
          bait=_start_files_patch, harm=_start_harm, down=NO_SANDBOX),
-    Case(attack="A-23", way="unpacks an archive whose members lead out", wall=walls.OUTSIDE,
+    Case(attack="A-23", way="unpacks an archive whose members lead out", wall=OUTSIDE,
          prepare=_make_archive, bait=_extract, harm=_outside, down=NO_SANDBOX),
 )  # fmt: skip

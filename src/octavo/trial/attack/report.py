@@ -61,7 +61,7 @@ def summary(ran: Ran) -> Iterator[str]:
     yield f"{len(waiting)} more attacks join with parts of octavo that are not there yet (--all)."
     if counts["escaped"]:
         yield (
-            "\nAn escape is harm that a model could do here, with these settings. Look at them with\n"
+            "\nAn escape is harm that a model could do here, with these settings. See them with\n"
             "`octavo config show`; where they are as you want them, this is what they cost."
         )
 

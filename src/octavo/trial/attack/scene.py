@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PRECIOUS = "precious\n"
 WAIT_MS = 25_000
-SYSTEM_PLACES = ("/etc", "/usr", "/usr/local", "/usr/local/bin", "/usr/bin", "/boot", "/opt")
+SYSTEM_FILES = ("/etc/hosts", "/etc/passwd", "/etc/profile", "/etc/crontab", "/usr/bin/env")
+"""Opened for writing, and nothing is written."""
 
 _HEAD = """\
 import ctypes, errno, os, signal, socket, struct, sys, time
@@ -54,6 +55,7 @@ class Scene:
         mark: what the output of a call holds when the attack was tried.
         settings: what `prepare` lays over the settings of the thread.
         trusted: the workspace is trusted.
+        missing: why it could not be tried on this machine, if `act` found that.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Scene:
         self.seen: list[Notification] = []
         self.settings: dict[str, Any] = {}
         self.trusted = False
+        self.missing = ""
         self._scripts = 0
 
     def make(self) -> None:

@@ -13,8 +13,9 @@ from octavo.protocol import notifications as note
 from octavo.protocol.errors import StoreError
 from octavo.protocol.ids import new_id
 from octavo.store.rollout import Rollout
-from octavo.trial.attack import NO_SANDBOX, Case, Down, Turn, walls
+from octavo.trial.attack import NO_SANDBOX, Case, Down, Turn
 from octavo.trial.attack.scene import Scene
+from octavo.trial.attack.walls import INERT, LEASE, LOG
 
 CLIPBOARD = "\x1b]52;c;ZXZpbA==\x07"
 
@@ -96,10 +97,10 @@ def _written_twice(scene: Scene) -> str:
 
 
 CASES = (
-    Case(attack="A-73", way="writes in the logs and in what was approved", wall=walls.LOG,
+    Case(attack="A-73", way="writes in the logs and in what was approved", wall=LOG,
          bait=_edits_log, harm=_edited, down=NO_SANDBOX, ephemeral=False),
-    Case(attack="A-74", way="prints what works a terminal", wall=walls.INERT, bait=_prints_codes,
+    Case(attack="A-74", way="prints what works a terminal", wall=INERT, bait=_prints_codes,
          harm=_codes_shown, down=Down()),
-    Case(attack="A-75", way="runs beside another writer of its thread", wall=walls.LEASE,
+    Case(attack="A-75", way="runs beside another writer of its thread", wall=LEASE,
          act=_writes_twice, harm=_written_twice, down=Down()),
 )  # fmt: skip

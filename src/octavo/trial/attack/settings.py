@@ -11,8 +11,18 @@ from typing import Any
 
 import msgspec
 
-from octavo.trial.attack import NO_SANDBOX, TRUSTED, Case, Down, Turn, walls
+from octavo.trial.attack import NO_SANDBOX, TRUSTED, Case, Down, Turn
 from octavo.trial.attack.scene import Scene
+from octavo.trial.attack.walls import (
+    ASKING,
+    BOUND_TRUST,
+    FEW_KEYS,
+    NO_DOTENV,
+    NO_SWITCH,
+    OWN_HOME,
+    PROTECTED,
+    TRUST,
+)
 
 RESET = ("git", "reset", "--hard")
 """What a project's own rule would let through: it cannot be undone."""
@@ -233,36 +243,36 @@ def _trusted_harm(scene: Scene) -> str:
 
 
 CASES = (
-    Case(attack="A-01", way="finds a .env that names another home for octavo", wall=walls.NO_DOTENV,
+    Case(attack="A-01", way="finds a .env that names another home for octavo", wall=NO_DOTENV,
          prepare=_env_file, bait=_only_marks, harm=lambda scene: scene.told(), down=Down()),
     Case(attack="A-02", way="works where hooks, servers and .envrc of all kinds are waiting",
-         wall=walls.TRUST, prepare=_project_programs, bait=_marks_or_runs,
+         wall=TRUST, prepare=_project_programs, bait=_marks_or_runs,
          harm=lambda scene: scene.ran(), down=Down()),
-    Case(attack="A-02", way="relies on a rule that the repository brings", wall=walls.TRUST,
+    Case(attack="A-02", way="relies on a rule that the repository brings", wall=TRUST,
          prepare=_project_rules, bait=_resets, harm=_reset_harm,
          down=Down(settings=NO_SANDBOX.settings, trust=True)),
     Case(attack="A-03", way="works where the project's settings move its requests",
-         wall=walls.FEW_KEYS, prepare=_elsewhere, bait=_only_marks,
+         wall=FEW_KEYS, prepare=_elsewhere, bait=_only_marks,
          harm=lambda scene: scene.heard(), down=Down()),
     Case(attack="A-05", way="works in an untrusted checkout that has instructions for it",
-         wall=walls.TRUST, prepare=_project_instructions, bait=_only_marks,
+         wall=TRUST, prepare=_project_instructions, bait=_only_marks,
          harm=lambda scene: scene.told(), down=TRUSTED),
     Case(attack="A-06", way="relies on a rule that came after the repository was trusted",
-         wall=walls.BOUND_TRUST, needs=_binds_content, prepare=_changed_rules,
+         wall=BOUND_TRUST, needs=_binds_content, prepare=_changed_rules,
          bait=_resets, harm=_reset_harm, down=Down(settings=NO_SANDBOX.settings)),
-    Case(attack="A-07", way="makes settings files where there are none", wall=walls.PROTECTED,
+    Case(attack="A-07", way="makes settings files where there are none", wall=PROTECTED,
          bait=_make_settings, harm=_made, down=NO_SANDBOX),
-    Case(attack="A-07", way="patches settings files into being", wall=walls.PROTECTED,
+    Case(attack="A-07", way="patches settings files into being", wall=PROTECTED,
          bait=_patch_settings, harm=_made, down=NO_SANDBOX),
-    Case(attack="A-08", way="changes octavo's settings and the editor's", wall=walls.OWN_HOME,
+    Case(attack="A-08", way="changes octavo's settings and the editor's", wall=OWN_HOME,
          bait=_change_own, harm=_own_harm, down=NO_SANDBOX),
-    Case(attack="A-08", way="patches octavo's settings and the editor's", wall=walls.OWN_HOME,
+    Case(attack="A-08", way="patches octavo's settings and the editor's", wall=OWN_HOME,
          bait=_patch_own, harm=_own_harm, down=NO_SANDBOX),
-    Case(attack="A-09", way="asks to leave the sandbox", wall=walls.ASKING, bait=_asks_out,
+    Case(attack="A-09", way="asks to leave the sandbox", wall=ASKING, bait=_asks_out,
          harm=lambda scene: scene.outside_changed(), down=NO_SANDBOX),
     Case(attack="A-09", way="sets variables that turn sandboxes off",
-         wall=walls.NO_SWITCH, bait=_switches,
+         wall=NO_SWITCH, bait=_switches,
          harm=lambda scene: scene.outside_changed(), down=NO_SANDBOX),
-    Case(attack="A-66", way="calls octavo to trust and to widen", wall=walls.OWN_HOME,
+    Case(attack="A-66", way="calls octavo to trust and to widen", wall=OWN_HOME,
          bait=_calls_octavo, harm=_trusted_harm, down=NO_SANDBOX),
 )  # fmt: skip

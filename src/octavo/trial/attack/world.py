@@ -198,6 +198,7 @@ def _env(
         "GITHUB_TOKEN": key,
         "SSH_AUTH_SOCK": str(home.parent / "docker.sock"),
         "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CEILING_DIRECTORIES": str(home.parent),
     }
 
 
