@@ -1,4 +1,4 @@
-"""`octavo attack` as a person runs it: what it prints, its exit codes, and whose settings it finds."""
+"""`octavo attack` as a person runs it: what it prints, its exit codes, and whose settings count."""
 
 from __future__ import annotations
 
