@@ -44,8 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "-s",
         "--sandbox",
+        metavar="MODE",
         choices=("read-only", "workspace-write", "external", "danger-full-access"),
-        help="what commands may write; external: this machine is itself the sandbox",
+        help="read-only, workspace-write, external or danger-full-access",
     )
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add(
@@ -56,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="commands that begin so are not refused: 'git reset --hard'",
     )
     add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
-    add("--allow-push", action="store_true", help=HIDDEN)
+    add("--allow-push", action="store_true", help="git may talk to the remotes of the repository")
     add("--approve-for-me", action="store_true", help=HIDDEN)
     add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")
     add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")

@@ -110,8 +110,9 @@ def _writing(
     if ".git" in protected:
         lines.append(
             "- git may write `.git` where a call is nothing but plain git: `add`, `commit`,"
-            " `switch`, `branch`, `merge`, `rebase`, `stash`, `tag`, `reset` and the like, joined by `&&` or"
-            " `;`; no pipes, variables, `-c` or other programs. Hooks, filters, editors and signing"
+            " `switch`, `branch`, `merge`, `rebase`, `stash`, `tag`, `reset` and the like, joined"
+            " by `&&` or `;`; no pipes, variables, `-c` or other programs. Hooks, filters, editors"
+            " and signing"
             f" are off there. {_REMOTES[asks]}"
         )
     return lines
