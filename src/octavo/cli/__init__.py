@@ -153,7 +153,7 @@ def _help(words: list[str]) -> int:
         return _run(words[0], ["--help"])
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
-    print("octavo: an open coding assistant that works with any model\n")
+    print("octavo: an open coding assistant that works with any model")
     print("Usage: octavo COMMAND [OPTIONS]\n")
     for title, group in COMMANDS.items():
         print(f"{title}:")
