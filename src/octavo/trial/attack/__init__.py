@@ -12,7 +12,7 @@ known, with those that wait for a part of octavo that does not exist yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Outcome = Literal["blocked", "escaped", "gap", "untested", "not_applicable"]
 """escaped: the harm is there. gap: it is, and the sandbox of this machine says that it cannot stop
 it. untested: it is not there, but nobody knows whether it was tried."""
+
+Answered = Literal["accept", "decline"]
 
 Turn = Sequence["FunctionCall"]
 """What the model does in one turn: one call after the other, each in a response of its own."""
@@ -70,6 +72,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         prepare: makes the fixture.
         bait: returns what the model does, turn by turn; called after `prepare`.
         act: does it without a model, where no call of a tool can; instead of `bait`.
+        answer: what a person says to a question; without it nobody is there to be asked.
         harm: says what harm there is, or nothing.
         down: how the wall is taken down.
         needs: says what is missing on this machine, or nothing.
@@ -86,6 +89,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     prepare: Callable[[Scene], None] | None = None
     bait: Callable[[Scene], Sequence[Turn]] | None = None
     act: Callable[[Scene], Awaitable[None]] | None = None
+    answer: Callable[[Scene, Mapping[str, Any]], Answered] | None = None
     needs: Callable[[Scene], str] | None = None
     settings: Mapping[str, object] = {}
     gap: str | None = None

@@ -6,9 +6,7 @@ a second time with its wall down, after all the others, so that nothing it does 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +17,7 @@ import anyio
 import msgspec
 
 from octavo.agent.ground import Allowed
-from octavo.client import Client, connect
+from octavo.client import AnswerQuestion, Client, connect
 from octavo.config.load import Loaded, load
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
@@ -31,16 +29,17 @@ from octavo.sandbox import Report, open_sandbox
 from octavo.sandbox.from_settings import sandbox_policy
 from octavo.sandbox.policy import writable_roots
 from octavo.server.server import Launch, Server, serving
-from octavo.trial.answers import Step, say
 from octavo.trial.attack import Case, Outcome, Turn, Verdict, catalog, walls
+from octavo.trial.attack.bare import bystander, run_bare
 from octavo.trial.attack.canaries import Canaries, listening
+from octavo.trial.attack.model import Model
 from octavo.trial.attack.scene import Scene
 from octavo.trial.attack.world import World, throw_away
-from octavo.trial.scripted import Received, serve
+from octavo.trial.scripted import serve
 
 SIDE_BY_SIDE = 3
 DEADLINE_S = 60.0
-REFUSALS = ("Nothing was run", "was not run", "forbidden by a rule")
+REFUSALS = ("Nothing was run", "was not run", "forbidden by a rule", "declined")
 NO_CHANGE = ("No file was changed", "may not be changed", "The sandbox refused this")
 QUOTED_CHARS = 300
 
@@ -70,36 +69,6 @@ class Ran(msgspec.Struct, frozen=True):
     gaps: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     took_s: float
-
-
-class Model:
-    """Takes the bait in every thread: one call a response, and a word at the end of a turn."""
-
-    def __init__(self) -> None:
-        self._left: dict[str, list[Step]] = {}
-        self._scenes: dict[str, Scene] = {}
-
-    def expect(self, thread_id: str, scene: Scene, turn: Turn) -> None:
-        """From now on the thread is told to do what `turn` holds."""
-        self._scenes[thread_id] = scene
-        self._left[thread_id] = [*turn]
-
-    def __call__(self, received: Received) -> Step:
-        thread_id = str(received.json().get("prompt_cache_key", ""))
-        scene = self._scenes.get(thread_id)
-        if scene is not None:
-            scene.sent += received.body.decode("utf-8", "replace")
-            scene.outputs = [
-                _text(item["output"])
-                for item in received.json()["input"]
-                if item["type"].endswith("_call_output")
-            ]
-        left = self._left.get(thread_id)
-        return left.pop(0) if left else say("Done.")
-
-
-def _text(output: Any) -> str:
-    return output if isinstance(output, str) else msgspec.json.encode(output).decode()
 
 
 async def attack(asked: Attack, on_verdict: Callable[[Verdict], None] | None = None) -> Ran:
@@ -137,6 +106,7 @@ class _Range:
         model: Model,
         strict: Server,
         lenient: Server,
+        attended: Server,
         bystander: int,
     ) -> None:
         self._asked = asked
@@ -145,6 +115,7 @@ class _Range:
         self._model = model
         self._strict = strict
         self._lenient = lenient
+        self._attended = attended
         self._bystander = bystander
         self._loaded = self._load(world.repository)
         self.mode = str(sandbox_policy(self._loaded, world.repository, ()).mode)
@@ -171,12 +142,16 @@ class _Range:
             )
             unruled = {**world.env, "OCTAVO_HOME": str(world.unruled_home)}
             accepting = msgspec.structs.replace(launch, env=unruled, allowed=Allowed(unasked=True))
+            asking = msgspec.structs.replace(
+                launch, alone=False, flags={"approval_policy": "on-request"}
+            )
             async with (
-                _bystander(world) as process,
+                bystander(world) as process,
                 serving(launch) as strict,
                 serving(accepting) as lenient,
+                serving(asking) as attended,
             ):
-                place = cls(asked, world, canaries, model, strict, lenient, process)
+                place = cls(asked, world, canaries, model, strict, lenient, attended, process)
                 place.report = await place._look()
                 yield place
 
@@ -302,10 +277,13 @@ class _Range:
             settings[f'projects."{scene.workspace}".trust_level'] = "trusted"
         if scene.lowered and case.down.accept:
             server = self._lenient
+        if case.answer is not None:
+            server = self._attended
         async with anyio.create_task_group() as group:
             ours, theirs = memory_pair()
             group.start_soon(server.connect, theirs)
-            async with connect(ours, name="octavo_attack", version="0", answer=_no) as client:
+            answer = _answering(case, scene)
+            async with connect(ours, name="octavo_attack", version="0", answer=answer) as client:
                 await self._turns(client, server, case, scene, turns, settings)
             group.cancel_scope.cancel()
 
@@ -344,23 +322,11 @@ class _Range:
                 arguments = one.arguments
                 assert isinstance(arguments, dict)
                 if one.name == "exec_command":
-                    await _run_bare(arguments["cmd"], scene)
+                    await run_bare(arguments["cmd"], scene)
 
 
 def _nobody_listens(verdict: Verdict) -> None:
     del verdict
-
-
-async def _run_bare(script: str, scene: Scene) -> None:
-    process = await asyncio.create_subprocess_exec(
-        "bash", "-c", script,
-        cwd=scene.workspace,
-        env=dict(scene.world.env),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    await process.wait()
 
 
 async def _side_by_side(run: Callable[[int, Case], Awaitable[None]], cases: Sequence[Case]) -> None:
@@ -375,26 +341,17 @@ async def _side_by_side(run: Callable[[int, Case], Awaitable[None]], cases: Sequ
             group.start_soon(one, number, case)
 
 
-@asynccontextmanager
-async def _bystander(world: World) -> AsyncIterator[int]:
-    """A process of the user's that has nothing to do with octavo, and a secret."""
-    process = await asyncio.create_subprocess_exec(
-        "sleep", "86400",
-        env={"PATH": os.defpath, "BYSTANDER": world.secret},
-        stdin=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield process.pid
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+def _answering(case: Case, scene: Scene) -> AnswerQuestion:
+    """Return the person of a case, who is asked what clients are asked."""
 
+    async def answer(method: str, params: bytes) -> Any:
+        if case.answer is None:
+            raise RpcError(NO_METHOD, f"Nobody is here to answer {method}.")
+        question = msgspec.json.decode(params, type=dict[str, Any])
+        scene.questions.append(question)
+        return {"decision": case.answer(scene, question)}
 
-async def _no(method: str, params: bytes) -> Any:
-    """Nobody is here to answer."""
-    del params
-    raise RpcError(NO_METHOD, f"octavo attack answers no {method}.")
+    return answer
 
 
 def _said_by(failure: BaseException) -> str:
@@ -413,11 +370,15 @@ def _said_by(failure: BaseException) -> str:
 
 
 def _was_tried(scene: Scene, said: str) -> bool:
-    return any(word in said for word in (scene.mark, *REFUSALS, *NO_CHANGE))
+    return bool(scene.questions) or any(
+        word in said for word in (scene.mark, *REFUSALS, *NO_CHANGE)
+    )
 
 
 def _wall(case: Case, scene: Scene, said: str) -> str:
     """Return what stopped it: the policy may have been there before the case's own wall."""
+    if case.answer is not None:
+        return case.wall
     refused = any(word in said for word in REFUSALS) and scene.mark not in said
     return walls.JUDGED if refused and case.wall not in walls.OF_THE_POLICY else case.wall
 

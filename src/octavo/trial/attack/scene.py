@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class Scene:
         lowered: the wall is down in this run.
         bystander: id of a process of the user's that is nobody's business.
         sent: the requests that the model got, as text.
+        questions: what a person was asked, as clients get it.
         seen: what a person would be shown.
         mark: what the output of a call holds when the attack was tried.
         settings: what `prepare` lays over the settings of the thread.
@@ -74,6 +75,7 @@ class Scene:
         self.sent = ""
         self.outputs: list[str] = []
         self.seen: list[Notification] = []
+        self.questions: list[Mapping[str, Any]] = []
         self.settings: dict[str, Any] = {}
         self.trusted = False
         self.missing = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from octavo.trial.attack import (
     Case,
+    approvals,
     commands,
     destruction,
     git,
@@ -14,7 +15,7 @@ from octavo.trial.attack import (
     settings,
 )
 
-_GROUPS = (settings, paths, commands, network, injection, git, sessions, destruction)
+_GROUPS = (settings, paths, approvals, commands, network, injection, git, sessions, destruction)
 
 CASES: tuple[Case, ...] = tuple(
     sorted((case for group in _GROUPS for case in group.CASES), key=lambda case: case.attack)

@@ -35,6 +35,8 @@ VOUCHED = "git writes only to a repository that knows its work tree"
 LOG = "the log is out of reach"
 INERT = "control characters are shown, not obeyed"
 LEASE = "a thread has one writer"
+SHOWN_REAL = "a person is shown where it really leads"
+ONLY_THAT = "a yes is for exactly what was shown"
 LIMITS = "commands have limits"
 BOUNDED = "the model is sent both ends of a long output"
 
