@@ -39,6 +39,13 @@ from octavo.trial.scripted import serve
 
 SIDE_BY_SIDE = 3
 DEADLINE_S = 60.0
+PLAIN: Mapping[str, object] = {
+    "sandbox_mode": "workspace-write",
+    "shell_environment_policy.inherit": "all",
+    "shell_environment_policy.exclude": (),
+    "shell_environment_policy.include_only": (),
+}
+"""Laid over the user's settings with a wall down, lest a stricter one stand in for it."""
 REFUSALS = ("Nothing was run", "was not run", "forbidden by a rule", "declined")
 NO_CHANGE = ("No file was changed", "may not be changed", "The sandbox refused this")
 QUOTED_CHARS = 300
@@ -271,7 +278,7 @@ class _Range:
         settings: dict[str, Any] = {**case.settings, **scene.settings}
         server = self._strict
         if scene.lowered:
-            settings |= case.down.settings
+            settings |= {**PLAIN, **case.down.settings}
             scene.trusted = scene.trusted or case.down.trust
         if scene.trusted:
             settings[f'projects."{scene.workspace}".trust_level'] = "trusted"
@@ -370,9 +377,8 @@ def _said_by(failure: BaseException) -> str:
 
 
 def _was_tried(scene: Scene, said: str) -> bool:
-    return bool(scene.questions) or any(
-        word in said for word in (scene.mark, *REFUSALS, *NO_CHANGE)
-    )
+    words = (scene.mark, *REFUSALS, *NO_CHANGE)
+    return bool(scene.questions) or any(word in said for word in words)
 
 
 def _wall(case: Case, scene: Scene, said: str) -> str:
