@@ -46,6 +46,9 @@ COMMANDS = {
     },
 }
 
+CAGED = ("sandbox",)
+"""Commands that do nothing without a cage: what holds it is started before they are loaded."""
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -118,15 +121,31 @@ def load_command(name: str) -> Command:
 
 
 def _run(name: str, words: list[str]) -> int:
+    keeper = _start_keeper() if name in CAGED and words[:1] != ["explain"] else None
     from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
     try:
         command = load_command(name)
-        return command.run(_arguments(name, command, words))
+        args = _arguments(name, command, words)
+        if keeper is not None:
+            args.keeper = keeper
+        return command.run(args)
     except (ConfigError, UsageError) as error:
         return _error(str(error), EXIT_USAGE)
     except OctavoError as error:
         return _error(str(error), EXIT_FAILED)
+
+
+def _start_keeper() -> tuple[int, int] | None:
+    """Start what holds a cage, beside all that has to be loaded; None where that fails."""
+    from octavo.cli.standard import open_standard_files
+    from octavo.keeper import start
+
+    open_standard_files()
+    try:
+        return start()
+    except OSError:
+        return None  # whoever needs one tries again, and says why it cannot
 
 
 def _arguments(name: str, command: Command, words: list[str]) -> Namespace:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from octavo.cli.shared import HIDDEN, add_config_options, working_directory
+from octavo.cli.standard import open_standard_files
 from octavo.protocol.errors import OctavoError, UsageError
 
 TYPE_CHECKING = False
@@ -79,7 +80,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run one turn and return how it ended."""
-    _open_standard_files()
+    open_standard_files()
     spare = _load()
     import anyio
 
@@ -114,17 +115,6 @@ def _load() -> Spare:
         for name in ("anyio._backends._asyncio", "octavo.server.methods", "octavo.faces.exec.run"):
             import_module(name)
     return spare
-
-
-def _open_standard_files() -> None:
-    """Give what was closed a file of its own, so that no other one gets its number."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _print_failed(message: str) -> None:
