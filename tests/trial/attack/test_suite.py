@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from octavo.trial.attack import NO_SANDBOX, Case, catalog, report
 from octavo.trial.attack.engine import Attack, Ran, attack
 from octavo.trial.attack.scene import Scene
 from octavo.trial.attack.suite import CASES
-from octavo.trial.attack.world import PLACES
 from tests.sampling import sample
 
 pytestmark = pytest.mark.anyio
@@ -40,19 +40,26 @@ async def test_no_case_escapes_and_each_is_seen_with_its_wall_down() -> None:
 
 
 async def test_nothing_is_left_of_a_run_and_the_home_is_what_it_was() -> None:
-    def worlds() -> set[Path]:
-        return {file for place in PLACES for file in Path(place).glob("octavo-attack-*")}
+    seen: list[Scene] = []
 
-    before, home = worlds(), os.environ["HOME"]
+    def watched(case: Case) -> Case:
+        def harm(scene: Scene) -> str:
+            seen.append(scene)
+            return case.harm(scene)
+
+        return replace(case, harm=harm)
+
+    home = os.environ["HOME"]
     mine = sorted(Path(home).rglob("*"))
 
-    ran = await run(*[case for case in CASES if case.attack in ("A-17", "A-78", "A-33")])
+    ran = await run(*(watched(case) for case in CASES if case.attack in ("A-17", "A-78", "A-33")))
 
     assert [v.shown for v in ran.verdicts] == ["harm"] * len(ran.verdicts)
-    assert worlds() <= before
     assert os.environ["HOME"] == home
     assert sorted(Path(home).rglob("*")) == mine
-    assert list(Path("/tmp").glob("octavo-attack-canary-*")) == []
+    for scene in seen:
+        assert not scene.world.root.exists()
+        assert not os.path.lexists(f"/tmp/octavo-attack-{scene.token}")
 
 
 async def test_a_case_whose_harm_is_never_seen_is_bad() -> None:
