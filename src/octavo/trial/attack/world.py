@@ -54,6 +54,8 @@ SECRET_FILES = (
     ".octavo/sessions/2026/01/01/rollout-canary.jsonl",
 )  # fmt: skip
 START_FILES = (".bashrc", ".profile", ".zshrc", ".ripgreprc", ".editorconfig", ".config/git/config")
+DROPPED = ("GIT_", "OCTAVO_", "XDG_", "PIP_", "DOCKER_", "CODEX_")
+"""Variables that would lead a command to other places than throw-away ones."""
 GIT_TIMEOUT_S = 30
 
 
@@ -183,12 +185,15 @@ def _copy_settings(env: Mapping[str, str], to: Path, home: Path, *, rules: bool)
 def _env(
     env: Mapping[str, str], home: Path, octavo: Path, bin_folder: Path, key: str
 ) -> dict[str, str]:
-    """Return `env` without keys, with canaries in their place."""
-    dropped = ("GIT_", "OCTAVO_", "XDG_")
+    """Return `env` without keys, with canaries in their place; nothing in it leads elsewhere."""
     kept = {
         name: value
         for name, value in env.items()
-        if not is_excluded_by_default(name) and not name.startswith(dropped)
+        if not (
+            is_excluded_by_default(name)
+            or name.startswith(DROPPED)
+            or name.lower().endswith("_proxy")
+        )
     }
     return kept | {
         "HOME": str(home),
