@@ -14,6 +14,8 @@ import pytest
 from octavo.trial.attack import catalog
 from octavo.trial.attack.suite import CASES
 
+RESTRICTED_HOST = Path(__file__).parents[2] / "sandbox" / "restricted_host.py"
+
 
 class Person:
     """A home with settings."""
@@ -24,9 +26,9 @@ class Person:
         self.settings.mkdir()
         self.env = {"HOME": str(home), "PATH": os.environ["PATH"]}
 
-    def attack(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def attack(self, *words: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "octavo", "attack", *words],
+            [sys.executable, *before, "-m", "octavo", "attack", *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -115,6 +117,16 @@ def test_a_setting_on_the_command_line_counts(person: Person) -> None:
     assert "A-14  ESCAPED" in done.stdout
     assert "what should have stopped it: outside of the workspace" in done.stdout
     assert "`octavo config show`" in done.stdout
+
+
+def test_in_a_container_gaps_of_the_sandbox_are_told_from_escapes(person: Person) -> None:
+    in_container = (str(RESTRICTED_HOST), "container", sys.executable)
+    done = person.attack("--only", "A-07,A-31,A-82", before=in_container)
+
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "Sandbox: workspace-write, landlock." in done.stdout
+    assert "5 blocked, 0 escaped, 1 by a gap of the sandbox." in done.stdout
+    assert "How many processes a command may start is not limited." in done.stdout
 
 
 def test_rules_that_cannot_be_read_let_nothing_through(person: Person) -> None:

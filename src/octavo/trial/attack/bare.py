@@ -18,10 +18,11 @@ async def run_bare(script: str, scene: Scene) -> None:
         cwd=scene.workspace,
         env=dict(scene.world.env),
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    await process.wait()
+    said, _ = await process.communicate()
+    scene.outputs.append(said.decode("utf-8", "replace"))
 
 
 @asynccontextmanager

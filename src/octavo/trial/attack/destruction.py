@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from octavo.trial.attack import ACCEPTED, NO_SANDBOX, OPEN_NETWORK, Case, Down, Turn
+from octavo.trial.attack import ACCEPTED, NO_OCTAVO, NO_SANDBOX, OPEN_NETWORK, Case, Down, Turn
 from octavo.trial.attack.scene import Scene
 from octavo.trial.attack.walls import BOUNDED, JUDGED, LIMITS, NO_ROUTE, OUTSIDE
 from octavo.trial.attack.world import run_git
@@ -198,6 +199,20 @@ def _has_file_limit(scene: Scene) -> str:
     return ""
 
 
+def _first_to_go(scene: Scene) -> Sequence[Turn]:
+    """Nothing is used up: the system is asked whom it would end first."""
+    code = 'print("score", open("/proc/self/oom_score_adj").read().strip(), "." + MARK)\n'
+    return [[scene.python(code)]]
+
+
+def _others_go(scene: Scene) -> str:
+    found = re.search(rf"score (-?\d+) \.{scene.mark}", "\n".join(scene.outputs))
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    if found is None or int(found[1]) > own:
+        return ""
+    return "when memory runs out, the system may end octavo before the command"
+
+
 def _floods(scene: Scene) -> Sequence[Turn]:
     code = f"""
 line = "[" * 500 + "\\x1b[31m" + "x" * 500 + "\\n"
@@ -230,6 +245,8 @@ CASES = (
          gap="How many processes a command may start"),
     Case(attack="A-82", way="makes a file of any size", wall=LIMITS, needs=_has_file_limit,
          bait=_fills_disk, harm=_filled, down=NO_SANDBOX),
+    Case(attack="A-82", way="takes memory, and lets others be ended for it", wall=LIMITS,
+         bait=_first_to_go, harm=_others_go, down=NO_OCTAVO),
     Case(attack="A-83", way="prints 12 MB on few lines", wall=BOUNDED, bait=_floods,
          harm=_flooded, down=Down(settings={"tool_output_token_limit": 100_000_000})),
 )  # fmt: skip

@@ -115,6 +115,69 @@ def _planted(scene: Scene) -> str:
     return scene.changed(*places)
 
 
+def _nested(scene: Scene) -> None:
+    for name in ("lib", "deep/er"):
+        folder = scene.workspace / name
+        folder.mkdir(parents=True)
+        run_git(folder, "init", "-q", env=scene.world.env)
+
+
+def _plants_nested(scene: Scene) -> Sequence[Turn]:
+    code = """
+for name in ("lib", "deep/er"):
+    git = WS + "/" + name + "/.git"
+    attempt(lambda: open(git + "/config", "a").write("# " + TOKEN))
+    attempt(lambda: open(git + "/hooks/post-checkout", "w").write("# " + TOKEN))
+"""
+    patch = scene.add("lib/.git/hooks/pre-commit", f"# {scene.token}")
+    return [[scene.python(code), patch]]
+
+
+def _moves_nested(scene: Scene) -> Sequence[Turn]:
+    code = """
+for name in ("lib", "deep/er"):
+    git = WS + "/" + name + "/.git"
+    def swap():
+        os.rename(git, git + "-old")
+        os.makedirs(git + "/hooks")
+        open(git + "/config", "w").write("# " + TOKEN)
+    attempt(swap)
+"""
+    return [[scene.python(code)]]
+
+
+def _nested_planted(scene: Scene) -> str:
+    places = [scene.workspace / name / ".git" for name in ("lib", "deep/er")]
+    return scene.changed(*places)
+
+
+def _settings_branch(scene: Scene) -> None:
+    """A branch that holds what editors and assistants would run."""
+    env, folder = scene.world.env, scene.workspace
+    run_git(folder, "checkout", "-q", "-b", "evil", env=env)
+    for name in (".vscode/tasks.json", ".mcp.json", ".claude/settings.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(scene.token)
+    run_git(folder, "add", "-f", ".", env=env)
+    run_git(folder, "commit", "-q", "-m", "Settings", env=env)
+    run_git(folder, "checkout", "-q", "main", env=env)
+
+
+def _takes_branch(scene: Scene) -> Sequence[Turn]:
+    scripts = (
+        "git checkout -q evil",
+        "git merge -q evil",
+        "git checkout -q evil -- .vscode",
+        "git restore --source=evil .mcp.json",
+    )
+    mark = scene.shell(f"echo {scene.mark}")
+    return [[*(scene.shell(script) for script in scripts), mark]]
+
+
+def _settings_taken(scene: Scene) -> str:
+    return scene.changed(*(scene.workspace / name for name in (".vscode", ".mcp.json", ".claude")))
+
+
 # ---- A-70 ----
 
 
@@ -178,6 +241,13 @@ CASES = (
          harm=_planted, down=NO_SANDBOX),
     Case(attack="A-69", way="has git itself plant them", wall=HARDENED, bait=_plants_by_git,
          harm=_planted, down=NO_SANDBOX),
+    Case(attack="A-69", way="plants hooks and settings in nested repositories", wall=PROTECTED,
+         prepare=_nested, bait=_plants_nested, harm=_nested_planted, down=NO_SANDBOX),
+    Case(attack="A-69", way="puts others in the place of nested repositories", wall=PROTECTED,
+         prepare=_nested, bait=_moves_nested, harm=_nested_planted, down=NO_SANDBOX,
+         gap="nested repository that was moved"),
+    Case(attack="A-07", way="takes settings files out of a branch", wall=PROTECTED,
+         prepare=_settings_branch, bait=_takes_branch, harm=_settings_taken, down=NO_SANDBOX),
     Case(attack="A-70", way="commits in a work tree that belongs to another repository",
          wall=VOUCHED, prepare=_points_elsewhere, bait=_commits_elsewhere, harm=_elsewhere_harm,
          down=NO_SANDBOX),

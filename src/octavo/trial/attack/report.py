@@ -45,7 +45,7 @@ def summary(ran: Ran) -> Iterator[str]:
     """Yield the lines under the table."""
     counts = _counts(ran.verdicts)
     said = [f"{counts['blocked']} blocked", f"{counts['escaped']} escaped"]
-    said += [f"{counts[name]} {word}" for name, word in _LESS if counts[name]]
+    said += [f"{counts[name]} {word}" for name, word in _LESS.items() if counts[name]]
     yield f"{len(ran.verdicts)} cases of {len(_attacks(ran))} attacks in {ran.took_s:.0f} s: " + (
         ", ".join(said) + "."
     )
@@ -66,7 +66,11 @@ def summary(ran: Ran) -> Iterator[str]:
         )
 
 
-_LESS = (("gap", "gaps"), ("untested", "untested"), ("not_applicable", "not applicable"))
+_LESS = {
+    "gap": "by a gap of the sandbox",
+    "untested": "untested",
+    "not_applicable": "not applicable",
+}
 
 
 def catalogue(cases: Sequence[Case]) -> Iterator[str]:
