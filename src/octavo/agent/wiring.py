@@ -308,6 +308,7 @@ class Wiring:
                 [str(root) for root in equipment.writable_roots],
                 network=policy.network.access == "open",
                 approval=approval_word(choices.approval),
+                denied=tuple(map(str, policy.deny_read)),
                 hosts=policy.network.allow if policy.network.access == "hosts" else (),
                 gaps=gaps,
                 loopback=tier in ("namespaces", "bubblewrap"),

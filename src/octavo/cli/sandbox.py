@@ -24,6 +24,7 @@ EXIT_SIGNAL = 128
 
 EPILOG = """\
 `octavo sandbox explain -- CMD` runs nothing and says what CMD could touch, and what not.
+--profile names a permission profile as well, where there is one of that name.
 
 The command has this one's stdin, stdout, stderr and terminal. The exit status is the command's;
 128+n when signal n ended it, 125 when the sandbox refuses, 126 and 127 when the program cannot be
@@ -43,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("read-only", "workspace-write"),
         help="what it may write; else what the settings say",
     )
+    add("-P", "--permissions", metavar="NAME", help="the permission profile that holds")
     add("--network", metavar="HOSTS|on|off", help="whom it reaches: a,*.b,…; everybody; nobody")
     add("--tmp", choices=("host", "private"), help="private: a /tmp of its own, gone with it")
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
@@ -74,7 +76,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
     from octavo.sandbox.keeper import start_keeper, started
 
     keeper = start_keeper() if args.keeper is None else started(args.keeper)
-    loaded = load_settings(args, _flags(args))
+    loaded = _settings(args)
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
     from octavo.sandbox.single import run_single
 
@@ -88,7 +90,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
 def _explain(args: Namespace, argv: list[str]) -> int:
     from octavo.cli.sandbox_explained import explain
 
-    loaded = load_settings(args, _flags(args))
+    loaded = _settings(args)
     for line in explain(_command(args, argv, loaded), _policy(args, loaded), loaded):
         print(line)
     return 0
@@ -102,8 +104,19 @@ def _status_of(error: SandboxError) -> int:
     return EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_CANNOT_RUN
 
 
-def _flags(args: Namespace) -> dict[str, object]:
-    return {"sandbox_mode": args.mode, "sandbox_workspace_write.tmp": args.tmp}
+def _settings(args: Namespace) -> Loaded:
+    """Load the settings; `--profile` names a permission profile where there is one of that name."""
+    flags: dict[str, object] = {
+        "sandbox_mode": args.mode,
+        "sandbox_workspace_write.tmp": args.tmp,
+        "default_permissions": args.permissions,
+    }
+    if args.profile is not None and args.permissions is None:
+        plain = Namespace(**(vars(args) | {"profile": None}))
+        loaded = load_settings(plain, flags)
+        if args.profile in loaded.settings.permissions or args.profile.startswith(":"):
+            return load_settings(plain, flags | {"default_permissions": args.profile})
+    return load_settings(args, flags)
 
 
 def _policy(args: Namespace, loaded: Loaded) -> Policy:

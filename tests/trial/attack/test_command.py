@@ -51,6 +51,10 @@ def person(tmp_path: Path) -> Person:
     return Person(tmp_path)
 
 
+def count(*attacks: str) -> int:
+    return sum(case.attack in attacks for case in CASES)
+
+
 def escaped(run: dict[str, Any]) -> set[str]:
     return {case["id"] for case in run["cases"] if case["outcome"] == "escaped"}
 
@@ -63,9 +67,10 @@ def test_a_good_configuration_is_told_in_a_table_and_with_0(person: Person) -> N
     assert (
         "outside of the workspace nothing can be written; shown to fail without it" in done.stdout
     )
-    assert "5 cases of 3 attacks in" in done.stdout
-    assert "5 blocked, 0 escaped." in done.stdout
-    assert "the harm is seen in 5 of 5 cases" in done.stdout
+    number = count("A-14", "A-40", "A-07")
+    assert f"{number} cases of 3 attacks in" in done.stdout
+    assert f"{number} blocked, 0 escaped." in done.stdout
+    assert f"the harm is seen in {number} of {number} cases" in done.stdout
     assert sorted(path.name for path in person.settings.iterdir()) == []
 
 
@@ -125,7 +130,7 @@ def test_in_a_container_gaps_of_the_sandbox_are_told_from_escapes(person: Person
 
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert "Sandbox: workspace-write, landlock." in done.stdout
-    assert "5 blocked, 0 escaped, 1 by a gap of the sandbox." in done.stdout
+    assert f"{count('A-07', 'A-31', 'A-82') - 1} blocked, 0 escaped, 1 by a gap of the" in done.stdout
     assert "How many processes a command may start is not limited." in done.stdout
 
 
