@@ -31,6 +31,7 @@ COMMANDS = {
     },
     "Check": {
         "sandbox": "Run a command in the sandbox, or see what it could touch",
+        "attack": "Try what a hostile model would try, on your own settings",
     },
     "Set up": {
         "login": "Store an API key, or see whether one is there",
@@ -171,7 +172,7 @@ def _help(words: list[str]) -> int:
         return _run(words[0], ["--help"])
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
-    print("octavo: an open coding assistant that works with any model\n")
+    print("octavo: an open coding assistant that works with any model")
     print("Usage: octavo COMMAND [OPTIONS]\n")
     for title, group in COMMANDS.items():
         print(f"{title}:")
