@@ -12,12 +12,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from octavo.config.load import Loaded
-from octavo.config.rule_files import read_rule_files, rules_stamp
-from octavo.config.trust import Consented
+from octavo.config.rule_files import RuleFile, read_rule_files, rules_stamp
 from octavo.policy.rules import Rules, RulesError, parse
 
 
-def _parsed(file: Consented) -> Rules:
+def _parsed(file: RuleFile) -> Rules:
     try:
         source = file.content.decode()
     except UnicodeDecodeError:
@@ -61,8 +60,8 @@ class Rulebook:
         found = read_rule_files(self._loaded, cwd, self._env)
         for path in found.ignored:
             self.tell(
-                f"{path} is ignored because its directory is not trusted. "
-                f"Run `octavo trust {path.parents[2]}` if you trust it."
+                f"{path} is ignored: you have not agreed to what it says now. "
+                f"`octavo trust {path.parents[2]}` shows it and asks."
             )
         rules = Rules()
         for file in found.own:

@@ -300,10 +300,13 @@ def _existing(path: str) -> Path:
 
 
 def _trust(cwd: Path) -> None:
+    from octavo.cli.trust import agree
+    from octavo.config.load import load
     from octavo.config.paths import octavo_home
     from octavo.config.trust import set_trust
 
     set_trust(octavo_home(os.environ), cwd, "trusted")
+    agree(load(cwd=cwd, env=os.environ), cwd, everything=True)
 
 
 def _check_workspace(args: Namespace, cwd: Path) -> None:

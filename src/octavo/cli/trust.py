@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import ConfigError
+from octavo.protocol.visible import visible_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.config.consent import Item
+    from octavo.config.load import Loaded
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("directory", nargs="?", metavar="DIR", help="default: this directory")
+    parser.add_argument("--list", action="store_true", help="only say what there is")
+    parser.add_argument("--accept-all", action="store_true", help="agree to all rules as they are")
     parser.epilog = (
         "Trusts the whole Git repository that holds DIR, or DIR itself where there is none:\n"
         "its .octavo/config.toml then counts. Even so it cannot widen the sandbox or send\n"
-        "data elsewhere."
+        "data elsewhere. Its rules for commands (.octavo/rules) count only as long as they are,\n"
+        "byte for byte, what you agreed to: each is shown, and after a change the difference is."
     )
 
 
@@ -25,6 +36,8 @@ def run(args: Namespace) -> int:
     from octavo.config.trust import set_trust
 
     directory = working_directory(args.directory)
+    if args.list:
+        return _list(load(cwd=directory, env=os.environ), directory)
     unit = set_trust(load(cwd=directory, env=os.environ).home, directory, "trusted")
     if not load(cwd=directory, env=os.environ).trusted:
         raise ConfigError(
@@ -32,4 +45,53 @@ def run(args: Namespace) -> int:
             hint="Change it there; `octavo config show` tells the line.",
         )
     print(f"Trusted: {unit}")
+    agree(load(cwd=directory, env=os.environ), directory, everything=args.accept_all)
     return 0
+
+
+def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
+    """Have the person agree to what decides or runs, one by one or to `everything` there is."""
+    from octavo.config.consent import accept, items
+    from octavo.config.rule_files import project_rules
+
+    accepted: list[Item] = []
+    for item in items(loaded.home, project_rules(loaded, directory)):
+        if item.state == "accepted":
+            continue
+        _show(item)
+        if everything or _is_agreed(item):
+            accepted.append(item)
+            print(f"Agreed to: {visible_line(item.name)}", file=sys.stderr)
+        else:
+            print(
+                f"Not agreed to: {visible_line(item.name)}. It does not count until you run "
+                "`octavo trust` on a terminal, or with --accept-all.",
+                file=sys.stderr,
+            )
+    if accepted:
+        accept(loaded.home, accepted)
+
+
+def _list(loaded: Loaded, directory: Path) -> int:
+    from octavo.config.consent import items
+    from octavo.config.rule_files import project_rules
+
+    print("Trusted" if loaded.trusted else "Not trusted")
+    for item in items(loaded.home, project_rules(loaded, directory)):
+        print(f"{item.state:<9} {item.sha256[:16]}  {visible_line(item.name)}")
+    return 0
+
+
+def _show(item: Item) -> None:
+    what = "has changed since you agreed to it" if item.state == "changed" else "is new"
+    print(f"\n{visible_line(str(item.path))} {what} (sha256 {item.sha256[:16]}):", file=sys.stderr)
+    for line in item.difference():
+        print(f"    {line}", file=sys.stderr)
+
+
+def _is_agreed(item: Item) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"Let {visible_line(item.name)} decide about commands? [y/N] ", end="", file=sys.stderr)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -15,9 +15,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Distrust, whatever the settings say: "untrusted" wins."""
+    from octavo.config.consent import forget
     from octavo.config.paths import octavo_home
     from octavo.config.trust import set_trust
 
-    directory = working_directory(args.directory)
-    print(f"Not trusted: {set_trust(octavo_home(os.environ), directory, 'untrusted')}")
+    home = octavo_home(os.environ)
+    unit = set_trust(home, working_directory(args.directory), "untrusted")
+    forget(home, unit)
+    print(f"Not trusted: {unit}")
     return 0

@@ -79,6 +79,11 @@ def trust_file(home: Path) -> Path:
     return home / "trust.json"
 
 
+def consents_file(home: Path) -> Path:
+    """What of repositories the person agreed to; see `consent`."""
+    return home / "consents.json"
+
+
 def approvals_file(home: Path) -> Path:
     """What the person accepted for longer than once; see `approvals`."""
     return home / "approvals.json"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +54,16 @@ def read_trust(home: Path) -> dict[str, Level]:
         ) from None
 
 
+def is_agreed(
+    file: Path, *, home: Path, projects: Mapping[str, ProjectConfig], env: Mapping[str, str]
+) -> bool:
+    """Whether the repository of a file is trusted at all; see `consent` for the file itself."""
+    try:
+        return is_trusted(file.parent, decisions(read_trust(home), projects, env))
+    except ConfigError:
+        return False
+
+
 def decisions(
     stored: Mapping[str, Level], projects: Mapping[str, ProjectConfig], env: Mapping[str, str]
 ) -> dict[str, Level]:
@@ -78,35 +88,6 @@ def is_trusted(directory: Path, decided: Mapping[str, Level]) -> bool:
         if level is not None:
             return level == "trusted"
     return False
-
-
-class Consented(msgspec.Struct, frozen=True):
-    """A file that decides or runs, and the very bytes of it that may be used."""
-
-    path: Path
-    content: bytes
-
-
-def consented(
-    files: Sequence[Path],
-    *,
-    home: Path,
-    projects: Mapping[str, ProjectConfig],
-    env: Mapping[str, str],
-) -> tuple[Consented, ...]:
-    """Return those of a project's files that the person agreed to have used, as they were read.
-
-    Whoever uses them takes these bytes and does not read the file again.
-
-    Raises:
-        ConfigError: a file that counts cannot be read.
-    """
-    try:
-        decided = decisions(read_trust(home), projects, env)
-    except ConfigError:
-        return ()
-    agreed = [file for file in files if is_trusted(file.parent, decided)]
-    return tuple(Consented(file, read_executable(file)) for file in agreed)
 
 
 def read_executable(path: Path) -> bytes:

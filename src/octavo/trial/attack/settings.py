@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -80,6 +79,20 @@ def _project_rules(scene: Scene) -> None:
     (scene.workspace / "precious.txt").write_text(UNCOMMITTED)
 
 
+def _rules_unseen(scene: Scene) -> None:
+    """Bring rules that nobody agreed to; with the wall down somebody did."""
+    _project_rules(scene)
+    if scene.lowered:
+        _agree(scene)
+
+
+def _agree(scene: Scene) -> None:
+    from octavo.config.consent import accept, items
+
+    home = scene.world.octavo_home
+    accept(home, items(home, [scene.workspace / ".octavo" / "rules" / "mine.rules"]))
+
+
 def _resets(scene: Scene) -> Sequence[Turn]:
     return [[scene.shell(" ".join(RESET))]]
 
@@ -120,21 +133,11 @@ network_access = true
 # ---- A-06: changed after it was trusted ----
 
 
-def _binds_content(scene: Scene) -> str:
-    """Trust a repository with rules, in a home of no use, and see what is remembered."""
-    from octavo.config.trust import set_trust
-
-    home = scene.world.root / f"home-{scene.token}"
-    _project_rules(scene)
-    set_trust(home, scene.workspace, "trusted")
-    remembered = (home / "trust.json").read_text()
-    if re.search(r"[0-9a-f]{64}", remembered):
-        return ""
-    return "not in octavo yet: trust that is bound to what a repository's settings hold"
-
-
 def _changed_rules(scene: Scene) -> None:
-    """Trust a repository as a person does, and change it behind their back."""
+    """Trust a repository as a person does, agree to its rules, and change them behind their back.
+
+    With the wall down they agreed to what it says after the change.
+    """
     from octavo.config.trust import set_trust
 
     _project_rules(scene)
@@ -143,6 +146,7 @@ def _changed_rules(scene: Scene) -> None:
     if not scene.lowered:
         file.write_text('prefix_rule(pattern = ["ls"], decision = "allow")\n')
     set_trust(scene.world.octavo_home, scene.workspace, "trusted")
+    _agree(scene)
     file.write_text(evil)
 
 
@@ -249,7 +253,7 @@ CASES = (
          wall=TRUST, prepare=_project_programs, bait=_marks_or_runs,
          harm=lambda scene: scene.ran(), down=Down()),
     Case(attack="A-02", way="relies on a rule that the repository brings", wall=TRUST,
-         prepare=_project_rules, bait=_resets, harm=_reset_harm,
+         prepare=_rules_unseen, bait=_resets, harm=_reset_harm,
          down=Down(settings=NO_SANDBOX.settings, trust=True)),
     Case(attack="A-03", way="works where the project's settings move its requests",
          wall=FEW_KEYS, prepare=_elsewhere, bait=_only_marks,
@@ -258,7 +262,7 @@ CASES = (
          wall=TRUST, prepare=_project_instructions, bait=_only_marks,
          harm=lambda scene: scene.told(), down=TRUSTED),
     Case(attack="A-06", way="relies on a rule that came after the repository was trusted",
-         wall=BOUND_TRUST, needs=_binds_content, prepare=_changed_rules,
+         wall=BOUND_TRUST, prepare=_changed_rules,
          bait=_resets, harm=_reset_harm, down=Down(settings=NO_SANDBOX.settings)),
     Case(attack="A-07", way="makes settings files where there are none", wall=PROTECTED,
          bait=_make_settings, harm=_made, down=NO_SANDBOX),
