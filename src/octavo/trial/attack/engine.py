@@ -224,6 +224,8 @@ class _Range:
             return verdict("not_applicable", scene.missing)
         if trouble:
             return verdict("untested", trouble)
+        if case.answer is not None and not scene.questions:
+            return verdict("not_applicable", "nobody is asked about it under these settings")
         said = "\n".join(scene.outputs)
         if (case.bait is not None or said) and not _was_tried(scene, said):
             return verdict("untested", _quoted(said) or "no call of a tool came back")
