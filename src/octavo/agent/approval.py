@@ -18,6 +18,7 @@ from octavo.protocol.errors import OctavoError
 from octavo.protocol.events import QuestionAnswered, QuestionAsked
 from octavo.protocol.ids import new_id
 from octavo.protocol.questions import Answer, CommandQuestion, Question
+from octavo.protocol.usage import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Approvals:
         )
         reason = "There is no reviewer, so nothing is approved."
         decision: Literal["accept", "decline"] = "decline"
+        usage: Usage | None = None
         if judge is not None:
             try:
                 verdict = await judge.judge(question, context)
@@ -76,10 +78,10 @@ class Approvals:
             except Exception as bug:  # noqa: BLE001 - whatever it is, it is no yes
                 reason = f"The reviewer failed ({type(bug).__name__})."
             else:
-                reason = verdict.reason
+                reason, usage = verdict.reason, verdict.usage
                 decision = "accept" if verdict.outcome == "allow" else "decline"
         answer = Answer(decision, by="reviewer", reason=reason)
-        self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), answer))
+        self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), answer, usage))
         return answer
 
     def answer(self, question_id: str, answer: Answer) -> bool:

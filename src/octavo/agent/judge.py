@@ -12,6 +12,7 @@ import msgspec
 
 from octavo.protocol.fold import Thread
 from octavo.protocol.questions import CommandQuestion
+from octavo.protocol.usage import Usage
 from octavo.sandbox import Policy
 
 
@@ -31,6 +32,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     outcome: Literal["allow", "deny"]
     reason: str
+    usage: Usage = Usage()
+    """What it cost to ask."""
 
 
 class Judge(Protocol):

@@ -146,6 +146,7 @@ class Equipment(msgspec.Struct, frozen=True):
     toolbox: Toolbox
     prompt: Prompt
     """With everything but the history."""
+    judge: Judge | None
     sandbox: Sandbox
     env: Mapping[str, str]
     writable_roots: tuple[Path, ...]
@@ -175,8 +176,11 @@ class Wiring:
         developer: str | None = None,
         judge: Judge | None = None,
     ) -> None:
+        settings = loaded.settings
+        if settings.approvals_reviewer == "auto_review":
+            allowed = msgspec.structs.replace(allowed, approve_for_me=True)
         self.allowed = allowed
-        self.judge = judge
+        self._judge = judge
         self.spare = spare
         self.alone = alone
         self.log_path = log_path
@@ -249,25 +253,28 @@ class Wiring:
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
+        model = Responses(provider)
+        prompt = Prompt(
+            model=choices.model,
+            input=(),
+            tools=declarations(tools, web_search=search),
+            cache_key=self._thread_id,
+            effort=choices.effort or info.default_effort,
+            summary=None if choices.summary == "none" else choices.summary,
+            verbosity=choices.verbosity,
+            parallel_calls=info.parallel_calls,
+        )
         return Equipment(
             choices=choices,
-            model=Responses(provider),
+            model=model,
             info=info,
             toolbox=Toolbox(
                 tools,
                 redact=redact,
                 on_bug=lambda bug: self.on_bug(repr(bug)),
             ),
-            prompt=Prompt(
-                model=choices.model,
-                input=(),
-                tools=declarations(tools, web_search=search),
-                cache_key=self._thread_id,
-                effort=choices.effort or info.default_effort,
-                summary=None if choices.summary == "none" else choices.summary,
-                verbosity=choices.verbosity,
-                parallel_calls=info.parallel_calls,
-            ),
+            prompt=prompt,
+            judge=self._reviewer(model, prompt, redact),
             sandbox=sandbox,
             env=env,
             writable_roots=_writable_roots(choices.policy, self.env),
@@ -276,6 +283,14 @@ class Wiring:
             redact=redact,
             patience=lambda: Patience(provider),
         )
+
+    def _reviewer(self, model: Model, prompt: Prompt, redact: Callable[[str], str]) -> Judge | None:
+        """Return who judges in the person's place, where they want that."""
+        if self._judge is not None or not self.allowed.approve_for_me:
+            return self._judge
+        from octavo.agent.reviewer import Reviewer  # few threads have one
+
+        return Reviewer(model, prompt, redact=redact)
 
     def context(
         self,

@@ -59,7 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
     add("--allow-push", action="store_true", help="git may talk to the remotes of the repository")
-    add("--approve-for-me", action="store_true", help=HIDDEN)
+    add("--approve-for-me", action="store_true", help="a model reviews what would be refused")
     add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")
     add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")
     add("-o", "--output-last-message", metavar="FILE", help="write the answer to FILE")

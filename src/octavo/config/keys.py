@@ -66,7 +66,7 @@ PATH_KEYS = (("model_instructions_file",), ("sandbox_workspace_write", "writable
 CODEX_ONLY = frozenset(
     # Root keys of Codex's config.toml that octavo has no use for.
     """
-    agents allow_login_shell analytics approvals_reviewer audio auto_review
+    agents allow_login_shell analytics audio auto_review
     background_terminal_max_timeout check_for_update_on_startup cloud compact_prompt
     feedback features file_opener forced_chatgpt_workspace_id
     forced_login_method goals hooks include_apps_instructions

@@ -165,6 +165,8 @@ class Settings(Struct, frozen=True):
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
     model_verbosity: Literal["low", "medium", "high"] | None = None
     approval_policy: ApprovalPolicy = "on-request"
+    approvals_reviewer: Literal["user", "auto_review"] = "user"
+    """"auto_review": a model judges in your place what needs no wider sandbox."""
     sandbox_mode: SandboxMode | None = None
     """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere. "external": the
     container or machine that octavo runs in is the sandbox."""

@@ -218,12 +218,17 @@ class QuestionAsked(_Event, frozen=True, tag="question_asked"):
 
 
 class QuestionAnswered(_Event, frozen=True, tag="question_answered"):
-    """The answer, or "cancel" when the turn ended first."""
+    """The answer, or "cancel" when the turn ended first.
+
+    Attributes:
+        usage: what it cost to ask a reviewer.
+    """
 
     turn_id: str
     question_id: str
     at_ms: int
     answer: Answer
+    usage: Usage | None = None
 
 
 class TurnEnded(_Event, frozen=True, tag="turn_ended"):

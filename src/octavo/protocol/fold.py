@@ -109,6 +109,7 @@ class Thread:
         context: digest of the latest context item of each key.
         usage: tokens of the whole thread; `last_usage` of the last response.
         running: ids of calls whose command outlived them.
+        said: what the user said, as it is in the history, oldest first.
         remembered: questions that were answered with a yes for the whole thread.
     """
 
@@ -117,6 +118,7 @@ class Thread:
         self.turns: list[Turn] = []
         self.history: list[Entry] = []
         self.context: dict[str, str] = {}
+        self.said: list[bytes] = []
         self.usage = Usage()
         self.last_usage: Usage | None = None
         self.running: dict[str, None] = {}
@@ -183,9 +185,11 @@ class Thread:
             case UserSpoke():
                 self._running(event.turn_id)
                 self._between_steps(event)
-                self.history.append(Spoken(bytes(event.raw)))
+                spoken = Spoken(bytes(event.raw))
+                self.history.append(spoken)
+                self.said.append(spoken.raw)
                 if self.first_text is None:
-                    self.first_text = bytes(event.raw)
+                    self.first_text = spoken.raw
             case ContextAdded():
                 self._running(event.turn_id)
                 self._between_steps(event)
@@ -202,7 +206,10 @@ class Thread:
                     raise OutOfOrder(f"question {event.question_id} asked twice")
                 self.questions[event.question_id] = event
             case QuestionAnswered():
-                self._running(event.turn_id)
+                turn = self._running(event.turn_id)
+                if event.usage is not None:
+                    self.usage = self.usage.plus(event.usage)
+                    turn.usage = turn.usage.plus(event.usage)
                 asked = self.questions.pop(event.question_id, None)
                 if asked is None:
                     raise OutOfOrder(f"question {event.question_id} is not open")

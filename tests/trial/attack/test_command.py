@@ -133,10 +133,17 @@ def test_in_a_container_gaps_of_the_sandbox_are_told_from_escapes(person: Person
 
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert "Sandbox: workspace-write, landlock." in done.stdout
-    assert (
-        f"{count('A-07', 'A-31', 'A-82') - 1} blocked, 0 escaped, 1 by a gap of the" in done.stdout
-    )
+    expected = f"{count('A-07', 'A-31', 'A-82') - 1} blocked, 0 escaped, 1 by a gap of the"
+    assert expected in done.stdout
     assert "How many processes a command may start is not limited." in done.stdout
+
+
+def test_where_nothing_can_be_confined_it_says_so_and_tries_nothing(person: Person) -> None:
+    done = person.attack("--only", "A-14", before=(str(RESTRICTED_HOST), "bare", sys.executable))
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("octavo: error: Commands cannot be confined on this machine")
 
 
 def test_rules_that_cannot_be_read_let_nothing_through(person: Person) -> None:
