@@ -105,6 +105,7 @@ def test_json_is_one_object_with_every_case(person: Person) -> None:
         ('[sandbox_workspace_write]\nwritable_roots = ["HOME"]', "A-22,A-44", {"A-22"}),
         (f"{PROFILE}[permissions.bad.filesystem]\n'~' = 'write'", "A-16,A-22", {"A-16", "A-22"}),
         (f"{PROFILE}[permissions.bad.network]\nenabled = true", "A-40,A-22", {"A-40"}),
+        ('approvals_reviewer = "auto_review"', "A-81,A-14", {"A-81"}),
         ("[shell_environment_policy]\nignore_default_excludes = true", "A-44,A-14", {"A-44"}),
         ("[sandbox_limits]\npids = 4000000", "A-82", {"A-82"}),
         ("tool_output_token_limit = 100000000", "A-83", {"A-83"}),

@@ -156,10 +156,8 @@ class _Range:
                 serving(accepting) as lenient,
                 serving(asking) as attended,
             ):
-                place = cls(
-                    asked, world, canaries, model, strict, lenient, attended, process, report
-                )
-                yield place
+                servers = (strict, lenient, attended)
+                yield cls(asked, world, canaries, model, servers, process, report)
 
     async def all(
         self, cases: Sequence[Case], on_verdict: Callable[[Verdict], None]
