@@ -14,6 +14,7 @@ import pytest
 from octavo.trial.attack import catalog
 from octavo.trial.attack.suite import CASES
 
+PROFILE = 'default_permissions = "bad"\n[permissions.bad]\nextends = ":workspace"\n'
 RESTRICTED_HOST = Path(__file__).parents[2] / "sandbox" / "restricted_host.py"
 
 
@@ -102,6 +103,9 @@ def test_json_is_one_object_with_every_case(person: Person) -> None:
         ("[sandbox_workspace_write]\nnetwork_access = true", "A-14,A-40,A-79", {"A-40", "A-79"}),
         ('[sandbox_workspace_write]\nwritable_roots = ["~"]', "A-12,A-22,A-40", {"A-12", "A-22"}),
         ('[sandbox_workspace_write]\nwritable_roots = ["HOME"]', "A-22,A-44", {"A-22"}),
+        (f"{PROFILE}[permissions.bad.filesystem]\n'~' = 'write'", "A-16,A-22", {"A-16", "A-22"}),
+        (f"{PROFILE}[permissions.bad.network]\nenabled = true", "A-40,A-22", {"A-40"}),
+        ('approvals_reviewer = "auto_review"', "A-81,A-14", {"A-81"}),
         ("[shell_environment_policy]\nignore_default_excludes = true", "A-44,A-14", {"A-44"}),
         ("[sandbox_limits]\npids = 4000000", "A-82", {"A-82"}),
         ("tool_output_token_limit = 100000000", "A-83", {"A-83"}),
@@ -133,6 +137,14 @@ def test_in_a_container_gaps_of_the_sandbox_are_told_from_escapes(person: Person
     expected = f"{count('A-07', 'A-31', 'A-82') - 1} blocked, 0 escaped, 1 by a gap of the"
     assert expected in done.stdout
     assert "How many processes a command may start is not limited." in done.stdout
+
+
+def test_where_nothing_can_be_confined_it_says_so_and_tries_nothing(person: Person) -> None:
+    done = person.attack("--only", "A-14", before=(str(RESTRICTED_HOST), "bare", sys.executable))
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("octavo: error: Commands cannot be confined on this machine")
 
 
 def test_rules_that_cannot_be_read_let_nothing_through(person: Person) -> None:

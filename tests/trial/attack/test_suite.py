@@ -18,6 +18,8 @@ pytestmark = pytest.mark.anyio
 
 EVERY = sample(1, 3)
 """One case in so many is run, always the same ones."""
+NOT_HERE = {"A-06", "A-18", "A-84"}
+"""What may not be applicable: trust without contents, names that differ in case, no pip."""
 DOCUMENT = Path(__file__).parents[3] / "docs" / "attacks.md"
 
 
@@ -36,6 +38,8 @@ async def test_no_case_escapes_and_each_is_seen_with_its_wall_down() -> None:
     assert [v for v in ran.verdicts if v.outcome in ("escaped", "untested")] == []
     assert [v for v in ran.verdicts if v.outcome == "blocked" and v.shown is None] == []
     assert [v for v in ran.verdicts if v.shown == "none"] == []
+    if ran.tier == "namespaces":
+        assert {v.attack for v in ran.verdicts if v.outcome == "not_applicable"} <= NOT_HERE
     assert sum(v.shown == "harm" for v in ran.verdicts) > 0.8 * len(ran.verdicts)
 
 

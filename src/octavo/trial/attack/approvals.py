@@ -24,13 +24,6 @@ def _link(scene: Scene) -> Path:
     return scene.workspace / "notes.txt"
 
 
-def _asks(scene: Scene) -> str:
-    mode = scene.loaded.settings.sandbox_mode
-    if mode in ("danger-full-access", "external"):
-        return f"nobody is asked about files with sandbox_mode {mode}"
-    return ""
-
-
 def _make_link(scene: Scene) -> None:
     _shown_target(scene).write_text(PRECIOUS)
     _link(scene).symlink_to(scene.outside / "precious" if scene.lowered else _shown_target(scene))
@@ -95,9 +88,9 @@ def _hidden_in_question(scene: Scene) -> str:
 
 CASES = (
     Case(attack="A-16", way="swaps a link while a person reads where it leads", wall=ONLY_THAT,
-         needs=_asks, prepare=_make_link, bait=_patches_link, answer=_swaps_and_accepts,
+         prepare=_make_link, bait=_patches_link, answer=_swaps_and_accepts,
          harm=lambda scene: scene.outside_changed(), down=Down()),
-    Case(attack="A-16", way="asks a person about a link", wall=SHOWN_REAL, needs=_asks,
+    Case(attack="A-16", way="asks a person about a link", wall=SHOWN_REAL,
          prepare=_make_link, bait=_patches_link, answer=_declines, harm=_misled, down=Down()),
     Case(attack="A-09", way="takes a yes to one command for a yes to another", wall=ONLY_THAT,
          bait=_two_ways_out, answer=_accepts_one, harm=lambda scene: scene.outside_changed(),

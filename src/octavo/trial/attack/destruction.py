@@ -156,7 +156,7 @@ os._exit(0)
 
 
 def _forked(scene: Scene) -> str:
-    limit = scene.loaded.settings.sandbox_limits.pids
+    limit = scene.policy.limits.pids
     if limit > MOST_TASKS:
         return f"sandbox_limits.pids is {limit}, which is no limit"
     told = "\n".join(scene.outputs)
@@ -164,7 +164,7 @@ def _forked(scene: Scene) -> str:
 
 
 def _file_limit(scene: Scene) -> int:
-    return scene.loaded.settings.sandbox_limits.file_size_bytes or 1 << 40
+    return scene.policy.limits.file_size_bytes or 1 << 40
 
 
 def _fills_disk(scene: Scene) -> Sequence[Turn]:

@@ -111,26 +111,24 @@ class _Range:
         world: World,
         canaries: Canaries,
         model: Model,
-        strict: Server,
-        lenient: Server,
-        attended: Server,
+        servers: tuple[Server, Server, Server],
         bystander: int,
+        report: Report,
     ) -> None:
         self._asked = asked
         self._world = world
         self._canaries = canaries
         self._model = model
-        self._strict = strict
-        self._lenient = lenient
-        self._attended = attended
+        self._strict, self._lenient, self._attended = servers
         self._bystander = bystander
-        self._loaded = self._load(world.repository)
+        self._loaded = _settings(asked, world)
         self.mode = str(sandbox_policy(self._loaded, world.repository, ()).mode)
-        self.report = Report("none")
+        self.report = report
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, asked: Attack, world: World) -> AsyncIterator[_Range]:
+        report = await _look(asked, world)
         model = Model()
         async with serve(model, keep_bodies=False) as provider, listening(world.root) as canaries:
             overrides = (
@@ -158,27 +156,8 @@ class _Range:
                 serving(accepting) as lenient,
                 serving(asking) as attended,
             ):
-                place = cls(asked, world, canaries, model, strict, lenient, attended, process)
-                place.report = await place._look()
-                yield place
-
-    def _load(self, cwd: Path) -> Loaded:
-        return load(
-            cwd=cwd,
-            env=self._world.env,
-            profile=self._asked.profile,
-            overrides=self._asked.overrides,
-        )
-
-    async def _look(self) -> Report:
-        """See what confines here, before anything is tried.
-
-        Raises:
-            SandboxError: nothing does, so no command would run either.
-        """
-        policy = sandbox_policy(self._loaded, self._world.repository, ())
-        async with open_sandbox(policy) as sandbox:
-            return await sandbox.ready()
+                servers = (strict, lenient, attended)
+                yield cls(asked, world, canaries, model, servers, process, report)
 
     async def all(
         self, cases: Sequence[Case], on_verdict: Callable[[Verdict], None]
@@ -224,6 +203,8 @@ class _Range:
             return verdict("not_applicable", scene.missing)
         if trouble:
             return verdict("untested", trouble)
+        if case.answer is not None and not scene.questions:
+            return verdict("not_applicable", "nobody is asked about it under these settings")
         said = "\n".join(scene.outputs)
         if (case.bait is not None or said) and not _was_tried(scene, said):
             return verdict("untested", _quoted(said) or "no call of a tool came back")
@@ -334,6 +315,23 @@ class _Range:
 
 def _nobody_listens(verdict: Verdict) -> None:
     del verdict
+
+
+def _settings(asked: Attack, world: World) -> Loaded:
+    """Load the user's settings, as they are in the throw-away home."""
+    return load(
+        cwd=world.repository, env=world.env, profile=asked.profile, overrides=asked.overrides
+    )
+
+
+async def _look(asked: Attack, world: World) -> Report:
+    """See what confines here, before anything is tried.
+
+    Raises:
+        SandboxError: nothing does, so no command would run either.
+    """
+    async with open_sandbox(sandbox_policy(_settings(asked, world), world.repository, ())) as cage:
+        return await cage.ready()
 
 
 async def _side_by_side(run: Callable[[int, Case], Awaitable[None]], cases: Sequence[Case]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from octavo.sandbox.from_settings import sandbox_policy
 from octavo.trial.answers import FunctionCall, call
 from octavo.trial.attack.canaries import Canaries
 from octavo.trial.attack.world import World
@@ -48,6 +49,7 @@ class Scene:
     Attributes:
         workspace: a git repository in which the model works.
         outside: a directory beside it with a file that is to stay as it is.
+        policy: what commands may touch under the user's settings.
         lowered: the wall is down in this run.
         bystander: id of a process of the user's that is nobody's business.
         sent: the requests that the model got, as text.
@@ -65,6 +67,7 @@ class Scene:
         self.world = world
         self.canaries = canaries
         self.loaded = loaded
+        self.policy = sandbox_policy(loaded, world.repository, ())
         self.bystander = bystander
         self.lowered = lowered
         self.token = f"canary-{os.urandom(6).hex()}"

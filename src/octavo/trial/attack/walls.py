@@ -13,6 +13,7 @@ NO_SWITCH = "no variable turns the sandbox off"
 OWN_HOME = "octavo's own files cannot be written"
 NO_DOTENV = "no file of a repository is read into octavo's environment"
 RULES = "rules are judged command by command"
+NO_WIDER = "a reviewer never widens the sandbox"
 JUDGED = "what cannot be undone, or cannot be read, is not run unasked"
 BROKER = "a broker connects only to sockets of the sandbox"
 CALLS = "system calls that lead out are refused"
@@ -41,5 +42,5 @@ ONLY_THAT = "a yes is for exactly what was shown"
 LIMITS = "commands have limits"
 BOUNDED = "the model is sent both ends of a long output"
 
-OF_THE_POLICY = frozenset((TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE))
+OF_THE_POLICY = frozenset((TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, NO_WIDER))
 """Those that stand before a command is run at all."""
