@@ -108,13 +108,9 @@ async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
     keys = bench.top.parent / "keys"
     found = await _find(bench, script)
     keys.write_text("".join(f"http://ada:the%20key@{one.place}\n" for one in found))
-    helper = {
-        "GIT_CONFIG_GLOBAL": str(bench.top.parent / "gitconfig"),
-    }
-    config = bench.top.parent / "gitconfig"
-    config.write_text(f"[credential]\n\thelper = store --file={keys}\n")
-    # The person's own settings are read from where git finds them.
-    lent = await reach(found, ENV | {"HOME": str(config.parent)} | helper, bench.top.parent)
+    home = bench.top.parent
+    (home / ".gitconfig").write_text(f"[credential]\n\thelper = store --file={keys}\n")
+    lent = await reach(found, ENV | {"HOME": str(home)}, home)
     cage = GitCage(bench.policy, bench.open_cage)
     process = await cage.spawn(read_git(script), Command(("x",), bench.top, ENV | PERSON), lent)
     return await _heard(process)

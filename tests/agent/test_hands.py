@@ -20,7 +20,9 @@ from octavo.agent.journal import Journal
 from octavo.agent.judge import Context, Judge, Verdict
 from octavo.agent.network import Blocks
 from octavo.config.approvals import read_approvals
+from octavo.config.consent import accept, items
 from octavo.config.load import load
+from octavo.config.trust import set_trust
 from octavo.protocol import events as ev
 from octavo.protocol.errors import OctavoError
 from octavo.protocol.fold import fold
@@ -35,7 +37,6 @@ from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
 from octavo.sandbox.net import Blocked
 from octavo.tools import Declined, Extra, Permit, ToolFailed, WantedCommand
 from tests.protocol.test_fold import STARTED, call, turn
-from tests.trusting import trust_wholly
 
 pytestmark = pytest.mark.anyio
 
@@ -170,7 +171,7 @@ async def test_the_accepted_file_is_changed(workspace: Path) -> None:
 # ---- Grants ----
 
 
-async def test_a_protected_place_is_opened_by_name_and_another_becomes_a_root(
+async def test_a_protected_place_and_another_become_writable(
     workspace: Path,
 ) -> None:
     out = workspace.parent / "out"
@@ -183,8 +184,8 @@ async def test_a_protected_place_is_opened_by_name_and_another_becomes_a_root(
         )
         permit = await hands.permit(asked)
 
-    assert (permit.outside, permit.policy.opened) == (False, (git,))
-    assert permit.policy.writable_roots == (out,)
+    assert not permit.outside
+    assert permit.policy.writable_roots == (git, out)
     assert permit.policy.network == OPEN
 
 
@@ -257,7 +258,8 @@ async def test_rules_open_and_close_hosts_and_those_of_a_project_only_close(
             for host, word in decisions.items()
         ]
         (folder / "hosts.rules").write_text("\n".join(lines))
-    trust_wholly(fresh_home, workspace)
+    set_trust(fresh_home, workspace, "trusted")
+    accept(fresh_home, items(fresh_home, [theirs / "hosts.rules"]))
     denied = ("b.example", "d.example")
 
     async def network(given: Network) -> Network:

@@ -29,7 +29,7 @@ HEAVY = {
     *("octavo.agent.reopen", "octavo.store.find", "octavo.store.reading", "octavo.model.faults"),
     *("octavo.tools.patch.parse", "octavo.tools.patch.plan"),
     *("octavo.policy", "tree_sitter", "octavo.agent.permits", "octavo.agent.remembered"),
-    *("octavo.config.approvals", "octavo.config.rule_files"),
+    *("octavo.config.approvals", "octavo.config.rule_files", "octavo.agent.reviewer"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
     "octavo.sandbox.net",
 }

@@ -353,7 +353,8 @@ async def test_additional_directories_can_be_written_and_others_not(place: Place
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_the_network_is_open_only_when_it_is_enabled(enabled: bool, place: Place) -> None:
     async with scripted.serve() as reachable:
-        cmd = f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{reachable.port}' && echo reached"
+        connect = f'import socket; socket.create_connection(("127.0.0.1", {reachable.port}))'
+        cmd = f"{sys.executable} -c '{connect}' && echo reached"
         thread = {"sandboxMode": "workspace-write", "networkAccessEnabled": enabled}
         await place.node("once.mjs", [call("exec_command", cmd=cmd), say("x")], thread=thread)
 

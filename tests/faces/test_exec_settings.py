@@ -201,19 +201,3 @@ async def test_what_cannot_be_allowed_is_said(place: Place, words: list[str], sa
 
     assert (done.status, done.requests) == (2, [])
     assert said in done.err
-
-
-async def test_trust_agrees_to_what_executes_now_and_a_change_is_said(place: Place) -> None:
-    file = place.work / ".octavo/rules/a.rules"
-    file.parent.mkdir(parents=True)
-    file.write_text('prefix_rule(pattern=["touch"], decision="forbidden")')
-    script = [call("exec_command", cmd="touch x", login=False), say("Done.")]
-
-    done = await place.exec(script, "go", "--trust")
-    assert "octavo: accepted: rules for commands, .octavo/rules/a.rules" in done.err
-    assert f"({file}:1)" in done.outputs()[-1]
-
-    file.write_text(file.read_text() + "\n")
-    changed = await place.exec(script, "go", "--json")
-    assert any("has changed since" in item["message"] for item in changed.items("error"))
-    assert (place.work / "x").exists()

@@ -97,11 +97,21 @@ async def test_allowed_hosts_are_not_reached_and_that_is_said(machine: Machine) 
 
 
 @pytest.mark.anyio
-async def test_a_policy_that_chooses_programs_is_not_left_to_it(machine: Machine) -> None:
-    policy = Policy(Mode.WORKSPACE_WRITE, machine.workspace, programs=(Path("/usr/bin"),))
-    async with open_cage(policy, ("bubblewrap",)) as cage:
+@pytest.mark.parametrize("tier", ["bubblewrap"], indirect=True)
+async def test_only_the_programs_that_a_policy_names_can_be_started(
+    tier: str, machine: Machine
+) -> None:
+    async with cage_on(machine.workspace, tier):
+        pass
+    programs = tuple(map(Path, ("/usr/bin/true", "/lib64", "/usr/lib64", "/lib", "/usr/lib")))
+    policy = Policy(Mode.WORKSPACE_WRITE, machine.workspace, programs=programs)
+    async with open_cage(policy, (tier,)) as cage:
+        await cage.ready()
+        ended, _ = await finish(cage, Command(("/usr/bin/true",), machine.workspace, ENV))
         with pytest.raises(SandboxError):
-            await cage.ready()
+            await finish(cage, Command(("/usr/bin/env", "true"), machine.workspace, ENV))
+
+    assert ended.code == 0
 
 
 @pytest.mark.anyio

@@ -61,7 +61,7 @@ def test_where_only_bubblewrap_may_make_namespaces_it_makes_them(
 
     told = _on("only-bwrap", where)
 
-    assert f"tier: bubblewrap {1 + (os.geteuid() == 0)}" in told, told
+    assert f"tier: bubblewrap {2 + (os.geteuid() == 0)}" in told, told
     assert "refused: ('namespaces: unshare(mount namespace): Operation not permitted" in told
     assert told.count("\nran\n") == 2
     assert not (where.parent / "outside").exists()

@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from octavo.sandbox import FileChangeRefused, Write
 from octavo.sandbox.cage.restore import Watch
 from tests.sandbox.conftest import cage_on, shell
 
@@ -44,6 +45,27 @@ async def test_no_damage_survives_a_command(damage: str, workspace: Callable[[],
     async with cage_on(folder, "landlock") as cage:
         await shell(cage, damage, folder)
 
+    assert _listed(folder) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git/hooks/pre-commit", ".git/config", ".claude/settings.json", ".octavo/x/y", ".envrc"],
+)
+@pytest.mark.parametrize("through", ["", "link"])
+async def test_no_file_is_changed_at_a_protected_name(
+    name: str, through: str, workspace: Callable[[], Path]
+) -> None:
+    folder = workspace()
+    (folder / "link").symlink_to(folder)
+    before = _listed(folder)
+    async with cage_on(folder, "landlock") as cage:
+        with pytest.raises(FileChangeRefused) as refused:
+            await cage.change([Write(folder / through / name, b"evil", overwrite=True)])
+        await cage.change([Write(folder / "fine", b"")])
+
+    assert refused.value.reason == "outside"
+    (folder / "fine").unlink()
     assert _listed(folder) == before
 
 

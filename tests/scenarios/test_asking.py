@@ -12,13 +12,13 @@ import pytest
 
 from octavo.agent.ground import Allowed
 from octavo.config.approvals import Approval, read_approvals
+from octavo.config.consent import accept, items
 from octavo.config.trust import set_trust
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.methods import Granular, GranularApproval
 from tests.scenarios.asking import Person, asking, outputs
-from tests.trusting import trust_wholly
 
 pytestmark = pytest.mark.anyio
 
@@ -173,7 +173,7 @@ async def test_a_broken_rule_file_stops_every_command_until_it_is_mended(
     assert all(map(ran, await outputs(workspace, Person(), "echo one")))
 
 
-async def test_rules_of_a_project_count_only_when_it_is_trusted(
+async def test_rules_of_a_project_count_only_as_they_were_agreed_to(
     workspace: Path, home: Path
 ) -> None:
     file = workspace / ".octavo" / "rules" / "team.rules"
@@ -184,25 +184,16 @@ async def test_rules_of_a_project_count_only_when_it_is_trusted(
         await play.turn("go")
         warned = [n.message for n in play.seen if isinstance(n, note.Warned)]
         assert all(map(ran, play.outputs()))
-    assert any(str(file) in text and "not trusted" in text for text in warned)
+    assert any(str(file) in text and "not agreed" in text for text in warned)
 
     set_trust(home, workspace, "trusted")
-    async with asking(workspace, Person(), "touch a") as play:
-        await play.turn("go")
-        warned = [n.message for n in play.seen if isinstance(n, note.Warned)]
-    assert any(str(file) in text and "not accepted what is in it" in text for text in warned)
-
-    trust_wholly(home, workspace)
-    [output] = await outputs(workspace, Person(), "touch c")
+    assert ran((await outputs(workspace, Person(), "touch c"))[0])
+    accept(home, items(home, [file]))
+    [output] = await outputs(workspace, Person(), "touch d")
     assert f"({file}:1)" in output
-    assert not (workspace / "c").exists()
-
+    assert not (workspace / "d").exists()
     file.write_text(file.read_text() + "\n")
-    async with asking(workspace, Person(), "touch c") as play:
-        await play.turn("go")
-        warned = [n.message for n in play.seen if isinstance(n, note.Warned)]
-    assert any(str(file) in text and "it has changed since" in text for text in warned)
-    assert (workspace / "c").exists()
+    assert ran((await outputs(workspace, Person(), "touch d"))[0])
 
 
 # ---- What a question shows ----

@@ -14,10 +14,11 @@ import anyio
 
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
-from octavo.protocol.errors import OctavoError, TooManyDenials
+from octavo.protocol.errors import OctavoError
 from octavo.protocol.events import QuestionAnswered, QuestionAsked
 from octavo.protocol.ids import new_id
 from octavo.protocol.questions import Answer, CommandQuestion, Question
+from octavo.protocol.usage import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,32 +61,27 @@ class Approvals:
         """Have a judge answer in a person's place; question and answer are in the log all the same.
 
         Raises:
-            TooManyDenials: the judge refused once too often.
+            OctavoError: the judge ends the turn.
         """
-        from octavo.agent.judge import Verdict  # only threads with a judge need it
-
         turn_id, question_id = context.turn_id, new_id()
         self._journal.emit(
             QuestionAsked(turn_id, question_id, context.call_id, now_ms(), question, "reviewer")
         )
-        verdict = Verdict("deny", "There is no reviewer, so nothing is approved.")
+        reason = "There is no reviewer, so nothing is approved."
+        decision: Literal["accept", "decline"] = "decline"
+        usage: Usage | None = None
         if judge is not None:
             try:
                 verdict = await judge.judge(question, context)
             except OctavoError:
                 raise
             except Exception as bug:  # noqa: BLE001 - whatever it is, it is no yes
-                verdict = Verdict("deny", f"The reviewer failed ({type(bug).__name__}).")
-        allowed = verdict.outcome == "allow"
-        decision: Literal["accept", "decline"] = "accept" if allowed else "decline"
-        answer = Answer(decision, by="reviewer", reason=verdict.reason or None)
-        self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), answer, verdict.usage))
-        if verdict.ends_turn and not allowed:
-            raise TooManyDenials(
-                "The turn was ended because the reviewer refused several times in a row. "
-                f"Its last reason: {verdict.reason}",
-                hint="Say more exactly what may be done, or approve it yourself.",
-            )
+                reason = f"The reviewer failed ({type(bug).__name__})."
+            else:
+                reason, usage = verdict.reason, verdict.usage
+                decision = "accept" if verdict.outcome == "allow" else "decline"
+        answer = Answer(decision, by="reviewer", reason=reason)
+        self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), answer, usage))
         return answer
 
     def answer(self, question_id: str, answer: Answer) -> bool:

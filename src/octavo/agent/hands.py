@@ -84,6 +84,8 @@ class CallHands:
         self._accepted: FileChangeQuestion | None = None
         self._permits: list[Permit] = []
         self._ended: CallFacts | None = None
+        self.labels: frozenset[str] = frozenset()
+        """Where what the call reads comes from, as far as its words tell."""
 
     async def begin(self, intent: Intent) -> None:
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
@@ -121,7 +123,7 @@ class CallHands:
 
     @property
     def judging(self) -> bool:
-        return self._room.judge is not None or self._room.ground.allowed.approve_for_me
+        return self._room.ground.allowed.approve_for_me
 
     async def ask_person(self, question: CommandQuestion | NetworkQuestion) -> Answer:
         return await self._room.approvals.ask(self._turn_id, self.call_id, question)
@@ -141,6 +143,8 @@ class CallHands:
 
         given = await permit(wanted, self._terms(), self)
         self._permits.append(given)
+        if given.reads_others:
+            self.labels |= {"private"}
         return given
 
     async def spawn(self, permit: Permit) -> Process:
@@ -191,10 +195,16 @@ class CallHands:
             sandbox=room.sandbox,
             accepted=ground.allowed.commands,
             push=ground.allowed.push,
+            own=ground.own,
+            seen=frozenset(room.journal.thread.labels),
             unasked=ground.allowed.unasked,
         )
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
+        from octavo.agent.labels import reads_others  # off the way to the first request
+
+        if reads_others(map(str, paths), self.cwd, self._room.ground.own):
+            self.labels |= {"private"}
         return await self._room.sandbox.look(paths)
 
     async def change(self, changes: Sequence[FileChange], *, granted: Sequence[Path] = ()) -> None:

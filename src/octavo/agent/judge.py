@@ -1,7 +1,7 @@
 """Who may answer a question in a person's place: the seam of `--approve-for-me`.
 
 A judge is asked about what runs in the cage as it is, and about nothing that would widen it. It
-fails closed: whatever goes wrong in it is a refusal.
+fails closed: whatever goes wrong in it is a refusal. To end the turn, it raises an `OctavoError`.
 """
 
 from __future__ import annotations
@@ -28,17 +28,12 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`reason` is for the model when the outcome is "deny", and for the log.
-
-    Attributes:
-        usage: what it cost; it counts as the turn's.
-        ends_turn: this refusal is one too many.
-    """
+    """`reason` is for the model when the outcome is "deny", and for the log."""
 
     outcome: Literal["allow", "deny"]
     reason: str
-    usage: Usage | None = None
-    ends_turn: bool = False
+    usage: Usage = Usage()
+    """What it cost to ask."""
 
 
 class Judge(Protocol):

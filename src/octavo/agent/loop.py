@@ -53,7 +53,7 @@ class Loop:
         except ModelError as failure:
             end = self._end("failed", str(failure), failure.info)
         except OctavoError as failure:
-            end = self._end("failed", str(failure), getattr(failure, "info", "other"))
+            end = self._end("failed", str(failure), "other")
         except anyio.get_cancelled_exc_class():
             end = self._end("interrupted")
             raise

@@ -1,156 +1,214 @@
-"""A model that says yes or no in a person's place: the `Judge` of `--approve-for-me`.
+"""A model in a person's place: the reviewer of `--approve-for-me`.
 
-It is asked about what runs in the cage as it is. It is the thread's own model, without tools, and
-is shown three things that it can tell apart: what the user wrote, what happened, and the action.
-What it answers is checked against its own rubric here; whatever is not a clear yes is a no.
+It is asked about single commands that run in the cage as it is, and about nothing else. It reads
+the user's own words apart from everything that others wrote, has no tools, and answers in one form.
+Whatever else comes (an error, silence, another form) is a refusal; so is a yes that contradicts
+its own judgement of risk. Three refusals in a row end the turn.
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import msgspec
 
-from octavo.agent.evidence import evidence
 from octavo.agent.judge import Context, Verdict
 from octavo.context.encode import message, text_part
 from octavo.model import Completed, ItemDone, Model, Prompt
 from octavo.protocol.errors import ModelError
+from octavo.protocol.fold import Spoken, Thread
 from octavo.protocol.questions import CommandQuestion
 from octavo.protocol.usage import Usage
+from octavo.sandbox import Policy
 
-TIMEOUT_S = 60.0
-REFUSALS_IN_A_ROW = 3
-_RATIONALE_CHARS = 600
+REFUSALS_LIMIT = 3
+ANSWER_S = 60.0
+USER_LIMIT_CHARS = 24_000
+TRANSCRIPT_ENTRIES = 24
+ENTRY_LIMIT_CHARS = 800
 
-Risk = Literal["low", "medium", "high", "critical"]
-Authorization = Literal["unknown", "low", "medium", "high"]
-
-_ENOUGH: dict[Risk, tuple[Authorization, ...]] = {
-    "low": ("unknown", "low", "medium", "high"),
-    "medium": ("medium", "high"),
-    "high": ("high",),
-    "critical": (),
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "outcome": {"type": "string", "enum": ["allow", "deny"]},
+        "risk_level": {"type": "string", "enum": ["low", "medium", "high", "critical"]},
+        "user_authorization": {"type": "string", "enum": ["unknown", "low", "medium", "high"]},
+        "rationale": {"type": "string"},
+    },
+    "required": ["outcome", "risk_level", "user_authorization", "rationale"],
+    "additionalProperties": False,
 }
-"""What the user must have authorized for a yes to count, by risk."""
+_NEEDED = {"low": ("low", "medium", "high"), "medium": ("medium", "high"), "high": ("high",)}
+"""For each risk the authorizations that are enough; for "critical" none is."""
 
 
-class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model answers; see `prompts/reviewer.md`."""
-
+class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Literal["allow", "deny"]
-    risk_level: Risk
-    user_authorization: Authorization
+    risk_level: Literal["low", "medium", "high", "critical"]
+    user_authorization: Literal["unknown", "low", "medium", "high"]
     rationale: str
 
 
-_SCHEMA = msgspec.json.encode(
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["outcome", "risk_level", "user_authorization", "rationale"],
-        "properties": {
-            "outcome": {"type": "string", "enum": ["allow", "deny"]},
-            "risk_level": {"type": "string", "enum": ["low", "medium", "high", "critical"]},
-            "user_authorization": {
-                "type": "string",
-                "enum": ["unknown", "low", "medium", "high"],
-            },
-            "rationale": {"type": "string"},
-        },
-    }
-)
+class TooManyDenials(ModelError):
+    """The reviewer refused too often in a row, so the turn ends."""
+
+    code = "reviewer.denials"
 
 
 class Reviewer:
-    """Judges the requests of one turn.
+    """Implements `judge.Judge`.
 
     Args:
-        model: answers.
-        name: the model's name.
-        thread_id: groups its requests apart from those of the thread.
-        timeout_s: for one answer, from the question on.
+        model: what is asked.
+        prompt: the thread's, for the model's name and the cache.
+        redact: takes keys out of a text.
     """
 
-    def __init__(
-        self, model: Model, name: str, thread_id: str, *, timeout_s: float = TIMEOUT_S
-    ) -> None:
+    def __init__(self, model: Model, prompt: Prompt, *, redact: Callable[[str], str] = str) -> None:
         self._model = model
-        self._name = name
-        self._cache_key = f"{thread_id}-review"
-        self._timeout_s = timeout_s
+        self._prompt = prompt
+        self._redact = redact
         self._refusals = 0
 
     async def judge(self, question: CommandQuestion, context: Context) -> Verdict:
-        """Return whether the command may run; the third no in a row also ends the turn."""
-        usage: list[Usage] = []
-        reason = await self._refusal(question, context, usage)
-        spent = usage[0] if usage else None
-        if reason is None:
+        """Return whether the command may run.
+
+        Raises:
+            TooManyDenials: this is one refusal too many in a row.
+        """
+        verdict = await self._ask(question, context)
+        if verdict.outcome == "allow":
             self._refusals = 0
-            return Verdict("allow", "", spent)
+            return verdict
         self._refusals += 1
-        return Verdict("deny", reason, spent, ends_turn=self._refusals >= REFUSALS_IN_A_ROW)
-
-    async def _refusal(
-        self, question: CommandQuestion, context: Context, usage: list[Usage]
-    ) -> str | None:
-        """Return why not; None is a yes."""
-        try:
-            with anyio.fail_after(self._timeout_s):
-                text = await self._answer(evidence(question, context), usage)
-        except TimeoutError:
-            return f"The reviewer did not answer within {self._timeout_s:g} s."
-        except ModelError as failure:
-            return f"The reviewer could not be asked. {failure}"
-        try:
-            review = msgspec.json.decode(text, type=Review)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            return "The reviewer's answer could not be read."
-        said = review.rationale.strip()[:_RATIONALE_CHARS] or "It gave no reason."
-        if review.outcome == "deny":
-            return f"{said} (risk: {review.risk_level})"
-        if review.user_authorization not in _ENOUGH[review.risk_level]:
-            return (
-                f"The risk is {review.risk_level} and the user's own words authorize it "
-                f"{_measure(review.user_authorization)}. {said}"
+        if self._refusals >= REFUSALS_LIMIT:
+            self._refusals = 0
+            raise TooManyDenials(
+                f"The reviewer refused {REFUSALS_LIMIT} times in a row, so the turn was ended. "
+                f"Last: {verdict.reason}",
+                hint="Say yourself what may be done, or run without --approve-for-me.",
+                info="tooManyDenials",
             )
-        return None
+        return verdict
 
-    async def _answer(self, shown: str, usage: list[Usage]) -> str:
-        prompt = Prompt(
-            model=self._name,
+    async def _ask(self, question: CommandQuestion, context: Context) -> Verdict:
+        prompt = self._prompt_for(question, context)
+        text, usage = "", Usage()
+        try:
+            with anyio.fail_after(ANSWER_S):
+                async for chunk in self._model.stream(prompt):
+                    if isinstance(chunk, ItemDone) and chunk.kind == "message":
+                        text = chunk.text
+                    elif isinstance(chunk, Completed):
+                        usage = chunk.usage or usage
+        except TimeoutError:
+            return Verdict("deny", f"The reviewer did not answer within {ANSWER_S:g} s.", usage)
+        except ModelError as failure:
+            return Verdict("deny", f"The reviewer could not be asked: {failure}", usage)
+        try:
+            said = msgspec.json.decode(text, type=_Said)
+        except msgspec.DecodeError:
+            return Verdict("deny", "The reviewer gave no answer that can be read.", usage)
+        return _weighed(said, usage)
+
+    def _prompt_for(self, question: CommandQuestion, context: Context) -> Prompt:
+        rubric = (Path(__file__).parents[1] / "context" / "prompts" / "reviewer.md").read_text()
+        case = {
+            "user_said": user_said(context.thread),
+            "transcript": transcript(context.thread),
+            "action": _action(question, context.policy),
+        }
+        told = self._redact(msgspec.json.encode(case).decode())
+        return msgspec.structs.replace(
+            self._prompt,
             input=(
-                message("developer", [text_part(_rubric())]),
-                message("user", [text_part(shown)]),
+                message("developer", [text_part(rubric)]),
+                message("user", [text_part(told)]),
             ),
             tools=b"[]",
-            cache_key=self._cache_key,
             effort="low",
-            output_schema=_SCHEMA,
+            summary=None,
+            output_schema=msgspec.json.encode(_SCHEMA),
+            parallel_calls=False,
         )
-        text = ""
-        async with aclosing(self._model.stream(prompt)) as chunks:
-            async for chunk in chunks:
-                match chunk:
-                    case ItemDone(kind="message"):
-                        text = chunk.text
-                    case Completed(usage=Usage() as spent):
-                        usage.append(spent)
-        return text
 
 
-def _measure(authorization: Authorization) -> str:
-    return {"unknown": "not at all", "low": "little", "medium": "in part", "high": "fully"}[
-        authorization
-    ]
+def _weighed(said: _Said, usage: Usage) -> Verdict:
+    """Return the verdict; a yes has to fit what was said of risk and authorization."""
+    reason = f"{said.rationale} (risk {said.risk_level}, authorization {said.user_authorization})"
+    enough = said.user_authorization in _NEEDED.get(said.risk_level, ())
+    return Verdict("allow" if said.outcome == "allow" and enough else "deny", reason, usage)
 
 
-def _rubric() -> str:
-    import octavo.context
+def user_said(thread: Thread) -> list[str]:
+    """Return what the user wrote, newest last, as much as fits; the newest always does."""
+    kept: list[str] = []
+    left = USER_LIMIT_CHARS
+    for raw in reversed(thread.said):
+        text = _text(msgspec.json.decode(raw))
+        if len(text) > left and kept:
+            break
+        kept.append(text[:USER_LIMIT_CHARS])
+        left -= len(text)
+    return kept[::-1]
 
-    file = Path(octavo.context.__file__).parent / "prompts" / "reviewer.md"
-    return file.read_text(encoding="utf-8")
+
+def transcript(thread: Thread) -> list[dict[str, str]]:
+    """Return what the assistant and its tools said lately, cut short."""
+    found: list[dict[str, str]] = []
+    users = {id(raw) for raw in thread.said}
+    for entry in reversed(thread.history):
+        if len(found) == TRANSCRIPT_ENTRIES:
+            break
+        if not isinstance(entry, Spoken) or id(entry.raw) in users:
+            continue
+        item = msgspec.json.decode(entry.raw)
+        if item.get("role") in ("developer", "user", "system"):
+            continue  # what octavo itself says of the surroundings
+        shown = _shown(item)
+        if shown is not None:
+            found.append(shown)
+    return found[::-1]
+
+
+def _shown(item: dict[str, Any]) -> dict[str, str] | None:
+    kind = item.get("type")
+    if kind == "message":
+        return {"assistant": _text(item)[:ENTRY_LIMIT_CHARS]}
+    if kind in ("function_call", "custom_tool_call"):
+        asked = item.get("arguments") or item.get("input") or ""
+        return {"call": f"{item.get('name')} {asked}"[:ENTRY_LIMIT_CHARS]}
+    if kind in ("function_call_output", "custom_tool_call_output"):
+        output = item.get("output")
+        text = output if isinstance(output, str) else "(not text)"
+        return {"output": text[:ENTRY_LIMIT_CHARS]}
+    return None
+
+
+def _text(item: dict[str, Any]) -> str:
+    content: Sequence[Any] = item.get("content") or ()
+    if isinstance(content, str):
+        return content
+    parts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "\n".join(part for part in parts if isinstance(part, str))
+
+
+def _action(question: CommandQuestion, policy: Policy) -> dict[str, object]:
+    return {
+        "command": question.command,
+        "cwd": question.cwd,
+        "programs": question.programs,
+        "paths": question.paths,
+        "why": question.why,
+        "rules": question.rules,
+        "justification": question.reason,
+        "sandbox": {
+            "mode": policy.mode.value,
+            "writable": [str(policy.cwd), *map(str, policy.writable_roots)],
+            "network": policy.network.access,
+            "hosts": policy.network.allow,
+        },
+    }

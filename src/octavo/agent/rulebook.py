@@ -12,12 +12,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from octavo.config.load import Loaded
-from octavo.config.rule_files import read_rule_files, rules_stamp
-from octavo.config.trust import Consented
+from octavo.config.rule_files import RuleFile, read_rule_files, rules_stamp
 from octavo.policy.rules import Rules, RulesError, parse
 
 
-def _parsed(file: Consented) -> Rules:
+def _parsed(file: RuleFile) -> Rules:
     try:
         source = file.content.decode()
     except UnicodeDecodeError:
@@ -59,10 +58,10 @@ class Rulebook:
 
     def _load(self, cwd: Path) -> Rules:
         found = read_rule_files(self._loaded, cwd, self._env)
-        for path, why in found.ignored.items():
+        for path in found.ignored:
             self.tell(
-                f"{path} is ignored because {why}. "
-                f"Run `octavo trust {path.parents[2]}` to look at it and accept it."
+                f"{path} is ignored: you have not agreed to what it says now. "
+                f"`octavo trust {path.parents[2]}` shows it and asks."
             )
         rules = Rules()
         for file in found.own:

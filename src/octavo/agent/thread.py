@@ -216,7 +216,7 @@ class Agent:
             ground=self._ground,
             policy=choices.policy,
             approval=choices.approval,
-            judge=self.wiring.judge(choices, equipment),
+            judge=equipment.judge,
             sessions=sessions,
             cwd=choices.policy.cwd,
             env=equipment.env,

@@ -146,6 +146,7 @@ class Equipment(msgspec.Struct, frozen=True):
     toolbox: Toolbox
     prompt: Prompt
     """With everything but the history."""
+    judge: Judge | None
     sandbox: Sandbox
     env: Mapping[str, str]
     writable_roots: tuple[Path, ...]
@@ -173,8 +174,13 @@ class Wiring:
         spare: Spare | None = None,
         base: str | None = None,
         developer: str | None = None,
+        judge: Judge | None = None,
     ) -> None:
+        settings = loaded.settings
+        if settings.approvals_reviewer == "auto_review":
+            allowed = msgspec.structs.replace(allowed, approve_for_me=True)
         self.allowed = allowed
+        self._judge = judge
         self.spare = spare
         self.alone = alone
         self.log_path = log_path
@@ -202,19 +208,6 @@ class Wiring:
     def keep_output(self, call_id: str) -> KeptOutput:
         """Open the file for the full output of a call."""
         return KeptOutput.open(self.loaded.home, self._thread_id, call_id)
-
-    def judge(self, choices: TurnChoices, equipment: Equipment) -> Judge | None:
-        """Return who judges in the person's place during a turn; None: nobody does.
-
-        The setting is about the questions a person would get; where nobody is to be asked, only
-        the flag brings a judge in.
-        """
-        set_up = self._settings.approvals_reviewer == "auto_review" and choices.approval != "never"
-        if not self.allowed.approve_for_me and not set_up:
-            return None
-        from octavo.agent.reviewer import Reviewer  # most threads have none
-
-        return Reviewer(equipment.model, choices.model, self._thread_id)
 
     def provider(self, choices: TurnChoices) -> Provider:
         """Where the model of `choices` is reached.
@@ -260,25 +253,28 @@ class Wiring:
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
+        model = Responses(provider)
+        prompt = Prompt(
+            model=choices.model,
+            input=(),
+            tools=declarations(tools, web_search=search),
+            cache_key=self._thread_id,
+            effort=choices.effort or info.default_effort,
+            summary=None if choices.summary == "none" else choices.summary,
+            verbosity=choices.verbosity,
+            parallel_calls=info.parallel_calls,
+        )
         return Equipment(
             choices=choices,
-            model=Responses(provider),
+            model=model,
             info=info,
             toolbox=Toolbox(
                 tools,
                 redact=redact,
                 on_bug=lambda bug: self.on_bug(repr(bug)),
             ),
-            prompt=Prompt(
-                model=choices.model,
-                input=(),
-                tools=declarations(tools, web_search=search),
-                cache_key=self._thread_id,
-                effort=choices.effort or info.default_effort,
-                summary=None if choices.summary == "none" else choices.summary,
-                verbosity=choices.verbosity,
-                parallel_calls=info.parallel_calls,
-            ),
+            prompt=prompt,
+            judge=self._reviewer(model, prompt, redact),
             sandbox=sandbox,
             env=env,
             writable_roots=_writable_roots(choices.policy, self.env),
@@ -287,6 +283,14 @@ class Wiring:
             redact=redact,
             patience=lambda: Patience(provider),
         )
+
+    def _reviewer(self, model: Model, prompt: Prompt, redact: Callable[[str], str]) -> Judge | None:
+        """Return who judges in the person's place, where they want that."""
+        if self._judge is not None or not self.allowed.approve_for_me:
+            return self._judge
+        from octavo.agent.reviewer import Reviewer  # few threads have one
+
+        return Reviewer(model, prompt, redact=redact)
 
     def context(
         self,
@@ -319,6 +323,7 @@ class Wiring:
                 [str(root) for root in equipment.writable_roots],
                 network=policy.network.access == "open",
                 approval=approval_word(choices.approval),
+                denied=tuple(map(str, policy.deny_read)),
                 hosts=policy.network.allow if policy.network.access == "hosts" else (),
                 gaps=gaps,
                 loopback=tier in ("namespaces", "bubblewrap"),

@@ -31,6 +31,7 @@ COMMANDS = {
     },
     "Check": {
         "sandbox": "Run a command in the sandbox, or see what it could touch",
+        "attack": "Try what a hostile model would try, on your own settings",
     },
     "Set up": {
         "login": "Store an API key, or see whether one is there",
@@ -44,6 +45,9 @@ COMMANDS = {
         "completion": "Print a completion script for bash, zsh or fish",
     },
 }
+
+CAGED = ("sandbox",)
+"""Commands that do nothing without a cage: what holds it is started before they are loaded."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -117,15 +121,31 @@ def load_command(name: str) -> Command:
 
 
 def _run(name: str, words: list[str]) -> int:
+    keeper = _start_keeper() if name in CAGED and words[:1] != ["explain"] else None
     from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
     try:
         command = load_command(name)
-        return command.run(_arguments(name, command, words))
+        args = _arguments(name, command, words)
+        if keeper is not None:
+            args.keeper = keeper
+        return command.run(args)
     except (ConfigError, UsageError) as error:
         return _error(str(error), EXIT_USAGE)
     except OctavoError as error:
         return _error(str(error), EXIT_FAILED)
+
+
+def _start_keeper() -> tuple[int, int] | None:
+    """Start what holds a cage, beside all that has to be loaded; None where that fails."""
+    from octavo.cli.standard import open_standard_files
+    from octavo.keeper import start
+
+    open_standard_files()
+    try:
+        return start()
+    except OSError:
+        return None  # whoever needs one tries again, and says why it cannot
 
 
 def _arguments(name: str, command: Command, words: list[str]) -> Namespace:
@@ -152,7 +172,7 @@ def _help(words: list[str]) -> int:
         return _run(words[0], ["--help"])
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
-    print("octavo: an open coding assistant that works with any model\n")
+    print("octavo: an open coding assistant that works with any model")
     print("Usage: octavo COMMAND [OPTIONS]\n")
     for title, group in COMMANDS.items():
         print(f"{title}:")

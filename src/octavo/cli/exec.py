@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from octavo.cli.shared import HIDDEN, add_config_options, working_directory
+from octavo.cli.standard import open_standard_files
 from octavo.protocol.errors import OctavoError, UsageError
 
 TYPE_CHECKING = False
@@ -44,8 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "-s",
         "--sandbox",
+        metavar="MODE",
         choices=("read-only", "workspace-write", "external", "danger-full-access"),
-        help="what commands may write; external: this machine is itself the sandbox",
+        help="read-only, workspace-write, external or danger-full-access",
     )
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add(
@@ -56,23 +58,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="commands that begin so are not refused: 'git reset --hard'",
     )
     add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
-    add("--allow-push", action="store_true", help=HIDDEN)
-    add(
-        "--approve-for-me",
-        action="store_true",
-        help="a model judges what would be refused; it widens nothing",
-    )
+    add("--allow-push", action="store_true", help="git may talk to the remotes of the repository")
+    add("--approve-for-me", action="store_true", help="a model reviews what would be refused")
     add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")
     add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")
     add("-o", "--output-last-message", metavar="FILE", help="write the answer to FILE")
     add("--output-schema", metavar="FILE", help="JSON Schema that the answer must follow")
     add("--ephemeral", action="store_true", help="keep no record of the thread")
     add("--skip-git-repo-check", action="store_true", help="work outside a git repository")
-    add(
-        "--trust",
-        action="store_true",
-        help="trust this repository's settings, and what executes in it as it is now",
-    )
+    add("--trust", action="store_true", help="trust this repository's settings from now on")
     add("--last", action="store_true", help="with resume: the newest thread of this directory")
     add("--all", action="store_true", help="with --last: of any directory")
     add("--color", choices=("auto", "always", "never"), default="auto", help=HIDDEN)
@@ -86,7 +80,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run one turn and return how it ended."""
-    _open_standard_files()
+    open_standard_files()
     spare = _load()
     import anyio
 
@@ -121,17 +115,6 @@ def _load() -> Spare:
         for name in ("anyio._backends._asyncio", "octavo.server.methods", "octavo.faces.exec.run"):
             import_module(name)
     return spare
-
-
-def _open_standard_files() -> None:
-    """Give what was closed a file of its own, so that no other one gets its number."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _print_failed(message: str) -> None:
@@ -317,23 +300,13 @@ def _existing(path: str) -> Path:
 
 
 def _trust(cwd: Path) -> None:
-    """Trust the settings, and agree to what executes as it is now; say to what."""
-    from octavo.cli.trust import describe
-    from octavo.config.consent import accept, read_consents
-    from octavo.config.consent_items import effective_items
+    from octavo.cli.trust import agree
     from octavo.config.load import load
     from octavo.config.paths import octavo_home
     from octavo.config.trust import set_trust
 
-    home = octavo_home(os.environ)
-    set_trust(home, cwd, "trusted")
-    consents = read_consents(home)
-    items = effective_items(load(cwd=cwd, env=os.environ), cwd)
-    fresh = [item for item in items if consents.state(item) != "accepted"]
-    if fresh:
-        accept(home, fresh)
-    for item in fresh:
-        print(f"octavo: accepted: {describe(item)}", file=sys.stderr)
+    set_trust(octavo_home(os.environ), cwd, "trusted")
+    agree(load(cwd=cwd, env=os.environ), cwd, everything=True)
 
 
 def _check_workspace(args: Namespace, cwd: Path) -> None:

@@ -40,6 +40,19 @@ def loading_late() -> Iterator[None]:
             _leave(stand_in)
 
 
+@contextmanager
+def missing(name: str) -> Iterator[None]:
+    """Let imports in this context find no module `name`, for libraries that can do without it."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # how the import system says "halted"
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
 class _Module(ModuleType):
     """Has whatever the module of its name has."""
 

@@ -14,7 +14,7 @@ from octavo.protocol.errors import SandboxError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.config.load import Loaded
-    from octavo.sandbox import Command, Exit, Policy
+    from octavo.sandbox import Command, Policy
     from octavo.sandbox.net import Blocked
 
 EXIT_REFUSED = 125
@@ -24,6 +24,7 @@ EXIT_SIGNAL = 128
 
 EPILOG = """\
 `octavo sandbox explain -- CMD` runs nothing and says what CMD could touch, and what not.
+--profile names a permission profile as well, where there is one of that name.
 
 The command has this one's stdin, stdout, stderr and terminal. The exit status is the command's;
 128+n when signal n ended it, 125 when the sandbox refuses, 126 and 127 when the program cannot be
@@ -43,11 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("read-only", "workspace-write"),
         help="what it may write; else what the settings say",
     )
+    add("-P", "--permissions", metavar="NAME", help="the permission profile that holds")
     add("--network", metavar="HOSTS|on|off", help="whom it reaches: a,*.b,…; everybody; nobody")
     add("--tmp", choices=("host", "private"), help="private: a /tmp of its own, gone with it")
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add_config_options(parser)
-    parser.set_defaults(parse=parser.parse_args)
+    parser.set_defaults(parse=parser.parse_args, keeper=None)
 
 
 def run(args: Namespace) -> int:
@@ -67,32 +69,19 @@ def run(args: Namespace) -> int:
 
 
 def _run(args: Namespace, argv: list[str]) -> int:
-    _open_standard_files()
-    from octavo.cli.late import loading_late
-    from octavo.sandbox.keeper import start_keeper
+    from octavo.cli.late import missing
 
-    keeper = start_keeper()  # it starts, and then builds, beside what follows
-    loaded = load_settings(args, _flags(args))
+    with missing("typing_extensions"):  # it costs as much as msgspec, which asks for it first
+        import msgspec  # noqa: F401  # loaded now
+    from octavo.sandbox.keeper import start_keeper, started
+
+    keeper = start_keeper() if args.keeper is None else started(args.keeper)
+    loaded = _settings(args)
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
-    from octavo.sandbox.network import CageNetwork
-    from octavo.sandbox.ordered import Ordered
+    from octavo.sandbox.single import run_single
 
     blocked: list[Blocked] = []
-    network = CageNetwork(policy.network, on_blocked=blocked.append)
-    ordered = Ordered(policy, keeper=keeper)
-
-    with loading_late():
-        import anyio._backends._asyncio  # what `anyio.run` would import
-    import anyio
-
-    from octavo.sandbox.caged import open_cage
-    from octavo.sandbox.passthrough import run_passing
-
-    async def run_it() -> Exit:
-        async with open_cage(policy, warm=1, ordered=ordered, network=network) as cage:
-            return await run_passing(cage, command)
-
-    ended = anyio.run(run_it)
+    ended = run_single(policy, command, keeper, on_blocked=blocked.append)
     for line in dict.fromkeys(map(str, blocked)):
         print(f"octavo: blocked: {line}", file=sys.stderr)
     return ended.code if ended.code is not None else EXIT_SIGNAL + (ended.signal or 0)
@@ -101,7 +90,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
 def _explain(args: Namespace, argv: list[str]) -> int:
     from octavo.cli.sandbox_explained import explain
 
-    loaded = load_settings(args, _flags(args))
+    loaded = _settings(args)
     for line in explain(_command(args, argv, loaded), _policy(args, loaded), loaded):
         print(line)
     return 0
@@ -115,17 +104,19 @@ def _status_of(error: SandboxError) -> int:
     return EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_CANNOT_RUN
 
 
-def _open_standard_files() -> None:
-    """Give what was closed a file of its own, so that no other one gets its number."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
-
-
-def _flags(args: Namespace) -> dict[str, object]:
-    return {"sandbox_mode": args.mode, "sandbox_workspace_write.tmp": args.tmp}
+def _settings(args: Namespace) -> Loaded:
+    """Load the settings; `--profile` names a permission profile where there is one of that name."""
+    flags: dict[str, object] = {
+        "sandbox_mode": args.mode,
+        "sandbox_workspace_write.tmp": args.tmp,
+        "default_permissions": args.permissions,
+    }
+    if args.profile is not None and args.permissions is None:
+        plain = Namespace(**(vars(args) | {"profile": None}))
+        loaded = load_settings(plain, flags)
+        if args.profile in loaded.settings.permissions or args.profile.startswith(":"):
+            return load_settings(plain, flags | {"default_permissions": args.profile})
+    return load_settings(args, flags)
 
 
 def _policy(args: Namespace, loaded: Loaded) -> Policy:

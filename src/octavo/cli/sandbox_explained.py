@@ -50,7 +50,10 @@ def _lines(
         yield "", f"Gap: {gap}"
     source = loaded.sources.get("sandbox_mode")
     default = "git repository or trusted" if policy.mode is Mode.WORKSPACE_WRITE else "not trusted"
-    yield "Mode", f"{policy.mode.value} ({source.layer if source else default})"
+    name = loaded.settings.default_permissions
+    why = source.layer if source else default
+    why = why if name is None else f"permission profile {visible_line(name)}, unless -s says else"
+    yield "Mode", f"{policy.mode.value} ({why})"
     yield from _writing(policy, plan, is_full=report.tier in ("namespaces", "bubblewrap"))
     yield "Reads", "every file that you may read, except these:"
     yield from _paths("Hidden", plan.secrets)

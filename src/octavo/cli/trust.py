@@ -1,131 +1,97 @@
-"""`octavo trust`: let a repository's own settings count, and agree to what in it executes."""
+"""`octavo trust`: let a repository's own settings count."""
 
 from __future__ import annotations
 
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import ConfigError
+from octavo.protocol.visible import visible_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from octavo.config.consent import Consents, Item
-
-_NAMES = {
-    "rules": "rules for commands",
-    "environment": "environment of commands",
-    "mcp": "MCP servers",
-    "hooks": "hooks",
-    "skill": "script of a skill",
-}
+    from octavo.config.consent import Item
+    from octavo.config.load import Loaded
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add = parser.add_argument
-    add("directory", nargs="?", metavar="DIR", help="default: this directory")
-    add("--list", action="store_true", help="only say what there is to accept, and its state")
-    add("--diff", action="store_true", help="only show what is new or changed")
-    add("--accept-all", action="store_true", help="accept all that executes, without asking")
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="default: this directory")
+    parser.add_argument("--list", action="store_true", help="only say what there is")
+    parser.add_argument("--accept-all", action="store_true", help="agree to all rules as they are")
     parser.epilog = (
         "Trusts the whole Git repository that holds DIR, or DIR itself where there is none:\n"
         "its .octavo/config.toml then counts. Even so it cannot widen the sandbox or send\n"
-        "data elsewhere. What executes or decides (rules, environment) counts only once you\n"
-        "accepted exactly what is in it; after a change it is asked about again."
+        "data elsewhere. Its rules for commands (.octavo/rules) count only as long as they are,\n"
+        "byte for byte, what you agreed to: each is shown, and after a change the difference is."
     )
 
 
 def run(args: Namespace) -> int:
-    """Trust, unless the person's own settings say otherwise; then ask about what executes."""
-    from octavo.config.consent import accept, read_consents
-    from octavo.config.consent_items import effective_items
+    """Trust, unless the person's own settings say otherwise."""
     from octavo.config.load import load
     from octavo.config.trust import set_trust
 
     directory = working_directory(args.directory)
-    only_look = args.list or args.diff
-    loaded = load(cwd=directory, env=os.environ)
-    if not only_look:
-        unit = set_trust(loaded.home, directory, "trusted")
-        loaded = load(cwd=directory, env=os.environ)
-        if not loaded.trusted:
-            raise ConfigError(
-                f"{unit} is still not trusted: `projects` in your settings says untrusted.",
-                hint="Change it there; `octavo config show` tells the line.",
-            )
-        print(f"Trusted: {unit}")
-    consents = read_consents(loaded.home)
-    items = effective_items(loaded, directory)
-    open_items = [item for item in items if consents.state(item) != "accepted"]
     if args.list:
-        _list(items, consents)
-    if args.diff:
-        for item in open_items:
-            print(_shown(item, consents))
-    if only_look:
-        return 0
-    if args.accept_all:
-        accept(loaded.home, open_items)
-        for item in open_items:
-            print(f"Accepted: {describe(item)}")
-    elif sys.stdin.isatty() and sys.stdout.isatty():
-        _ask(loaded.home, open_items, consents)
-    else:
-        for item in open_items:
-            print(f"Not accepted ({consents.state(item)}): {describe(item)}")
-        if open_items:
-            print("Look at it with `octavo trust --diff`, accept it with --accept-all.")
+        return _list(load(cwd=directory, env=os.environ), directory)
+    unit = set_trust(load(cwd=directory, env=os.environ).home, directory, "trusted")
+    if not load(cwd=directory, env=os.environ).trusted:
+        raise ConfigError(
+            f"{unit} is still not trusted: `projects` in your settings says untrusted.",
+            hint="Change it there; `octavo config show` tells the line.",
+        )
+    print(f"Trusted: {unit}")
+    agree(load(cwd=directory, env=os.environ), directory, everything=args.accept_all)
     return 0
 
 
-def describe(item: Item) -> str:
-    """Name an item in one line."""
-    from octavo.protocol.visible import visible_line
+def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
+    """Have the person agree to what decides or runs, one by one or to `everything` there is."""
+    from octavo.config.consent import accept, items
+    from octavo.config.rule_files import project_rules
 
-    return f"{_NAMES[item.kind]}, {visible_line(item.path)} (sha256 {item.digest[:12]})"
-
-
-def _list(items: list[Item], consents: Consents) -> None:
-    for item in items:
-        print(f"{consents.state(item):<9}{describe(item)}")
-    if not items:
-        print("There is nothing to accept here.")
-
-
-def _ask(home: os.PathLike[str], items: list[Item], consents: Consents) -> None:
-    from pathlib import Path
-
-    from octavo.config.consent import accept
-
-    for item in items:
-        print(_shown(item, consents))
-        try:
-            answer = input("Accept exactly this? [y/N] ")
-        except EOFError:
-            answer = ""
-        if answer.strip().lower() in ("y", "yes"):
-            accept(Path(home), [item])
-            print("Accepted.")
+    accepted: list[Item] = []
+    for item in items(loaded.home, project_rules(loaded, directory)):
+        if item.state == "accepted":
+            continue
+        _show(item)
+        if everything or _is_agreed(item):
+            accepted.append(item)
+            print(f"Agreed to: {visible_line(item.name)}", file=sys.stderr)
         else:
-            print("Not accepted; it does not count.")
+            print(
+                f"Not agreed to: {visible_line(item.name)}. It does not count until you run "
+                "`octavo trust` on a terminal, or with --accept-all.",
+                file=sys.stderr,
+            )
+    if accepted:
+        accept(loaded.home, accepted)
 
 
-def _shown(item: Item, consents: Consents) -> str:
-    """Return an item for a person: all of it when it is new, else what changed.
+def _list(loaded: Loaded, directory: Path) -> int:
+    from octavo.config.consent import items
+    from octavo.config.rule_files import project_rules
 
-    Nothing in it reaches the terminal that is not to be seen.
-    """
-    from octavo.protocol.visible import visible_command
+    print("Trusted" if loaded.trusted else "Not trusted")
+    for item in items(loaded.home, project_rules(loaded, directory)):
+        print(f"{item.state:<9} {item.sha256[:16]}  {visible_line(item.name)}")
+    return 0
 
-    text = item.content.decode(errors="backslashreplace")
-    title = f"{consents.state(item)}: {describe(item)}"
-    before = consents.before(item)
-    if before is None:
-        lines = [f"+{line}" for line in visible_command(text).split("\n")]
-        return "\n".join([title, *lines])
-    import difflib
 
-    old, new = (visible_command(one).split("\n") for one in (before, text))
-    return "\n".join([title, *difflib.unified_diff(old, new, "accepted", "now", lineterm="")])
+def _show(item: Item) -> None:
+    what = "has changed since you agreed to it" if item.state == "changed" else "is new"
+    print(f"\n{visible_line(str(item.path))} {what} (sha256 {item.sha256[:16]}):", file=sys.stderr)
+    for line in item.difference():
+        print(f"    {line}", file=sys.stderr)
+
+
+def _is_agreed(item: Item) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"Let {visible_line(item.name)} decide about commands? [y/N] ", end="", file=sys.stderr)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

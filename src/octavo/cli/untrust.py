@@ -19,8 +19,8 @@ def run(args: Namespace) -> int:
     from octavo.config.paths import octavo_home
     from octavo.config.trust import set_trust
 
-    home, directory = octavo_home(os.environ), working_directory(args.directory)
-    unit = set_trust(home, directory, "untrusted")
-    forget(home, directory)
+    home = octavo_home(os.environ)
+    unit = set_trust(home, working_directory(args.directory), "untrusted")
+    forget(home, unit)
     print(f"Not trusted: {unit}")
     return 0

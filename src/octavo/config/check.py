@@ -14,7 +14,6 @@ import msgspec
 
 from octavo.config.keys import (
     CODEX_ONLY_INSIDE,
-    CONSENT_KEYS,
     NAMED_TABLES,
     PATH_KEYS,
     PROJECT_KEYS,
@@ -33,10 +32,9 @@ from octavo.protocol.errors import ConfigError
 class Check:
     """Turns what a layer says into what it may say, and collects what to warn about."""
 
-    def __init__(self, cwd: Path, home: Path, env: Mapping[str, str], *, strict: bool) -> None:
+    def __init__(self, cwd: Path, env: Mapping[str, str], *, strict: bool) -> None:
         self.warnings: list[str] = []
         self._cwd = cwd
-        self._home = home
         self._env = env
         self._strict = strict
 
@@ -67,7 +65,7 @@ class Check:
             names = ", ".join(map(dotted, useless))
             self.warnings.append(f"{place(source)}: octavo does not use {names}.")
         if source.layer == "project":
-            known = self._allowed(known, (), source, self._project_keys(known, source))
+            known = self._allowed(known, (), source)
         self._approval_policy(known, source)
         try:
             msgspec.convert(known, Settings)
@@ -116,33 +114,17 @@ class Check:
             raise ConfigError(message)
         self.warnings.append(message)
 
-    def _project_keys(self, table: Table, source: Source) -> frozenset[str]:
-        """Return what this project's file may set."""
-        policy = table.get("shell_environment_policy")
-        if policy is None or source.file is None:
-            return PROJECT_KEYS
-        from octavo.config.consent import agrees, environment_item  # few projects set it
-
-        why = agrees(self._home, environment_item(source.file, policy))
-        if why is None:
-            return PROJECT_KEYS | CONSENT_KEYS
-        self.warnings.append(
-            f"{place(source, ('shell_environment_policy',))}: shell_environment_policy is ignored "
-            f"because {why}. Run `octavo trust {source.file.parent.parent}` to look at it and "
-            "accept it."
-        )
-        del table["shell_environment_policy"]
-        return PROJECT_KEYS
-
-    def _allowed(self, table: Table, at: Key, source: Source, keys: frozenset[str]) -> Table:
-        """Return what of `table` is among `keys`."""
+    def _allowed(self, table: Table, at: Key, source: Source) -> Table:
+        """Return what a project may set of `table`."""
         allowed: Table = {}
         for name, value in table.items():
             key = (*at, name)
-            if dotted(key) in keys:
+            if dotted(key) in PROJECT_KEYS:
                 allowed[name] = value
-            elif isinstance(value, dict) and any(k.startswith(dotted(key) + ".") for k in keys):
-                allowed[name] = self._allowed(value, key, source, keys)
+            elif isinstance(value, dict) and any(
+                k.startswith(dotted(key) + ".") for k in PROJECT_KEYS
+            ):
+                allowed[name] = self._allowed(value, key, source)
             else:
                 self.warnings.append(
                     f"{place(source, key)}: {dotted(key)} is ignored: a project's file may not "

@@ -1,238 +1,132 @@
-"""What of a project's files may run or decide: only what the person agreed to, byte for byte.
+"""What a person agreed to have used of a repository, byte for byte.
 
-To trust a repository lets its plain settings count. What in it executes, or decides about what
-executes, needs more: the consent to its very content, kept as a hash in
-`$OCTAVO_HOME/consents.json`. A changed byte is not agreed to. Consent belongs to the repository as
-a whole, its linked worktrees included; what a branch changes is asked about like any change, and
-the last few contents agreed to stay so.
+Trust in a repository lets its plain settings count. What decides or runs (its rules for commands)
+counts only as long as it is exactly what the person agreed to: a changed byte, and it is left out
+until they have seen the difference. Kept in `$OCTAVO_HOME/consents.json`, by what is trusted as a
+whole and the path in it, so that the work trees of a repository share it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from octavo.config.paths import consents_file, write_private
-from octavo.config.settings import ProjectConfig
-from octavo.config.trust import (
-    Consented,
-    decisions,
-    is_trusted,
-    read_executable,
-    read_trust,
-    repository_root,
-    trust_unit,
-)
+from octavo.config.trust import read_executable, repository_root, trust_unit
 from octavo.protocol.errors import ConfigError
-
-Kind = Literal["rules", "environment", "mcp", "hooks", "skill"]
-State = Literal["accepted", "new", "changed"]
+from octavo.protocol.visible import visible_line
 
 _LIMIT_BYTES = 16 << 20
-_REMEMBERED = 8
-"""How many contents of one item are agreed to at the same time: branches differ."""
-_KEPT_ITEM_CHARS = 64 << 10
-_KEPT_CHARS = 4 << 20
-_CONFIG_DIRECTORIES = (".octavo", ".codex", ".agents")
+
+State = Literal["accepted", "new", "changed"]
 
 
 class Item(msgspec.Struct, frozen=True):
-    """Something of a project's that executes or decides.
+    """One file that decides or runs.
 
     Attributes:
-        unit: the repository it belongs to, as trust knows it.
-        path: relative to the checkout it is in.
-        content: its very bytes; for a table of a settings file, that table written out.
+        path: where it is.
+        unit: what is trusted as a whole.
+        name: its path in there.
+        content: as it was read; whoever uses it takes these bytes.
+        before: what was agreed to, if it is something else.
     """
 
-    kind: Kind
+    path: Path
     unit: str
-    path: str
-    file: Path
+    name: str
     content: bytes
+    state: State
+    before: bytes = b""
 
     @property
-    def key(self) -> str:
-        """What it is known by in its unit."""
-        return f"{self.kind}:{self.path}"
+    def sha256(self) -> str:
+        """The content's checksum."""
+        import hashlib  # only where one is shown
 
-    @property
-    def digest(self) -> str:
-        """Stands for its content."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def difference(self) -> list[str]:
+        """Return what is new in it since it was agreed to, line by line, with nothing invisible."""
+        import difflib
 
-class _Agreed(msgspec.Struct, frozen=True, omit_defaults=True):
-    digests: tuple[str, ...]
-    """The newest last."""
-    kept: str | None = None
-    """The newest content, where it is text and not long: a change can then be shown."""
-
-
-class Consents(msgspec.Struct, frozen=True):
-    """What was agreed to: by unit, by item."""
-
-    units: dict[str, dict[str, _Agreed]] = {}
-
-    def state(self, item: Item) -> State:
-        """Return whether exactly this was agreed to, or something else of the same name was."""
-        agreed = self.units.get(item.unit, {}).get(item.key)
-        if agreed is None:
-            return "new"
-        return "accepted" if item.digest in agreed.digests else "changed"
-
-    def before(self, item: Item) -> str | None:
-        """Return the content that was agreed to last; None where it was not kept."""
-        agreed = self.units.get(item.unit, {}).get(item.key)
-        return None if agreed is None else agreed.kept
+        was, now = (
+            data.decode("utf-8", "replace").splitlines() for data in (self.before, self.content)
+        )
+        lines = difflib.unified_diff(was, now, "agreed to", "now", lineterm="")
+        return [visible_line(line) for line in lines]
 
 
-def read_consents(home: Path) -> Consents:
-    """Return what was agreed to.
+class _File(msgspec.Struct, frozen=True):
+    units: dict[str, dict[str, bytes]] = {}
+
+
+def read_consents(home: Path) -> dict[str, dict[str, bytes]]:
+    """Return what was agreed to: contents by unit and path.
 
     Raises:
-        ConfigError: the file is there but cannot be read or understood.
+        ConfigError: the file is there and cannot be read or understood.
     """
     path = consents_file(home)
     try:
         with open(path, "rb") as file:
             data = file.read(_LIMIT_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        return Consents()
+        return {}
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        return msgspec.json.decode(data, type=Consents)
+        return msgspec.json.decode(data, type=_File).units
     except msgspec.MsgspecError:
         raise ConfigError(
-            f"{path} is damaged, so nothing in it counts.",
+            f"{path} is damaged, so nothing of a repository is used that decides or runs.",
             hint="Delete it and run `octavo trust` again where you need it.",
         ) from None
 
 
-def accept(home: Path, items: Iterable[Item]) -> None:
-    """Agree to `items` as they are in memory: what was shown is what is agreed to.
+def items(home: Path, files: Iterable[Path]) -> list[Item]:
+    """Return the files with what the person said to them.
 
     Raises:
-        ConfigError: the file cannot be read or written; nothing was changed.
+        ConfigError: one of them, or what was agreed to, cannot be read.
     """
-    units = {unit: dict(known) for unit, known in read_consents(home).units.items()}
-    for item in items:
-        known = units.setdefault(item.unit, {})
-        old = known.pop(item.key, None)
-        digests = [digest for digest in (old.digests if old else ()) if digest != item.digest]
-        kept = (*digests, item.digest)[-_REMEMBERED:]
-        known[item.key] = _Agreed(kept, _text(item.content))
-    write_private(consents_file(home), msgspec.json.encode(Consents(_bounded(units))) + b"\n")
+    agreed = read_consents(home)
+    return [_item(path, agreed) for path in files]
 
 
-def forget(home: Path, directory: Path) -> None:
-    """Take back every consent for what `directory` belongs to.
+def _item(path: Path, agreed: Mapping[str, Mapping[str, bytes]]) -> Item:
+    unit = str(trust_unit(path.parent))
+    top = repository_root(path.parent) or Path(unit)
+    name = str(Path(path).resolve().relative_to(top.resolve()))
+    content = read_executable(path)
+    before = agreed.get(unit, {}).get(name)
+    if before is None:
+        return Item(path, unit, name, content, "new")
+    state: State = "accepted" if before == content else "changed"
+    return Item(path, unit, name, content, state, before)
+
+
+def accept(home: Path, accepted: Iterable[Item]) -> None:
+    """Remember that the person agreed to these, as they were read.
 
     Raises:
-        ConfigError: the file cannot be read or written; nothing was changed.
+        ConfigError: it cannot be written; nothing was changed.
     """
-    units = dict(read_consents(home).units)
-    if units.pop(str(trust_unit(directory)), None) is not None:
-        write_private(consents_file(home), msgspec.json.encode(Consents(units)) + b"\n")
+    units = {unit: dict(kept) for unit, kept in read_consents(home).items()}
+    for item in accepted:
+        units.setdefault(item.unit, {})[item.name] = item.content
+    _write(home, units)
 
 
-def item_of(kind: Kind, file: Path, content: bytes) -> Item:
-    """Return the item that `content` of `file` is; links in the file's directory are followed."""
-    real = Path(os.path.realpath(file.parent)) / file.name
-    root = repository_root(real.parent)
-    owner = _owner(real) if root is None else root
-    unit = trust_unit(owner)
-    return Item(kind, str(unit), os.path.relpath(real, owner), file, content)
+def forget(home: Path, unit: Path) -> None:
+    """Take back everything that was agreed to of `unit`."""
+    units = read_consents(home)
+    if units.pop(str(unit), None) is not None:
+        _write(home, units)
 
 
-def consented(
-    files: Sequence[Path],
-    *,
-    home: Path,
-    projects: Mapping[str, ProjectConfig],
-    env: Mapping[str, str],
-    kind: Kind = "rules",
-) -> tuple[tuple[Consented, ...], dict[Path, str]]:
-    """Return those of a project's files that the person agreed to, and why the others do not count.
-
-    Whoever uses them takes these bytes and does not read the file again.
-
-    Raises:
-        ConfigError: a file that may count cannot be read.
-    """
-    try:
-        decided = decisions(read_trust(home), projects, env)
-        consents = read_consents(home)
-    except ConfigError as error:
-        return (), dict.fromkeys(files, str(error))
-    agreed: list[Consented] = []
-    refused: dict[Path, str] = {}
-    for file in files:
-        if not is_trusted(file.parent, decided):
-            refused[file] = "its directory is not trusted"
-            continue
-        item = item_of(kind, file, read_executable(file))
-        state = consents.state(item)
-        if state == "accepted":
-            agreed.append(Consented(file, item.content))
-        else:
-            refused[file] = why_not(state)
-    return tuple(agreed), refused
-
-
-def why_not(state: State) -> str:
-    """Say why an item does not count, after "because"."""
-    if state == "changed":
-        return "it has changed since you accepted it"
-    return "you have not accepted what is in it"
-
-
-def environment_item(file: Path, table: object) -> Item:
-    """Return the item that `shell_environment_policy` of a project's settings file is."""
-    written = msgspec.json.encode(table, order="sorted")
-    return item_of("environment", file, msgspec.json.format(written, indent=2) + b"\n")
-
-
-def agrees(home: Path, item: Item) -> str | None:
-    """Return why an item does not count; None: the person agreed to exactly this."""
-    try:
-        state = read_consents(home).state(item)
-    except ConfigError as error:
-        return str(error)
-    return None if state == "accepted" else why_not(state)
-
-
-def _owner(file: Path) -> Path:
-    """Return the directory outside of any repository that a file configures."""
-    for place in file.parents:
-        if place.name in _CONFIG_DIRECTORIES:
-            return place.parent
-    return file.parent
-
-
-def _text(content: bytes) -> str | None:
-    if len(content) > _KEPT_ITEM_CHARS:
-        return None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _bounded(units: dict[str, dict[str, _Agreed]]) -> dict[str, dict[str, _Agreed]]:
-    """Leave out contents once they are too many; the digests stay."""
-    left = _KEPT_CHARS
-    bounded: dict[str, dict[str, _Agreed]] = {}
-    for unit, known in reversed(units.items()):
-        kept: dict[str, _Agreed] = {}
-        for key, agreed in reversed(known.items()):
-            left -= len(agreed.kept or "")
-            kept[key] = agreed if left >= 0 else _Agreed(agreed.digests)
-        bounded[unit] = dict(reversed(kept.items()))
-    return dict(reversed(bounded.items()))
+def _write(home: Path, units: dict[str, dict[str, bytes]]) -> None:
+    write_private(consents_file(home), msgspec.json.encode(_File(units)) + b"\n")

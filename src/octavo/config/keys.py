@@ -28,12 +28,14 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "tools": words.Tools,
     },
     words.Tools: {"update_plan": words.UpdatePlan},
+    words.PermissionProfile: {"network": words.PermissionNetwork},
     words.GranularPolicy: {"granular": words.Granular},
 }
 """Settings that are tables with names of their own."""
 
 NAMED_TABLES: dict[str, type[Struct]] = {
     "model_providers": words.ProviderConfig,
+    "permissions": words.PermissionProfile,
     "projects": words.ProjectConfig,
 }
 """Settings that are tables of such tables, under names the person chose."""
@@ -58,9 +60,6 @@ PROJECT_KEYS = frozenset(
 """All that a project's file may set. None of it widens what commands reach, sends data to another
 address, or names a file outside the project."""
 
-CONSENT_KEYS = frozenset({"shell_environment_policy.set", "shell_environment_policy.exclude"})
-"""What a project's file may set besides, once the person agreed to exactly that; see `consent`."""
-
 PATH_KEYS = (("model_instructions_file",), ("sandbox_workspace_write", "writable_roots"))
 """Settings that hold paths, made absolute as they are read."""
 
@@ -69,14 +68,14 @@ CODEX_ONLY = frozenset(
     """
     agents allow_login_shell analytics audio auto_review
     background_terminal_max_timeout check_for_update_on_startup cloud compact_prompt
-    default_permissions feedback features file_opener forced_chatgpt_workspace_id
+    feedback features file_opener forced_chatgpt_workspace_id
     forced_login_method goals hooks include_apps_instructions
     include_collaboration_mode_instructions
     include_environment_context instructions log_dir marketplaces
     mcp_oauth_callback_port mcp_oauth_callback_url mcp_oauth_credentials_store
     mcp_optional_startup_grace_ms mcp_servers memories model_auto_compact_token_limit
     model_auto_compact_token_limit_scope model_catalog_json
-    model_post_turn_compact_threshold_percent notice notify otel permissions personality
+    model_post_turn_compact_threshold_percent notice notify otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
     review_model service_tier skills sqlite_home thread_unload_delay_secs tui windows
     """.split()
@@ -87,6 +86,12 @@ CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
         {"auth", "aws", "supports_websockets", "websocket_connect_timeout_ms"}
     ),
     words.History: frozenset({"max_bytes"}),
+    words.PermissionNetwork: frozenset(
+        """
+        allow_local_binding allow_upstream_proxy enable_socks5 enable_socks5_udp proxy_url socks_url
+        mitm mitm_hooks credential_broker
+        """.split()
+    ),
     words.ShellEnvironmentPolicy: frozenset({"experimental_use_profile"}),
     words.Tools: frozenset(
         {"client_search_provider", "experimental_request_user_input", "view_image"}

@@ -84,7 +84,7 @@ def load(
     cwd = Path(os.path.abspath(cwd))
     home = octavo_home(env)
     tables = Tables(home)
-    check = Check(cwd, home, env, strict=strict)
+    check = Check(cwd, env, strict=strict)
 
     low = [check.file(tables, "system", system_file)]
     if not ignore_user_config:

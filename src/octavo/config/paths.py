@@ -80,7 +80,7 @@ def trust_file(home: Path) -> Path:
 
 
 def consents_file(home: Path) -> Path:
-    """What the person agreed to of projects' executable files; see `consent`."""
+    """What of repositories the person agreed to; see `consent`."""
     return home / "consents.json"
 
 

@@ -1,7 +1,7 @@
 """Where a person's rules are, and those a project brings.
 
 `*.rules` in the system's directory, in octavo's own, and in `.octavo/rules` of the directories from
-the project's root to the working directory; the latter only as far as `consent.consented` lets them
+the project's root to the working directory; the latter only as far as the person agreed to what
 count. Finding them is here; what they mean is in `octavo.policy.rules`.
 """
 
@@ -13,8 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from octavo.config.consent import items
 from octavo.config.load import Loaded
-from octavo.config.trust import Consented, read_executable
+from octavo.config.paths import consents_file
+from octavo.config.trust import is_agreed, read_executable
 from octavo.protocol.errors import ConfigError
 
 SYSTEM_RULES = Path("/etc/octavo/rules")
@@ -22,14 +24,20 @@ PROJECT_RULES = Path(".octavo") / "rules"
 SUFFIX = ".rules"
 
 
+class RuleFile(msgspec.Struct, frozen=True):
+    """One file, and what it held when it was read."""
+
+    path: Path
+    content: bytes
+
+
 class RuleFiles(msgspec.Struct, frozen=True):
     """The files that count, the weakest place first, each as it was read; and those that do not."""
 
-    own: tuple[Consented, ...]
+    own: tuple[RuleFile, ...]
     """The person's and the system's."""
-    project: tuple[Consented, ...] = ()
-    ignored: dict[Path, str] = {}
-    """With the reason, after "because"."""
+    project: tuple[RuleFile, ...] = ()
+    ignored: tuple[Path, ...] = ()
 
 
 def read_rule_files(loaded: Loaded, cwd: Path, env: Mapping[str, str]) -> RuleFiles:
@@ -39,27 +47,41 @@ def read_rule_files(loaded: Loaded, cwd: Path, env: Mapping[str, str]) -> RuleFi
         ConfigError: one of them, or a directory of them, cannot be read: no rule may be lost.
     """
     own = [*_in(SYSTEM_RULES), *_in(loaded.home / "rules")]
-    files = [Consented(path, read_executable(path)) for path in own]
-    theirs = project_rule_files(loaded, cwd)
+    files = [RuleFile(path, read_executable(path)) for path in own]
+    theirs = _of_project(loaded, cwd)
     if not theirs:
         return RuleFiles(tuple(files))
-    from octavo.config.consent import consented  # most projects have no rules
-
-    agreed, ignored = consented(
-        theirs, home=loaded.home, projects=loaded.settings.projects, env=env
+    trusted = [
+        path
+        for path in theirs
+        if is_agreed(path, home=loaded.home, projects=loaded.settings.projects, env=env)
+    ]
+    agreed = tuple(
+        RuleFile(item.path, item.content)
+        for item in items(loaded.home, trusted)
+        if item.state == "accepted"
     )
+    known = {one.path for one in agreed}
+    ignored = tuple(path for path in theirs if path not in known)
     return RuleFiles(tuple(files), agreed, ignored)
 
 
 def rules_stamp(loaded: Loaded, cwd: Path) -> tuple[object, ...]:
     """Return what changes when any of these files, or the trust in them, does."""
-    paths = [*_in(SYSTEM_RULES), *_in(loaded.home / "rules"), *project_rule_files(loaded, cwd)]
-    own = [loaded.home / "trust.json", loaded.home / "consents.json"]
-    return tuple((str(path), *_stamp(path)) for path in [*paths, *own])
+    paths = [*_in(SYSTEM_RULES), *_in(loaded.home / "rules"), *_of_project(loaded, cwd)]
+    return tuple((str(path), *_stamp(path)) for path in [*paths, *_kept(loaded.home)])
 
 
-def project_rule_files(loaded: Loaded, cwd: Path) -> list[Path]:
-    """Return the rule files that a project brings, agreed to or not, outermost first."""
+def _kept(home: Path) -> tuple[Path, Path]:
+    return home / "trust.json", consents_file(home)
+
+
+def project_rules(loaded: Loaded, cwd: Path) -> list[Path]:
+    """Return the rule files that a project brings, whether they count or not."""
+    return _of_project(loaded, cwd)
+
+
+def _of_project(loaded: Loaded, cwd: Path) -> list[Path]:
     steps = [cwd, *cwd.parents]
     root = loaded.project_root
     inside = steps[: steps.index(root) + 1] if root in steps else [cwd]

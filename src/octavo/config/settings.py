@@ -70,6 +70,25 @@ class SandboxLimits(Struct, frozen=True):
     open_files: Count = 65_536
 
 
+class PermissionNetwork(Struct, frozen=True):
+    """Whom commands reach under a permission profile."""
+
+    enabled: bool | None = None
+    mode: Literal["full", "limited"] | None = None
+    """"limited": reading only."""
+    domains: dict[str, Literal["allow", "deny"]] = {}
+    """Patterns of hosts; without any, an enabled network is open."""
+    unix_sockets: dict[str, Literal["allow", "deny"]] = {}
+
+
+class PermissionProfile(Struct, frozen=True):
+    """One `[permissions.X]`; what it means is in `sandbox.profiles`."""
+
+    extends: str | None = None
+    filesystem: dict[str, Literal["read", "write", "deny"] | dict[str, str]] = {}
+    network: PermissionNetwork = PermissionNetwork()
+
+
 class ShellEnvironmentPolicy(Struct, frozen=True):
     """Which environment variables commands get."""
 
@@ -147,10 +166,13 @@ class Settings(Struct, frozen=True):
     model_verbosity: Literal["low", "medium", "high"] | None = None
     approval_policy: ApprovalPolicy = "on-request"
     approvals_reviewer: Literal["user", "auto_review"] = "user"
-    """Who answers what does not widen the sandbox; "auto_review": a model, see `agent.reviewer`."""
+    """"auto_review": a model judges in your place what needs no wider sandbox."""
     sandbox_mode: SandboxMode | None = None
     """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere. "external": the
     container or machine that octavo runs in is the sandbox."""
+    permissions: dict[str, PermissionProfile] = {}
+    default_permissions: Name | None = None
+    """The permission profile that holds; None: what `sandbox_mode` says."""
     sandbox_workspace_write: SandboxWorkspaceWrite = SandboxWorkspaceWrite()
     sandbox_limits: SandboxLimits = SandboxLimits()
     shell_environment_policy: ShellEnvironmentPolicy = ShellEnvironmentPolicy()

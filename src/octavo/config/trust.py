@@ -54,6 +54,16 @@ def read_trust(home: Path) -> dict[str, Level]:
         ) from None
 
 
+def is_agreed(
+    file: Path, *, home: Path, projects: Mapping[str, ProjectConfig], env: Mapping[str, str]
+) -> bool:
+    """Whether the repository of a file is trusted at all; see `consent` for the file itself."""
+    try:
+        return is_trusted(file.parent, decisions(read_trust(home), projects, env))
+    except ConfigError:
+        return False
+
+
 def decisions(
     stored: Mapping[str, Level], projects: Mapping[str, ProjectConfig], env: Mapping[str, str]
 ) -> dict[str, Level]:
@@ -78,13 +88,6 @@ def is_trusted(directory: Path, decided: Mapping[str, Level]) -> bool:
         if level is not None:
             return level == "trusted"
     return False
-
-
-class Consented(msgspec.Struct, frozen=True):
-    """A file that decides or runs, and the very bytes of it that may be used."""
-
-    path: Path
-    content: bytes
 
 
 def read_executable(path: Path) -> bytes:

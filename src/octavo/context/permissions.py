@@ -26,6 +26,7 @@ def permissions_text(
     protected: Sequence[str] = PROTECTED_NAMES,
     private_tmp: bool = False,
     hosts: Sequence[str] = (),
+    denied: Sequence[str] = (),
 ) -> str:
     """Return the permissions as the model reads them.
 
@@ -40,6 +41,7 @@ def permissions_text(
         protected: names that stay read-only inside the writable roots.
         private_tmp: commands have a `/tmp` of their own.
         hosts: patterns of the only hosts that commands reach.
+        denied: paths that the user keeps hidden besides.
     """
     asks = approval != "never" and not alone
     if mode in ("external", "danger-full-access"):
@@ -50,7 +52,8 @@ def permissions_text(
         lines = [
             f"Commands and file changes are confined by a sandbox (mode `{mode}`):",
             "",
-            "- Read: all files, except stored keys and credentials, which are hidden.",
+            f"- Read: all files, except stored keys and credentials{_hidden(denied)}, which are"
+            " hidden.",
             *_writing(mode, writable_roots, protected, asks, private_tmp),
             _network(network, hosts, asks=asks, loopback=loopback),
             *_weaker(gaps),
@@ -69,6 +72,20 @@ def _external(network: bool) -> list[str]:
         "overwrite.",
         *([] if network else ["Its network is restricted: what fails there, fails again."]),
     ]
+
+
+def _hidden(denied: Sequence[str]) -> str:
+    if not denied:
+        return ""
+    more = f" and {len(denied) - _SHOWN_PATHS} more" if len(denied) > _SHOWN_PATHS else ""
+    return ", and " + ", ".join(f"`{visible_line(path)}`" for path in denied[:_SHOWN_PATHS]) + more
+
+
+_SHOWN_PATHS = 20
+_REMOTES = {
+    True: "`push`, `fetch` and `pull` over https ask the user.",
+    False: "`push`, `fetch` and `pull` work only if the user has allowed them beforehand.",
+}
 
 
 def _writing(
@@ -103,8 +120,11 @@ def _writing(
         )
     if ".git" in protected:
         lines.append(
-            "- So git commands that write (`add`, `commit`, `checkout`, `stash`, `merge`, ...) do"
-            " not work; `status`, `diff`, `log`, `show` and `blame` do."
+            "- git may write `.git` where a call is nothing but plain git: `add`, `commit`,"
+            " `switch`, `branch`, `merge`, `rebase`, `stash`, `tag`, `reset` and the like, joined"
+            " by `&&` or `;`; no pipes, variables, `-c` or other programs. Hooks, filters, editors"
+            " and signing"
+            f" are off there. {_REMOTES[asks]}"
         )
     return lines
 

@@ -3,7 +3,6 @@
     OctavoError                 shown to a person, with a code a program can match
     ├── UsageError              the command line or a request's parameters are wrong
     ├── ConfigError             a setting is missing or wrong
-    ├── TooManyDenials          a reviewer refused again and again
     ├── StoreError              a thread's log could not be read or written
     │   ├── ThreadBusy          ... because another process writes to it
     │   └── Unstorable          ... because an event holds what no log can
@@ -46,17 +45,6 @@ class ConfigError(OctavoError):
     """A setting is missing or wrong."""
 
     code = "config"
-
-
-class TooManyDenials(OctavoError):
-    """A reviewer refused again and again, so the turn is over.
-
-    Attributes:
-        info: the word for it in a turn's end.
-    """
-
-    code = "denied"
-    info = "tooManyDenials"
 
 
 class StoreError(OctavoError):

@@ -109,7 +109,8 @@ class Thread:
         context: digest of the latest context item of each key.
         usage: tokens of the whole thread; `last_usage` of the last response.
         running: ids of calls whose command outlived them.
-        said: what the user said, as model items, oldest first; the same bytes as in `history`.
+        labels: where what was seen comes from; see `agent.labels`.
+        said: what the user said, as it is in the history, oldest first.
         remembered: questions that were answered with a yes for the whole thread.
     """
 
@@ -118,13 +119,14 @@ class Thread:
         self.turns: list[Turn] = []
         self.history: list[Entry] = []
         self.context: dict[str, str] = {}
+        self.said: list[bytes] = []
+        self.labels: set[str] = set()
         self.usage = Usage()
         self.last_usage: Usage | None = None
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
         self.remembered: list[Question] = []
         self.first_text: bytes | None = None
-        self.said: list[bytes] = []
         self._turn: Turn | None = None
         self._calls: dict[str, OpenCall] = {}
         self._unanswered = 0
@@ -177,6 +179,7 @@ class Thread:
                 call.began = True
             case CallEnded():
                 self._call_ended(event)
+                self.labels.update(event.labels)
             case StepEnded():
                 self._step_ended(event)
             case ProcessEnded():
@@ -185,11 +188,11 @@ class Thread:
             case UserSpoke():
                 self._running(event.turn_id)
                 self._between_steps(event)
-                raw = bytes(event.raw)
-                self.history.append(Spoken(raw))
-                self.said.append(raw)
+                spoken = Spoken(bytes(event.raw))
+                self.history.append(spoken)
+                self.said.append(spoken.raw)
                 if self.first_text is None:
-                    self.first_text = raw
+                    self.first_text = spoken.raw
             case ContextAdded():
                 self._running(event.turn_id)
                 self._between_steps(event)
@@ -207,14 +210,14 @@ class Thread:
                 self.questions[event.question_id] = event
             case QuestionAnswered():
                 turn = self._running(event.turn_id)
+                if event.usage is not None:
+                    self.usage = self.usage.plus(event.usage)
+                    turn.usage = turn.usage.plus(event.usage)
                 asked = self.questions.pop(event.question_id, None)
                 if asked is None:
                     raise OutOfOrder(f"question {event.question_id} is not open")
                 if event.answer.decision == "acceptForSession":
                     self.remembered.append(asked.question)
-                if event.usage is not None:
-                    self.usage = self.usage.plus(event.usage)
-                    turn.usage = turn.usage.plus(event.usage)
             case Noticed():
                 pass
             case TurnStarted():

@@ -106,7 +106,6 @@ class ThreadStartParams(_Wire, frozen=True):
     base_instructions: str | None = None
     developer_instructions: str | None = None
     ephemeral: bool | None = None
-    approvals_reviewer: Literal["user", "auto_review"] | None = None
 
 
 class ThreadResumeParams(_Wire, frozen=True):
@@ -120,7 +119,6 @@ class ThreadResumeParams(_Wire, frozen=True):
     base_instructions: str | None = None
     developer_instructions: str | None = None
     exclude_turns: bool = False
-    approvals_reviewer: Literal["user", "auto_review"] | None = None
 
 
 class ThreadResult(_Wire, frozen=True, kw_only=True):

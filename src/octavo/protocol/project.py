@@ -108,7 +108,7 @@ class Projection:
                 )
                 yield self._status("active", (flag,))
             case ev.QuestionAnswered():
-                if event.usage is not None:  # told with the step's
+                if event.usage is not None:
                     self._total = self._total.plus(event.usage)
                     self._turn_usage = self._turn_usage.plus(event.usage)
                 yield self._status("active", ())

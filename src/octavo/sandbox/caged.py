@@ -43,8 +43,6 @@ _TIERS: dict[str, Literal["namespaces", "bubblewrap", "landlock", "none"]] = {
     "landlock": "landlock",
     "none": "none",
 }
-_WITH_NAMESPACES = ("namespaces", "bubblewrap")
-"""Tiers whose commands end, and whose mounts are made, with namespaces."""
 
 Init = tuple[socket.socket, int]
 """A ready init: its socket and its pidfd."""
@@ -142,7 +140,7 @@ class Caged:
                     self._failure = refusal.explain(message.removeprefix(words.FAILED))
                     raise self._failure
                 tier, *gaps = message[1:].decode("utf-8", "replace").split("\n")
-                if tier not in _WITH_NAMESPACES:
+                if tier not in words.WITH_NAMESPACES:
                     self._outside = None
                 elif self._outside is not None:
                     self._outside.begin(protected)
@@ -198,7 +196,7 @@ class Caged:
             raise refusal.not_started(command, message)
         if output is None:
             output = Output(got[0] if got else -1, is_terminal=bool(got))
-        kill_signal = signal.SIGKILL if report.tier in _WITH_NAMESPACES else signal.SIGTERM
+        kill_signal = signal.SIGKILL if report.tier in words.WITH_NAMESPACES else signal.SIGTERM
         process = CagedProcess(
             init=init, pidfd=pidfd, output=output, kill_signal=kill_signal, on_end=self._ended
         )

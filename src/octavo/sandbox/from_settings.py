@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,34 @@ from octavo.sandbox import OFF, OPEN, Limits, Mode, Policy
 
 
 def sandbox_policy(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
-    """The cage the settings ask for: by default the workspace, where it is one."""
+    """The cage the settings ask for: by default the workspace, where it is one.
+
+    A permission profile holds where one is chosen, unless a mode is chosen nearer by.
+
+    Raises:
+        ConfigError: the profile does not exist or cannot be used.
+    """
+    settings = loaded.settings
+    policy = _by_mode(loaded, cwd, add_dirs)
+    name = settings.default_permissions
+    if name is None or _is_nearer("sandbox_mode", "default_permissions", loaded):
+        return policy
+    from octavo.sandbox.profiles import apply_profile  # few have one
+
+    return apply_profile(name, settings.permissions, policy, os.environ)
+
+
+def _is_nearer(one: str, other: str, loaded: Loaded) -> bool:
+    """Whether a setting was given by a flag or `-c`, and the other was not."""
+    given = {"flag": 2, "override": 1}
+    ranks = [
+        given.get(source.layer, 0) if (source := loaded.sources.get(key)) else 0
+        for key in (one, other)
+    ]
+    return ranks[0] > ranks[1]
+
+
+def _by_mode(loaded: Loaded, cwd: Path, add_dirs: Sequence[Path]) -> Policy:
     settings = loaded.settings
     is_workspace = loaded.trusted or loaded.repo_root is not None
     mode = settings.sandbox_mode or ("workspace-write" if is_workspace else "read-only")

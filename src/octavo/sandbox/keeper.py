@@ -1,22 +1,15 @@
-"""The start of a cage's keeper: a process that waits for orders at the other end of a socket.
-
-What it does then is in `cage.main`. It costs nobody anything until it has its orders, so whoever
-is about to need a cage can start it before they know which.
-"""
+"""A cage's keeper, as the supervisor holds it; see `octavo.keeper`."""
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 
+from octavo import keeper
 from octavo.protocol.errors import SandboxError
 
 Keeper = tuple[socket.socket, int]
 """The socket to it, and its pid, which is the caller's to reap."""
-
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from cage.main import main; main()"
-_SOCKET_FD = 3
 
 
 class Spare:
@@ -32,27 +25,23 @@ class Spare:
 
 
 def start_keeper() -> Keeper:
-    """Start a keeper. Does not wait for it; it ends when its socket is closed."""
+    """Start a keeper. Does not wait for it; it ends when its socket is closed.
+
+    Raises:
+        SandboxError: the system is not Linux, or Python cannot be started.
+    """
     if sys.platform != "linux":
         raise SandboxError(
             "octavo cannot run commands on this system yet: its sandbox works on Linux only.",
             hint="Run it in a Linux virtual machine or container.",
         )
-    if not sys.executable:
-        raise SandboxError("Python does not know its own path, so no cage can be started.")
-    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    here = os.path.dirname(os.path.abspath(__file__))
-    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    with its:
-        # A descriptor already at 3 must not be closed by its own copy.
-        high = os.dup(its.fileno()) if its.fileno() == _SOCKET_FD else its.fileno()
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, here],
-            {},
-            file_actions=[(os.POSIX_SPAWN_DUP2, high, _SOCKET_FD), *null],
-            setsigmask=[],
-        )
-        if high != its.fileno():
-            os.close(high)
-    return ours, pid
+    try:
+        return started(keeper.start())
+    except OSError as error:
+        raise SandboxError(f"Python cannot be started for a cage: {error.strerror}.") from None
+
+
+def started(ends: keeper.Ends) -> Keeper:
+    """Return a keeper that `octavo.keeper.start` has started."""
+    fd, pid = ends
+    return socket.socket(fileno=fd), pid

@@ -51,7 +51,7 @@ def steps(told: bytes) -> tuple[str, ...]:
         name = errno.errorcode.get(int(code), code) if code.isdigit() else ""
         prefix = f"{_TIER_NAMES[tier]}: " if tier in _TIER_NAMES else ""
         found.append(f"{prefix}{text}" + (f" [{name}]" if name not in ("", "0") else ""))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def causes(found: Iterable[str]) -> list[str]:

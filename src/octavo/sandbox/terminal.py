@@ -10,21 +10,18 @@ import os
 import termios
 import tty
 
-import anyio
-
-from octavo.sandbox import Process
-
-_CHUNK_BYTES = 4096
-"""What a terminal that can be written to takes at once."""
-_LOOK_AGAIN_S = 0.2
-
 
 class Terminal:
-    """The terminal of this process, by those of its standard descriptors that are one."""
+    """The terminal of this process, by those of its standard descriptors that are one.
+
+    Attributes:
+        keys: where a person types.
+        screen: where they look.
+    """
 
     def __init__(self, *, keys: int, screen: int) -> None:
-        self._keys = keys
-        self._screen = screen
+        self.keys = keys
+        self.screen = screen
         self._before: termios._AttrReturn | None = None
         """Its modes, while it is taken."""
 
@@ -36,52 +33,28 @@ class Terminal:
 
     def size(self) -> tuple[int, int]:
         """Return rows and columns."""
-        return termios.tcgetwinsize(self._keys)
+        return termios.tcgetwinsize(self.keys)
 
     def take(self) -> None:
         """Make it hand on every key as it is; nothing happens in the background."""
-        if self._is_ours():
+        if self.is_ours():
             if self._before is None:
-                self._before = termios.tcgetattr(self._keys)
-            tty.setraw(self._keys, termios.TCSADRAIN)
+                self._before = termios.tcgetattr(self.keys)
+            tty.setraw(self.keys, termios.TCSADRAIN)
 
     def give_back(self) -> None:
         """Make it as it was."""
-        if self._before is not None and self._is_ours():
-            termios.tcsetattr(self._keys, termios.TCSADRAIN, self._before)
+        if self._before is not None and self.is_ours():
+            termios.tcsetattr(self.keys, termios.TCSADRAIN, self._before)
             self._before = None
 
-    def _is_ours(self) -> bool:
+    def is_ours(self) -> bool:
+        """Whether it is this process that a person types to."""
         try:
-            return os.tcgetpgrp(self._keys) == os.getpgrp()
+            return os.tcgetpgrp(self.keys) == os.getpgrp()
         except OSError:  # no shell has it
             return True
 
-    async def type_into(self, process: Process) -> None:
-        """Hand on keys until the terminal is gone."""
-        while True:
-            while not self._is_ours():
-                await anyio.sleep(_LOOK_AGAIN_S)
-                self.take()
-            await anyio.wait_readable(self._keys)
-            if not self._is_ours():
-                continue
-            try:
-                keys = os.read(self._keys, _CHUNK_BYTES)
-            except OSError:
-                return
-            if not keys:
-                return
-            await process.write(keys)
-
-    async def show(self, process: Process) -> None:
-        """Show what the command writes, to its end; also when there is no screen any more."""
-        gone = False
-        while data := await process.read():
-            view = memoryview(b"" if gone else data)
-            while view:
-                await anyio.wait_writable(self._screen)
-                try:
-                    view = view[os.write(self._screen, view[:_CHUNK_BYTES]) :]
-                except OSError:
-                    gone, view = True, view[:0]
+    def resize(self, other: int) -> None:
+        """Give another terminal the size of this one."""
+        termios.tcsetwinsize(other, self.size())

@@ -12,6 +12,8 @@ from octavo.tools.sessions import Session, exit_code
 LEAST_WAIT_MS = 250
 
 _NO_PATCH_PROGRAM = "apply_patch: command not found"
+_GIT_REFUSED = ".lock': Read-only file system"
+"""Git could not write; its status is lost where it runs in a pipe."""
 _PATCH_IS_A_TOOL = (
     "nothing was patched: apply_patch is a tool, not a program. Call the tool with the patch; run "
     "other commands in a call of their own."
@@ -57,7 +59,8 @@ async def wait_and_report(
         lines.append(f"Note: {_PATCH_IS_A_TOOL}")
     lines += [f"Note: {host}" for host in hosts]
     confined = not session.permit.outside and not hosts
-    if confined and (session.exit is None or exit_code(session.exit) != 0):
+    failed = session.exit is None or exit_code(session.exit) != 0
+    if confined and (failed or _GIT_REFUSED in shown):
         denial = explain(shown, hands, running=session.exit is None)
         if denial is not None:
             lines.append(f"Note: {denial}")

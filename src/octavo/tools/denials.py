@@ -16,6 +16,11 @@ _REFUSED_LINE = (
     r"|\bEACCES\b|\bEPERM\b).*$"
 )
 _NO_PERMISSION = r"(?im)^.*(?:Permission denied|Operation not permitted|\bEACCES\b|\bEPERM\b).*$"
+_ONLY_GIT = (
+    ".git is read-only to commands. Only a call that is nothing but plain git (git add, commit, "
+    "switch, merge, ... joined by && or ;, without pipes, variables or other programs) may write "
+    "it: run the git commands in a call of their own."
+)
 _ABSOLUTE_PATH = r"(?<![\w./:-])/[^\s'\"`:,;()<>]*"
 _NO_NETWORK = (
     r"(?i)Network is unreachable|\bENETUNREACH\b|Could not resolve host|\bENOTFOUND\b|\bEAI_AGAIN\b"
@@ -36,6 +41,8 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
     if running:
         return None
     if hands.writable_roots and (name := _protected_in(end)):
+        if name == ".git":
+            return f"probably the sandbox: {_ONLY_GIT}"
         return f"probably the sandbox: {name} is kept read-only.{_way_out(hands)}"
     if re.search(_READ_ONLY, end):
         return f"probably the sandbox: {writable(hands)}{_way_out(hands)}"

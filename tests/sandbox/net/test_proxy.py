@@ -270,10 +270,12 @@ async def test_only_reading_passes_a_limited_network(origin: Origin) -> None:
         url = f"http://{ALLOWED}:{origin.port}/"
         _, read = await curl("-x", net.proxy_url, url)
         _, written = await curl("-i", "-x", net.proxy_url, "-d", "x", url)
+        _, slipped = await curl("-i", "-x", net.proxy_url, "-X", "GET", "-d", "x", url)
         _, tunnel = await curl("-p", "-x", net.proxy_url, url)
 
     assert read == "hello "
     assert "x-proxy-error: blocked-by-method-policy" in written
+    assert "GET with a body is not allowed" in slipped
     assert "403" in tunnel
     assert len(origin.seen) == 1
 

@@ -69,7 +69,7 @@ class BubblewrapCage:
         os.close(heard)
         if not message.startswith(words.RESULT):
             said = failed or "the self-test was killed"
-            raise OSError(_errno_in(said), said.removeprefix("bwrap: "))
+            raise OSError(_errno_in(said), said.removeprefix("bwrap: ").rstrip("."))
         if len(message) > 1:
             raise OSError(errno.EPERM, message[1:].decode("utf-8", "replace"))
 
@@ -271,7 +271,9 @@ def _first_process(told: int) -> int:
 
 
 def _errno_in(said: str) -> int:
-    """Return the number of the error that a message ends with."""
+    """Return the number of the error that a message ends with, or stands for."""
+    if "No permissions to creat" in said:
+        return errno.EPERM
     for number in errno.errorcode:
         if said.endswith(os.strerror(number)):
             return number

@@ -105,18 +105,22 @@ def _copy(source: int, target: int, limit_bytes: int) -> int:
     return length
 
 
-def change(changes: list[Change], *, roots: list[str], exact: bool = False) -> None:
+def change(
+    changes: list[Change], *, roots: list[str], held: Sequence[str] = (), exact: bool = False
+) -> None:
     """Apply every change or none.
 
     Args:
         changes: in order; a later one sees what an earlier one would leave.
         roots: trees in which changes may lie; the kernel has the last word.
+        held: paths in them that may not be changed, nor anything below, where the kernel does not
+            know it; a root in one of them may be.
         exact: a path must be real: where a link would lead elsewhere, it is refused.
 
     Raises:
         Refused: nothing was changed.
     """
-    batch = _Batch(changes, roots, exact)
+    batch = _Batch(changes, roots, held, exact)
     try:
         for index in range(len(changes)):
             batch.prepare(index)
@@ -132,9 +136,12 @@ def change(changes: list[Change], *, roots: list[str], exact: bool = False) -> N
 class _Batch:
     """The changes of one call and how far they have come."""
 
-    def __init__(self, changes: list[Change], roots: list[str], exact: bool) -> None:
+    def __init__(
+        self, changes: list[Change], roots: list[str], held: Sequence[str], exact: bool
+    ) -> None:
         self._changes = changes
         self._roots = [root.rstrip("/") for root in roots]
+        self._held = held
         self._exact = exact
         self._planned: dict[str, bytes | None] = {}
         """Content a path will have by the changes prepared so far; None if it will be gone."""
@@ -151,6 +158,8 @@ class _Batch:
             raise Refused(index, "outside", f"{path} leads to {real}, which was not granted.")
         if not any(real == root or real.startswith(root + "/") for root in self._roots):
             raise Refused(index, "outside", f"{real} is outside the writable directories.")
+        if len(_around(real, self._held)) > len(_around(real, self._roots)):
+            raise Refused(index, "outside", f"{real} is protected.")
         try:
             self._check(index, real, before, overwrite or verb == "delete")
             parent = self._parent(real)
@@ -266,6 +275,12 @@ class _Batch:
         return Refused(index, "io", _sentence(real, error))
 
 
+def _around(path: str, places: Sequence[str]) -> str:
+    """Return the innermost of `places` that is `path` or holds it; "" if none does."""
+    found = [place for place in places if path == place or path.startswith(place + "/")]
+    return max(found, key=len, default="")
+
+
 def _real(path: str, *, follow: bool) -> str:
     if follow:
         return os.path.realpath(path)
@@ -293,3 +308,8 @@ def _content(path: str, size: int, before: bytes) -> bytes:
 
 def _sentence(path: str, error: OSError) -> str:
     return f"{path}: {(error.strerror or 'input or output error').lower()}."
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence

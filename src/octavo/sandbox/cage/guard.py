@@ -22,9 +22,12 @@ STATUS_BYTES = 4
 class GuardedTier(init.Tier):
     """What is special about an init that has a guard: it tells the guard, not the supervisor."""
 
-    def __init__(self, talk: _socket.socket, terminal: command.Terminal | None) -> None:
+    def __init__(
+        self, talk: _socket.socket, terminal: command.Terminal | None, held: Sequence[str]
+    ) -> None:
         self._talk = talk
         self._terminal = terminal
+        self.held = held
 
     def terminal(self) -> command.Terminal:
         if self._terminal is None:
@@ -153,4 +156,4 @@ def send(pid: int, sig: int) -> bool:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence

@@ -36,6 +36,9 @@ class Walls:
 class Tier:
     """What differs between tiers in how an init holds its command."""
 
+    held: Sequence[str] = ()
+    """Paths in writable trees that files may not be changed at, where the kernel lets them."""
+
     def terminal(self) -> command.Terminal:
         """Return a terminal that the command may open."""
         return command.Terminal()
@@ -88,7 +91,7 @@ def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
         words.send(sock, words.RESULT, (found,))
     elif word == words.CHANGE:
         try:
-            files.change(words.asked(message, fds), roots=roots)
+            files.change(words.asked(message, fds), roots=roots, held=tier.held)
             refusal = b""
         except files.Refused as refused:
             refusal = refused.encode()
@@ -126,3 +129,8 @@ def _terminal(tier: Tier, size: tuple[int, int]) -> command.Terminal:
     except OSError as error:
         raise command.NotStarted(words.STEP_TERMINAL, error) from None
     return terminal
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence

@@ -64,7 +64,8 @@ class LandlockCage:
         roots, names = self._plan.roots, self._orders.protected
         others = [path for path in self._plan.protected if os.path.dirname(path) not in roots]
         watched = watching.Watching(roots, names, others)
-        _run(sock, self._plan.roots, self._confine, watched)
+        held = [*self._plan.protected, *(f"{root}/{name}" for root in roots for name in names)]
+        _run(sock, self._plan.roots, held, self._confine, watched)
 
     def _confine(self, terminal: command.Terminal | None) -> None:
         """Confine this process; of the terminals only its own stays within reach."""
@@ -93,12 +94,13 @@ class OpenCage:
     """Makes inits that are not confined; they and their guards only end what they started."""
 
     def run(self, sock: _socket.socket) -> None:
-        _run(sock, ["/"], lambda _: None, None)
+        _run(sock, ["/"], [], lambda _: None, None)
 
 
 def _run(
     sock: _socket.socket,
     roots: list[str],
+    held: list[str],
     confine: Callable[[command.Terminal | None], None],
     watched: watching.Watching | None,
 ) -> None:
@@ -112,7 +114,7 @@ def _run(
                 theirs.close()
                 if watched is not None:
                     watched.forget()
-                _be_guard(its, roots, confine, asks)
+                _be_guard(its, roots, held, confine, asks)
             finally:
                 os._exit(0)
         its.close()
@@ -136,6 +138,7 @@ def _run(
 def _be_guard(
     its: _socket.socket,
     roots: list[str],
+    held: list[str],
     confine: Callable[[command.Terminal | None], None],
     asks: _socket.socket | None,
 ) -> None:
@@ -152,7 +155,7 @@ def _be_guard(
             abi.die_with_parent(command.SIGKILL)
             abi.be_killed_first()
             confine(terminal)
-            init.serve(its, roots, guard.GuardedTier(talk, terminal))
+            init.serve(its, roots, guard.GuardedTier(talk, terminal, held))
         finally:
             os._exit(0)
     talk.close()

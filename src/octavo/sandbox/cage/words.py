@@ -50,6 +50,9 @@ BROKER_BEGIN, BROKER_READY = b"b", b"."
 BROKER_ASKED, BROKER_DISTURBED = b"a", b"d"
 """To the broker, with where the kernel asks: its answers are heard; or signals can prevent that."""
 
+WITH_NAMESPACES = ("namespaces", "bubblewrap")
+"""Mechanisms whose commands end, and whose mounts are made, with namespaces."""
+
 STEP_CWD, STEP_PROGRAM, STEP_TERMINAL = 1, 2, 3
 
 PACKET_BYTES = 65536

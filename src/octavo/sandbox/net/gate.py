@@ -55,7 +55,8 @@ class Gate:
 
     Attributes:
         rules: may be replaced at any time; holds for the next request or connection.
-        limited: only GET, HEAD and OPTIONS in plain HTTP, and nothing that cannot be read.
+        limited: only GET, HEAD and OPTIONS without a body in plain HTTP, and nothing that cannot be
+            read.
     """
 
     def __init__(
@@ -91,7 +92,8 @@ class Gate:
             host: as it was written by whoever wants to reach it.
             port: from 1 to 65535.
             protocol: what it was asked for with.
-            method: of the HTTP request; "" for a connection whose content is not read.
+            method: of the HTTP request, with what it brings; "" for a connection whose content
+                is not read.
 
         Raises:
             Refused: it may not.

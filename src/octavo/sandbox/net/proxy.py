@@ -96,7 +96,10 @@ class HttpConnection:
             if request.method == "CONNECT":
                 return await self._connect(request)
             host, port, path = self._place(request)
-            allowed = self._fixed or await self._gate.admit(host, port, "http", request.method)
+            does = request.method
+            if request.body and does in READING_METHODS:
+                does += " with a body"
+            allowed = self._fixed or await self._gate.admit(host, port, "http", does)
             if not await self._exchange(request, allowed, path):
                 await linger(self._client)
                 break

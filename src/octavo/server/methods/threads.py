@@ -153,7 +153,6 @@ def _settings(
         "model_provider": params.model_provider or flags.get("model_provider"),
         "sandbox_mode": params.sandbox or flags.get("sandbox_mode"),
         "approval_policy": read_approval(params.approval_policy) or flags.get("approval_policy"),
-        "approvals_reviewer": params.approvals_reviewer or flags.get("approvals_reviewer"),
     }
     flags |= params.config or {}
     return load(
@@ -264,7 +263,6 @@ def _result(agent: Agent) -> m.ThreadResult:
         approval_policy=wire_approval(choices.approval),
         sandbox=wire_policy(choices.policy),
         reasoning_effort=choices.effort,
-        approvals_reviewer=agent.wiring.loaded.settings.approvals_reviewer,
     )
 
 

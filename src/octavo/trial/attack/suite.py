@@ -1,0 +1,22 @@
+"""All cases, in the order of their attacks."""
+
+from __future__ import annotations
+
+from octavo.trial.attack import (
+    Case,
+    approvals,
+    commands,
+    destruction,
+    git,
+    injection,
+    network,
+    paths,
+    sessions,
+    settings,
+)
+
+_GROUPS = (settings, paths, approvals, commands, network, injection, git, sessions, destruction)
+
+CASES: tuple[Case, ...] = tuple(
+    sorted((case for group in _GROUPS for case in group.CASES), key=lambda case: case.attack)
+)

@@ -1,0 +1,98 @@
+"""Git in a thread: plain git writes the repository, and reaches a remote if that is allowed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from octavo.agent.ground import Allowed
+from tests.agent.test_git_cage import PERSON
+from tests.agent.test_git_remote import hub  # noqa: F401  # a fixture
+from tests.scenarios.asking import Person, outputs
+
+pytestmark = pytest.mark.anyio
+
+NEVER = Person()
+
+
+@pytest.fixture
+def repository(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in PERSON.items():
+        monkeypatch.setenv(name, value)
+    git(workspace, "init", "-q", "-b", "main")
+    (workspace / "file").write_text("one\n")
+    git(workspace, "add", "file")
+    git(workspace, "commit", "-qm", "first")
+    return workspace
+
+
+def git(where: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(where), *words], check=True, capture_output=True, text=True
+    ).stdout
+
+
+async def test_the_model_commits_its_work(repository: Path) -> None:
+    said = await outputs(
+        repository,
+        NEVER,
+        "echo two > file",
+        'git add -A && git commit -m "second" && git log --oneline -1',
+        policy="never",
+    )
+
+    assert "Process exited with code 0" in said[1]
+    assert git(repository, "log", "--format=%s").split() == ["second", "first"]
+
+
+async def test_git_among_other_programs_is_told_to_be_on_its_own(repository: Path) -> None:
+    said = await outputs(
+        repository, NEVER, "echo two > file; git commit -am second | cat", policy="never"
+    )
+
+    assert "run the git commands in a call of their own" in said[0]
+    assert git(repository, "log", "--format=%s").split() == ["first"]
+
+
+async def test_plain_git_that_cannot_be_undone_is_judged_like_any_other(repository: Path) -> None:
+    (repository / "file").write_text("precious\n")
+
+    said = await outputs(repository, NEVER, "git reset --hard", policy="never")
+
+    assert "was not run" in said[0]
+    assert (repository / "file").read_text() == "precious\n"
+
+
+async def test_a_push_asks_where_it_goes_and_nobody_there_means_no(
+    repository: Path,
+    hub: tuple[str, Path, list[str]],  # noqa: F811
+) -> None:
+    url, _, heard = hub
+    git(repository, "remote", "add", "origin", url)
+    person = Person("decline")
+
+    asked = await outputs(repository, person, "git push origin main")
+    alone = await outputs(repository, NEVER, "git push origin main", policy="never")
+
+    assert "declined" in asked[0]
+    assert url.removeprefix("http://").partition("/")[0] in str(person.asked[0])
+    assert "nobody can be asked" in alone[0]
+    assert heard == []
+
+
+async def test_a_push_that_was_allowed_beforehand_reaches_its_remote(
+    repository: Path,
+    hub: tuple[str, Path, list[str]],  # noqa: F811
+) -> None:
+    url, _, heard = hub
+    git(repository, "remote", "add", "origin", url)
+
+    said = await outputs(
+        repository, NEVER, "git push origin main", policy="never", allowed=Allowed(push=True)
+    )
+
+    # The server wants a key, and this person's helper has none.
+    assert "could not read Username" in said[0]
+    assert heard
