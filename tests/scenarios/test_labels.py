@@ -33,8 +33,17 @@ async def _labels(workspace: Path, *commands: str) -> set[str]:
         return set(agent.journal.thread.labels)
 
 
-async def test_what_a_tool_says_is_somebody_elses(workspace: Path) -> None:
-    assert await _labels(workspace, "echo hello") == {"untrusted"}
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo hello",
+        "ls *",
+        "ls .. /usr/bin/env ~",
+        "A=1 echo origin/main https://example.org/x?y=z",
+    ],
+)
+async def test_what_a_tool_says_is_somebody_elses(workspace: Path, command: str) -> None:
+    assert await _labels(workspace, command) == {"untrusted"}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +54,15 @@ async def test_what_a_tool_says_is_somebody_elses(workspace: Path) -> None:
         "printf '%s\\n' '-----BEGIN RSA PRIVATE KEY-----' x '-----END RSA PRIVATE KEY-----'",
         "cat ../other/notes",
         "cat link/notes",
+        "cat alias",
+        "cat < ../other/notes",
+        "cat ../other/*",
+        "cd ../other && cat notes",
+        "cd .. && cat other/notes",
+        "cd .. && ls other",
+        "grep --file=../other/notes x",
+        "git -C ../other log",
+        "GIT_DIR=../other/.git git log",
     ],
 )
 async def test_keys_and_other_repositories_are_private(workspace: Path, command: str) -> None:
@@ -52,6 +70,7 @@ async def test_keys_and_other_repositories_are_private(workspace: Path, command:
     subprocess.run(["git", "init", "-q", str(other)], check=True)
     (other / "notes").write_text("theirs")
     (workspace / "link").symlink_to(other)
+    (workspace / "alias").symlink_to(other / "notes")
 
     assert await _labels(workspace, command) == {"untrusted", "private"}
 

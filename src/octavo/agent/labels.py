@@ -12,7 +12,7 @@ leaving. Labels are in the log with the calls that brought them, and hold for th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ Label = Literal["untrusted", "private"]
 
 BOTH = frozenset(("untrusted", "private"))
 PATHS_LIMIT = 64
-"""How many words of one command are looked up."""
+"""How many paths that one command names are looked up."""
 
 
 def is_of_others(path: str, own: Path | None) -> bool:
@@ -35,18 +35,29 @@ def is_of_others(path: str, own: Path | None) -> bool:
 
 def reads_others(words: Iterable[str], cwd: Path, own: Path | None) -> bool:
     """Whether one of a command's words names something in another repository."""
-    for number, word in enumerate(words):
-        if number == PATHS_LIMIT:
-            return True  # who names so many is not looked up, and not believed
-        if "/" not in word and not word.startswith(".."):
-            continue
-        path = os.path.join(cwd, os.path.expanduser(word))
-        try:
-            if os.path.lexists(path) and is_of_others(path, own):
-                return True
-        except (OSError, ValueError):
-            continue
+    looked = 0
+    for word in words:
+        for path in _meant(word, cwd):
+            try:
+                there = os.path.lexists(path)
+                looked += there or "/" in word
+                if looked > PATHS_LIMIT:
+                    return True  # who names so many is not looked up, and not believed
+                if there and is_of_others(path, own):
+                    return True
+            except (OSError, ValueError):
+                continue
     return False
+
+
+def _meant(word: str, cwd: Path) -> Iterator[str]:
+    """Return what a word may name: itself, a value after "=", the folder of a pattern."""
+    for text in dict.fromkeys((word, word.partition("=")[2])):
+        if not text:
+            continue
+        at = min((text.find(sign) for sign in "*?[{" if sign in text), default=-1)
+        named = text if at < 0 else os.path.dirname(text[:at]) or "."
+        yield os.path.join(cwd, os.path.expanduser(named))
 
 
 def needs_person(seen: Iterable[str]) -> str | None:

@@ -33,6 +33,7 @@ from octavo.policy.decide import Answer as Decision
 from octavo.policy.decide import Ask, Call, Deny, Granular, decide, may_ask, refusal
 from octavo.policy.decide import Policy as Settled
 from octavo.policy.rules import Rules
+from octavo.policy.targets import placed
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.questions import Answer, CommandQuestion, Grant, NetworkQuestion
 from octavo.sandbox import Policy, Sandbox
@@ -146,12 +147,18 @@ class _Case:
         )
 
     def _reads_others(self) -> bool:
-        words = [
-            word.text for command in self._reading.commands for word in command.argv if word.text
-        ]
-        cwd = self._wanted.command.cwd
-        own = self._terms.own
-        return is_of_others(str(cwd), own) or reads_others(words, cwd, own)
+        cwd, own = self._wanted.command.cwd, self._terms.own
+        if is_of_others(str(cwd), own):
+            return True
+        for command, where in placed(self._reading, str(cwd)):
+            if where is not None and is_of_others(where, own):
+                return True
+            words = [*command.argv, *(value for _, value in command.env)]
+            words += [redirect.target for redirect in command.redirects if redirect.op != "<<"]
+            texts = [word.text for word in words if word.text]
+            if reads_others(texts, cwd if where is None else Path(where), own):
+                return True
+        return False
 
     # ---- Deciding ----
 
