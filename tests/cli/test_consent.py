@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from octavo.config.load import load
 from tests.cli.running import Shell
 
 RULE = 'prefix_rule(pattern=["touch", "x"], decision="forbidden", justification="No x.")\n'
@@ -115,3 +116,31 @@ def test_untrust_takes_back_what_was_agreed_to_also_without_a_repository(shell: 
 
     shell.octavo("untrust")
     assert state(shell) == "new"
+
+
+def test_the_environment_a_project_sets_counts_once_it_is_agreed_to(shell: Shell) -> None:
+    file = shell.cwd / ".octavo" / "config.toml"
+    file.parent.mkdir(parents=True)
+    table = '[shell_environment_policy]\nset = { A = "1" }\nignore_default_excludes = true\n'
+    file.write_text(f'model = "m"\n{table}')
+
+    def settings() -> tuple[dict[str, str], str]:
+        loaded = load(cwd=shell.cwd, env=shell.env)
+        policy = loaded.settings.shell_environment_policy
+        assert not policy.ignore_default_excludes  # keys are not a project's to pass on
+        assert loaded.settings.model == "m"
+        return policy.set, " ".join(loaded.warnings)
+
+    shell.octavo("trust")
+    assert settings()[0] == {}
+    assert "you have not agreed to it" in settings()[1]
+
+    done = shell.octavo("trust", "--accept-all")
+    assert '+  "set": {' in done.stderr
+    assert settings()[0] == {"A": "1"}
+    file.write_text(f'model = "m"\nstep_limit = 3\n{table}')  # what does not execute may change
+    assert settings()[0] == {"A": "1"}
+
+    file.write_text(f'model = "m"\n{table.replace("1", "2")}')
+    assert settings()[0] == {}
+    assert "it has changed since you agreed to it" in settings()[1]

@@ -21,12 +21,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("directory", nargs="?", metavar="DIR", help="default: this directory")
     parser.add_argument("--list", action="store_true", help="only say what there is")
-    parser.add_argument("--accept-all", action="store_true", help="agree to all rules as they are")
+    parser.add_argument("--accept-all", action="store_true", help="agree to all of it as it is")
     parser.epilog = (
         "Trusts the whole Git repository that holds DIR, or DIR itself where there is none:\n"
         "its .octavo/config.toml then counts. Even so it cannot widen the sandbox or send\n"
-        "data elsewhere. Its rules for commands (.octavo/rules) count only as long as they are,\n"
-        "byte for byte, what you agreed to: each is shown, and after a change the difference is."
+        "data elsewhere. Its rules for commands (.octavo/rules) and the environment that it sets\n"
+        "for them count only as long as they are, byte for byte, what you agreed to: each is\n"
+        "shown, and after a change the difference is."
     )
 
 
@@ -51,11 +52,10 @@ def run(args: Namespace) -> int:
 
 def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
     """Have the person agree to what decides or runs, one by one or to `everything` there is."""
-    from octavo.config.consent import accept, items
-    from octavo.config.rule_files import project_rules
+    from octavo.config.consent import accept
 
     accepted: list[Item] = []
-    for item in items(loaded.home, project_rules(loaded, directory)):
+    for item in _items(loaded, directory):
         if item.state == "accepted":
             continue
         _show(item)
@@ -72,12 +72,25 @@ def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
         accept(loaded.home, accepted)
 
 
-def _list(loaded: Loaded, directory: Path) -> int:
-    from octavo.config.consent import items
+def _items(loaded: Loaded, directory: Path) -> list[Item]:
+    """Return what of a project there is to agree to."""
+    from octavo.config.consent import environment_item, items
+    from octavo.config.load import project_files
     from octavo.config.rule_files import project_rules
+    from octavo.config.tables import Tables
 
+    found: list[Item] = []
+    tables = Tables(loaded.home)
+    for file in project_files(loaded.project_root, directory, loaded.home):
+        policy = (tables.read(file) or {}).get("shell_environment_policy")
+        if policy is not None:
+            found.append(environment_item(loaded.home, file, policy))
+    return [*found, *items(loaded.home, project_rules(loaded, directory))]
+
+
+def _list(loaded: Loaded, directory: Path) -> int:
     print("Trusted" if loaded.trusted else "Not trusted")
-    for item in items(loaded.home, project_rules(loaded, directory)):
+    for item in _items(loaded, directory):
         print(f"{item.state:<9} {item.sha256[:16]}  {visible_line(item.name)}")
     return 0
 
@@ -92,6 +105,6 @@ def _show(item: Item) -> None:
 def _is_agreed(item: Item) -> bool:
     if not sys.stdin.isatty():
         return False
-    print(f"Let {visible_line(item.name)} decide about commands? [y/N] ", end="", file=sys.stderr)
+    print(f"Let {visible_line(item.name)} count? [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

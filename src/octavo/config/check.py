@@ -14,6 +14,7 @@ import msgspec
 
 from octavo.config.keys import (
     CODEX_ONLY_INSIDE,
+    CONSENT_KEYS,
     NAMED_TABLES,
     PATH_KEYS,
     PROJECT_KEYS,
@@ -32,9 +33,10 @@ from octavo.protocol.errors import ConfigError
 class Check:
     """Turns what a layer says into what it may say, and collects what to warn about."""
 
-    def __init__(self, cwd: Path, env: Mapping[str, str], *, strict: bool) -> None:
+    def __init__(self, cwd: Path, home: Path, env: Mapping[str, str], *, strict: bool) -> None:
         self.warnings: list[str] = []
         self._cwd = cwd
+        self._home = home
         self._env = env
         self._strict = strict
 
@@ -65,7 +67,7 @@ class Check:
             names = ", ".join(map(dotted, useless))
             self.warnings.append(f"{place(source)}: octavo does not use {names}.")
         if source.layer == "project":
-            known = self._allowed(known, (), source)
+            known = self._allowed(known, (), source, self._project_keys(known, source))
         self._approval_policy(known, source)
         try:
             msgspec.convert(known, Settings)
@@ -114,17 +116,38 @@ class Check:
             raise ConfigError(message)
         self.warnings.append(message)
 
-    def _allowed(self, table: Table, at: Key, source: Source) -> Table:
-        """Return what a project may set of `table`."""
+    def _project_keys(self, table: Table, source: Source) -> frozenset[str]:
+        """Return what this project's file may set; takes out of `table` what is not agreed to."""
+        policy = table.get("shell_environment_policy")
+        if policy is None or source.file is None:
+            return PROJECT_KEYS
+        from octavo.config.consent import environment_item  # few projects set it
+
+        try:
+            state = environment_item(self._home, source.file, policy).state
+        except ConfigError as error:
+            why = str(error).rstrip(".")
+        else:
+            if state == "accepted":
+                return PROJECT_KEYS | CONSENT_KEYS
+            changed = "it has changed since you agreed to it"
+            why = changed if state == "changed" else "you have not agreed to it"
+        self.warnings.append(
+            f"{place(source, ('shell_environment_policy',))}: shell_environment_policy is ignored "
+            f"because {why}. Run `octavo trust {source.file.parent.parent}` to see it."
+        )
+        del table["shell_environment_policy"]
+        return PROJECT_KEYS
+
+    def _allowed(self, table: Table, at: Key, source: Source, keys: frozenset[str]) -> Table:
+        """Return what of `table` is among `keys`."""
         allowed: Table = {}
         for name, value in table.items():
             key = (*at, name)
-            if dotted(key) in PROJECT_KEYS:
+            if dotted(key) in keys:
                 allowed[name] = value
-            elif isinstance(value, dict) and any(
-                k.startswith(dotted(key) + ".") for k in PROJECT_KEYS
-            ):
-                allowed[name] = self._allowed(value, key, source)
+            elif isinstance(value, dict) and any(k.startswith(dotted(key) + ".") for k in keys):
+                allowed[name] = self._allowed(value, key, source, keys)
             else:
                 self.warnings.append(
                     f"{place(source, key)}: {dotted(key)} is ignored: a project's file may not "

@@ -98,13 +98,30 @@ def items(home: Path, files: Iterable[Path]) -> list[Item]:
     return [_item(path, agreed) for path in files]
 
 
-def _item(path: Path, agreed: Mapping[str, Mapping[str, bytes]]) -> Item:
+def environment_item(home: Path, file: Path, policy: object) -> Item:
+    """Return what a project's settings file says of the environment of commands, as an item.
+
+    Raises:
+        ConfigError: what was agreed to cannot be read.
+    """
+    written = msgspec.json.format(msgspec.json.encode(policy, order="sorted"), indent=2) + b"\n"
+    return _item(file, read_consents(home), written, "#shell_environment_policy")
+
+
+def _item(
+    path: Path,
+    agreed: Mapping[str, Mapping[str, bytes]],
+    content: bytes | None = None,
+    part: str = "",
+) -> Item:
     # The file's own name, not that of what it may be a link to: that can be anywhere.
     real = Path(os.path.realpath(path.parent)) / path.name
     top = repository_root(real.parent) or _configured(real)
     unit = str(trust_unit(top))
     name = os.path.relpath(real, top)
-    content = read_executable(path)
+    if content is None:
+        content = read_executable(path)
+    name += part
     before = agreed.get(unit, {}).get(name)
     if before is None:
         return Item(path, unit, name, content, "new")

@@ -60,6 +60,9 @@ PROJECT_KEYS = frozenset(
 """All that a project's file may set. None of it widens what commands reach, sends data to another
 address, or names a file outside the project."""
 
+CONSENT_KEYS = frozenset({"shell_environment_policy.set", "shell_environment_policy.exclude"})
+"""What a project's file may set besides, once the person agreed to exactly that; see `consent`."""
+
 PATH_KEYS = (("model_instructions_file",), ("sandbox_workspace_write", "writable_roots"))
 """Settings that hold paths, made absolute as they are read."""
 

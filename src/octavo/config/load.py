@@ -84,7 +84,7 @@ def load(
     cwd = Path(os.path.abspath(cwd))
     home = octavo_home(env)
     tables = Tables(home)
-    check = Check(cwd, env, strict=strict)
+    check = Check(cwd, home, env, strict=strict)
 
     low = [check.file(tables, "system", system_file)]
     if not ignore_user_config:
@@ -106,7 +106,7 @@ def load(
     root = marked_root(cwd, own.project_root_markers) or cwd
     project = [
         check.file(tables, "project", file)
-        for file in _project_files(root, cwd, home)
+        for file in project_files(root, cwd, home)
         if is_trusted(file.parent.parent, decided) or check.distrusted(file)
     ]
 
@@ -136,7 +136,7 @@ def _profile(home: Path, name: str) -> Path:
     return file
 
 
-def _project_files(root: Path, cwd: Path, home: Path) -> list[Path]:
+def project_files(root: Path, cwd: Path, home: Path) -> list[Path]:
     """Return the project's own files that exist, outermost first."""
     steps = [cwd, *cwd.parents]
     inside = steps[: steps.index(root) + 1]
