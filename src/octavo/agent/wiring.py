@@ -309,6 +309,13 @@ class Wiring:
                 network=policy.network.access == "open",
                 approval=approval_word(choices.approval),
                 hosts=policy.network.allow if policy.network.access == "hosts" else (),
+                denied=[
+                    *map(str, policy.deny_read),
+                    *(glob for glob in policy.deny_globs if not glob.startswith("!")),
+                ],
+                held=[str(path) for path in policy.read_only],
+                denied_hosts=policy.network.deny if policy.network.access == "hosts" else (),
+                only_reading=policy.network.reading_only,
                 gaps=gaps,
                 loopback=tier in ("namespaces", "bubblewrap"),
                 alone=self.alone,
@@ -349,7 +356,7 @@ def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
         return ()
     if not policy.mode.is_confined:
         return (Path("/"),)
-    roots = [policy.cwd, *policy.writable_roots]
+    roots = [policy.cwd, *policy.writable_roots] if policy.write_cwd else [*policy.writable_roots]
     if policy.write_tmp or policy.tmp == "private":
         roots.append(Path("/tmp"))
     tmpdir = env.get("TMPDIR", os.environ.get("TMPDIR"))

@@ -27,6 +27,7 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "approval_policy": words.GranularPolicy,
         "tools": words.Tools,
     },
+    words.PermissionProfile: {"network": words.ProfileNetwork},
     words.Tools: {"update_plan": words.UpdatePlan},
     words.GranularPolicy: {"granular": words.Granular},
 }
@@ -34,6 +35,7 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
 
 NAMED_TABLES: dict[str, type[Struct]] = {
     "model_providers": words.ProviderConfig,
+    "permissions": words.PermissionProfile,
     "projects": words.ProjectConfig,
 }
 """Settings that are tables of such tables, under names the person chose."""
@@ -66,14 +68,14 @@ CODEX_ONLY = frozenset(
     """
     agents allow_login_shell analytics approvals_reviewer audio auto_review
     background_terminal_max_timeout check_for_update_on_startup cloud compact_prompt
-    default_permissions feedback features file_opener forced_chatgpt_workspace_id
+    feedback features file_opener forced_chatgpt_workspace_id
     forced_login_method goals hooks include_apps_instructions
     include_collaboration_mode_instructions
     include_environment_context instructions log_dir marketplaces
     mcp_oauth_callback_port mcp_oauth_callback_url mcp_oauth_credentials_store
     mcp_optional_startup_grace_ms mcp_servers memories model_auto_compact_token_limit
     model_auto_compact_token_limit_scope model_catalog_json
-    model_post_turn_compact_threshold_percent notice notify otel permissions personality
+    model_post_turn_compact_threshold_percent notice notify otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
     review_model service_tier skills sqlite_home thread_unload_delay_secs tui windows
     """.split()
@@ -85,6 +87,14 @@ CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
     ),
     words.History: frozenset({"max_bytes"}),
     words.ShellEnvironmentPolicy: frozenset({"experimental_use_profile"}),
+    words.ProfileNetwork: frozenset(
+        """
+        allow_upstream_proxy credential_broker dangerously_allow_all_unix_sockets
+        dangerously_allow_non_loopback_proxy enable_socks5 enable_socks5_udp mitm mitm_hooks
+        proxy_url socks_url
+        """.split()
+    ),
+    words.PermissionProfile: frozenset({"workspace_roots"}),
     words.Tools: frozenset(
         {"client_search_provider", "experimental_request_user_input", "view_image"}
     ),

@@ -82,6 +82,34 @@ class ShellEnvironmentPolicy(Struct, frozen=True):
     set: dict[str, str] = {}
 
 
+FileAccess = Literal["read", "write", "deny"]
+
+
+class ProfileNetwork(Struct, frozen=True):
+    """`[permissions.X.network]`: whom commands reach under this profile."""
+
+    enabled: bool | None = None
+    """None: if `domains` allows any host."""
+    mode: Literal["limited", "full"] | None = None
+    """"limited": only to read."""
+    domains: dict[str, Literal["allow", "deny"]] = {}
+    """Patterns of hosts. None at all is every host, if it is enabled."""
+    unix_sockets: dict[str, Literal["allow", "deny", "none"]] = {}
+    allow_local_binding: bool = True
+    """Commands always may, inside the sandbox."""
+
+
+class PermissionProfile(Struct, frozen=True):
+    """One `[permissions.X]`. What it means is worked out in `sandbox.profiles`."""
+
+    description: str | None = None
+    extends: str | None = None
+    """The profile whose entries count where this one has none of the same name."""
+    filesystem: dict[str, FileAccess | dict[str, FileAccess]] = {}
+    """By path, glob or special name; in the table ":workspace_roots", relative to the workspace."""
+    network: ProfileNetwork = ProfileNetwork()
+
+
 class History(Struct, frozen=True):
     """What is kept of a thread when it is over."""
 
@@ -151,6 +179,10 @@ class Settings(Struct, frozen=True):
     container or machine that octavo runs in is the sandbox."""
     sandbox_workspace_write: SandboxWorkspaceWrite = SandboxWorkspaceWrite()
     sandbox_limits: SandboxLimits = SandboxLimits()
+    default_permissions: Name | None = None
+    """The permission profile: one of `permissions`, or a built-in one, whose names begin with ":".
+    Where it is set, it says what `sandbox_mode` and `sandbox_workspace_write` say otherwise."""
+    permissions: dict[str, PermissionProfile] = {}
     shell_environment_policy: ShellEnvironmentPolicy = ShellEnvironmentPolicy()
     web_search: Literal["live", "cached", "disabled"] | None = None
     """None: "cached" where the provider has a search, unless `tools.web_search` is false."""
