@@ -6,12 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-from octavo.cli.shared import HIDDEN, add_config_options, working_directory
+from octavo.cli.shared import HIDDEN, add_config_options, add_permissions_option, working_directory
 from octavo.protocol.errors import OctavoError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
 
     from octavo.agent.ground import Allowed
     from octavo.faces.exec.options import Options
@@ -47,6 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("read-only", "workspace-write", "external", "danger-full-access"),
         help="what commands may write; external: this machine is itself the sandbox",
     )
+    add_permissions_option(parser)
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add(
         "--allow-command",
@@ -194,6 +196,7 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         "sandbox_mode": "danger-full-access" if args.yolo else args.sandbox,
         "approval_policy": "never",
         "log_level": args.log_level,
+        **_permissions(args),
     }
     if args.oss or args.local_provider:
         flags |= await _local(args)
@@ -213,6 +216,12 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         spare=spare,
         source="exec",
     )
+
+
+def _permissions(args: Namespace) -> Mapping[str, object]:
+    from octavo.cli.shared import permissions_flag
+
+    return permissions_flag(args, "--yolo" if args.yolo else "--sandbox" if args.sandbox else None)
 
 
 def _allowed(args: Namespace) -> Allowed:

@@ -8,7 +8,13 @@ import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 from pathlib import Path
 
-from octavo.cli.shared import add_config_options, load_settings, working_directory
+from octavo.cli.shared import (
+    add_config_options,
+    add_permissions_option,
+    load_settings,
+    permissions_flag,
+    working_directory,
+)
 from octavo.protocol.errors import SandboxError, UsageError
 
 TYPE_CHECKING = False
@@ -24,6 +30,9 @@ EXIT_SIGNAL = 128
 
 EPILOG = """\
 `octavo sandbox explain -- CMD` runs nothing and says what CMD could touch, and what not.
+
+-P NAME, or --permissions NAME, chooses the permission profile. -p NAME does so too if there is one
+of that name, and is otherwise the settings profile NAME.config.toml.
 
 The command has this one's stdin, stdout, stderr and terminal. The exit status is the command's;
 128+n when signal n ended it, 125 when the sandbox refuses, 126 and 127 when the program cannot be
@@ -46,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--network", metavar="HOSTS|on|off", help="whom it reaches: a,*.b,…; everybody; nobody")
     add("--tmp", choices=("host", "private"), help="private: a /tmp of its own, gone with it")
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
+    add_permissions_option(parser)
     add_config_options(parser)
     parser.set_defaults(parse=parser.parse_args)
 
@@ -72,7 +82,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
     from octavo.sandbox.keeper import start_keeper
 
     keeper = start_keeper()  # it starts, and then builds, beside what follows
-    loaded = load_settings(args, _flags(args))
+    loaded = _load(args)
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
     from octavo.sandbox.network import CageNetwork
     from octavo.sandbox.ordered import Ordered
@@ -101,8 +111,9 @@ def _run(args: Namespace, argv: list[str]) -> int:
 def _explain(args: Namespace, argv: list[str]) -> int:
     from octavo.cli.sandbox_explained import explain
 
-    loaded = load_settings(args, _flags(args))
-    for line in explain(_command(args, argv, loaded), _policy(args, loaded), loaded):
+    loaded = _load(args)
+    command, policy = _command(args, argv, loaded), _policy(args, loaded)
+    for line in explain(command, policy, loaded, network_is_asked=args.network is not None):
         print(line)
     return 0
 
@@ -124,8 +135,34 @@ def _open_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
-def _flags(args: Namespace) -> dict[str, object]:
-    return {"sandbox_mode": args.mode, "sandbox_workspace_write.tmp": args.tmp}
+def _load(args: Namespace) -> Loaded:
+    """Load the settings; `--profile` is a permission profile where there is one of that name."""
+    if args.profile is not None and args.permissions is None and _is_permissions(args):
+        given = vars(args) | {"permissions": args.profile, "profile": None}
+        args = Namespace(**given)
+    flags: dict[str, object] = {
+        "sandbox_mode": args.mode,
+        "sandbox_workspace_write.tmp": args.tmp,
+        **permissions_flag(args, "--mode" if args.mode else None),
+    }
+    return load_settings(args, flags)
+
+
+def _is_permissions(args: Namespace) -> bool:
+    from octavo.config.paths import octavo_home, profile_file
+
+    name = args.profile
+    plain = load_settings(Namespace(**vars(args) | {"profile": None}))
+    if name.startswith(":") or name in plain.settings.permissions:
+        return True
+    home = octavo_home(os.environ)
+    if name and "/" not in name and profile_file(home, name).exists():
+        return False
+    there = ", ".join([*sorted(plain.settings.permissions), ":read-only", ":workspace"])
+    raise UsageError(
+        f"There is no permission profile {name!r}, and no settings profile of that name.",
+        hint=f"Permission profiles: {there}.",
+    )
 
 
 def _policy(args: Namespace, loaded: Loaded) -> Policy:
@@ -149,7 +186,7 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
         return policy
     named = {"on": OPEN, "off": OFF}
     listed = tuple(host.strip() for host in args.network.split(","))
-    network = named.get(args.network) or Network("hosts", allow=listed)
+    network = named.get(args.network) or Network("hosts", allow=listed, deny=policy.network.deny)
     return msgspec.structs.replace(policy, network=network)
 
 

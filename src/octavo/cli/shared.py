@@ -44,6 +44,38 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_permissions_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses a permission profile; `permissions_flag` reads it."""
+    parser.add_argument(
+        "-P",
+        "--permissions",
+        metavar="NAME",
+        help="the permission profile that holds: one of [permissions.NAME], or a built-in one",
+    )
+
+
+def permissions_flag(args: argparse.Namespace, mode: str | None) -> Mapping[str, object]:
+    """Return the flag that chooses the permission profile.
+
+    Args:
+        mode: the option that chooses a mode, if it was given.
+
+    Raises:
+        UsageError: both are chosen.
+    """
+    if args.permissions is None:
+        return {}
+    if mode is not None:
+        raise UsageError(
+            f"--permissions and {mode} both say what commands may do.", hint="Leave one out."
+        )
+    if not args.permissions:
+        raise UsageError(
+            "--permissions: the name is empty.", hint="Built-in: :read-only, :workspace."
+        )
+    return {"default_permissions": args.permissions}
+
+
 def load_settings(args: argparse.Namespace, flags: Mapping[str, object] = _NO_FLAGS) -> Loaded:
     """Load the settings that `args` ask for.
 
