@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from octavo.cli.shared import HIDDEN, add_config_options, add_permissions_option, working_directory
-from octavo.protocol.errors import OctavoError, UsageError
+from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ def _mistake(bug: BaseException) -> OctavoError:
 
 
 async def _launch(args: Namespace, spare: Spare) -> Launch:
+    from octavo.cli.shared import existing_directory
     from octavo.server.server import Launch
 
     flags: dict[str, object] = {
@@ -208,7 +209,7 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         profile=args.profile,
         overrides=tuple(word for word in args.config if not _is_about_asking(word)),
         flags=flags,
-        add_dirs=tuple(_existing(path) for path in args.add_dir),
+        add_dirs=tuple(existing_directory(path) for path in args.add_dir),
         strict_config=args.strict_config,
         ignore_user_config=args.ignore_user_config,
         alone=True,
@@ -232,7 +233,10 @@ def _allowed(args: Namespace) -> Allowed:
     if args.allow_host:
         from octavo.agent.network import checked_hosts
 
-        hosts = checked_hosts(args.allow_host)
+        try:
+            hosts = checked_hosts(args.allow_host)
+        except ConfigError as error:
+            raise UsageError(f"--allow-host: {error}") from None
     return Allowed(
         commands=tuple(map(_prefix, args.allow_command)),
         hosts=hosts,
@@ -308,13 +312,6 @@ def _options(args: Namespace, cwd: Path) -> Options:
         resume_last=last,
         resume_all=args.all,
     )
-
-
-def _existing(path: str) -> Path:
-    directory = Path(os.path.abspath(path))
-    if not directory.is_dir():
-        raise UsageError(f"--add-dir {path}: there is no such directory.", hint="Make it first.")
-    return directory
 
 
 def _trust(cwd: Path) -> None:

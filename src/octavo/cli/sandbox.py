@@ -6,16 +6,16 @@ import errno
 import os
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
-from pathlib import Path
 
 from octavo.cli.shared import (
     add_config_options,
     add_permissions_option,
+    existing_directory,
     load_settings,
     permissions_flag,
     working_directory,
 )
-from octavo.protocol.errors import SandboxError, UsageError
+from octavo.protocol.errors import ConfigError, SandboxError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,11 +172,7 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
     from octavo.sandbox.from_settings import sandbox_policy
 
     cwd = working_directory(args.cd)
-    dirs = [Path(os.path.abspath(path)) for path in args.add_dir]
-    missing = next((path for path in dirs if not path.is_dir()), None)
-    if missing is not None:
-        raise UsageError(f"--add-dir {missing}: there is no such directory.", hint="Make it first.")
-    policy = sandbox_policy(loaded, cwd, dirs)
+    policy = sandbox_policy(loaded, cwd, [*map(existing_directory, args.add_dir)])
     if not policy.mode.is_confined:
         raise SandboxError(
             f"There is no sandbox to run it in, because sandbox_mode is {policy.mode.value}.",
@@ -186,8 +182,26 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
         return policy
     named = {"on": OPEN, "off": OFF}
     listed = tuple(host.strip() for host in args.network.split(","))
-    network = named.get(args.network) or Network("hosts", allow=listed, deny=policy.network.deny)
+    network = named.get(args.network)
+    if network is None:
+        network = Network("hosts", allow=_hosts(listed), deny=policy.network.deny)
     return msgspec.structs.replace(policy, network=network)
+
+
+def _hosts(listed: tuple[str, ...]) -> tuple[str, ...]:
+    from octavo.sandbox.net.rules import HostRules
+
+    alone = next((word for word in listed if word in ("on", "off")), None)
+    if alone is not None:
+        raise UsageError(
+            f"--network: {alone!r} stands alone, and here it is in a list of hosts.",
+            hint="Write on, off, or hosts with commas between them.",
+        )
+    try:
+        HostRules(listed)
+    except ConfigError as error:
+        raise UsageError(f"--network: {error}") from None
+    return listed
 
 
 def _command(args: Namespace, argv: list[str], loaded: Loaded) -> Command:

@@ -31,7 +31,8 @@ class Reasons:
         self.of_profile = f"profile {self.profile}" if self.profile else ""
         self._cwd = os.path.realpath(policy.cwd)
         written = loaded.settings.sandbox_workspace_write.writable_roots
-        self._roots = [] if self.profile else [*map(os.path.realpath, written)]
+        named = () if self.profile else written
+        self._roots = {os.path.realpath(root): root for root in named}
         self._held = [*map(os.path.realpath, policy.read_only)]
         self._denied = [*map(os.path.realpath, policy.deny_read)]
         if policy.deny_globs:
@@ -43,7 +44,8 @@ class Reasons:
         if path == self._cwd:
             return self.of_profile or "the working directory"
         if path in self._roots:
-            return "writable_roots"
+            named = self._roots[path]
+            return "writable_roots" + ("" if named == path else f": {visible_line(named)}")
         if path in (os.path.realpath("/tmp"), os.path.realpath(os.environ.get("TMPDIR", "/tmp"))):
             return self.of_profile or "temporary files"
         return self.of_profile or "--add-dir"
