@@ -32,8 +32,10 @@ _SECRETS_AT_HOME = (
     ".claude/projects", ".gemini/oauth_creds.json", ".config/github-copilot",
     ".local/share/opencode/auth.json", ".octavo/auth.json",
 )  # fmt: skip
-_SECRETS_OF_OCTAVO = ("auth.json", "sessions")
-"""The key, and what other threads said and saw."""
+SERVER_HOMES = "servers"
+"""Where in octavo's directory servers have their homes; see `server_policy`."""
+_SECRETS_OF_OCTAVO = ("auth.json", "sessions", SERVER_HOMES)
+"""The key, what other threads said and saw, and what servers keep."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
     "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",
