@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -309,3 +310,22 @@ async def test_a_workspace_to_read_stays_so_beside_a_place_to_write(tmp_path: Pa
     assert "held\n" in told
     assert "built\n" in told
     assert os.listdir(work) == ["build"]
+
+
+GUIDE = Path(__file__).parents[2] / "docs/guide/permissions.md"
+
+
+def test_every_profile_of_the_guide_is_one(tmp_path: Path) -> None:
+    examples = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    careful, reader, release = (policy_of(tmp_path, example) for example in examples)
+    work, home = tmp_path / "work", Path.home()
+
+    assert careful.read_only == (work / "docs/published", work / "examples/demo.env")
+    assert careful.deny_read == (home / "notes",)
+    assert careful.network.deny == ("upload.pypi.org",)
+    assert reader.mode is Mode.READ_ONLY
+    assert reader.network.reading_only
+    assert len(reader.sockets) == 1
+    assert release.writable_roots == (home / "releases",)
+    assert release.write_cwd
+    assert release.network.allow == ("pypi.org",)
