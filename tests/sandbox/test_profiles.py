@@ -182,6 +182,8 @@ INNER = 'default_permissions = "p"\n[permissions.p.filesystem.":workspace_roots"
         (FILES + '":workspace_roots" = "deny"', "it is denied and holds"),
         (FILES + '"/srv" = {a = "read"}', "can be a table"),
         (FILES + '"/srv" = "all"', 'expected one of "read", "write", "deny"'),
+        ('default_permissions = "p"\n[permissions.p.filesystm]\n"/srv" = "deny"', "did you mean"),
+        ('default_permissions = "p"\n[permissions.p.network]\ndomain = {}', "did you mean"),
         (INNER + '"../up" = "read"', "not a path inside the workspace"),
         (INNER + '"/srv" = "read"', "not a path inside the workspace"),
         (
@@ -322,10 +324,10 @@ def test_every_profile_of_the_guide_is_one(tmp_path: Path) -> None:
 
     assert careful.read_only == (work / "docs/published", work / "examples/demo.env")
     assert careful.deny_read == (home / "notes",)
-    assert careful.network.deny == ("upload.pypi.org",)
+    assert careful.network.deny == ("upload.example.org",)
     assert reader.mode is Mode.READ_ONLY
     assert reader.network.reading_only
     assert len(reader.sockets) == 1
     assert release.writable_roots == (home / "releases",)
     assert release.write_cwd
-    assert release.network.allow == ("pypi.org",)
+    assert release.network.allow == ("example.com",)

@@ -115,6 +115,8 @@ def _explain(args: Namespace, argv: list[str]) -> int:
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
     for line in explain(command, policy, loaded, network_is_asked=args.network is not None):
         print(line)
+    for warning in loaded.warnings:
+        print(f"octavo: warning: {warning}", file=sys.stderr)
     return 0
 
 

@@ -40,6 +40,9 @@ NAMED_TABLES: dict[str, type[Struct]] = {
 }
 """Settings that are tables of such tables, under names the person chose."""
 
+FENCES = frozenset({words.PermissionProfile, words.ProfileNetwork})
+"""Tables in which an unknown key is always an error: a misspelt one could be a denial."""
+
 PROJECT_KEYS = frozenset(
     {
         "model",
