@@ -19,6 +19,7 @@ from octavo.agent.hands import CallHands, Room
 from octavo.agent.journal import Journal
 from octavo.agent.judge import Context, Judge, Verdict
 from octavo.agent.network import Blocks
+from octavo.agent.reviewer import TooManyDenials
 from octavo.config.approvals import read_approvals
 from octavo.config.consent import accept, items
 from octavo.config.load import load
@@ -33,6 +34,7 @@ from octavo.protocol.questions import (
     NetworkQuestion,
     Question,
 )
+from octavo.protocol.usage import Usage
 from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
 from octavo.sandbox.net import Blocked
 from octavo.tools import Declined, Extra, Permit, ToolFailed, WantedCommand
@@ -351,6 +353,23 @@ async def test_a_judge_may_end_the_turn(workspace: Path) -> None:
     async with hands_in(workspace, judge=Fixed(OctavoError("Too many refusals."))) as hands:
         with pytest.raises(OctavoError, match="Too many"):
             await hands.permit(wanted(workspace, CLEAN, outside=False))
+
+
+async def test_a_refusal_that_ends_the_turn_is_in_the_log_with_what_it_cost(
+    workspace: Path,
+) -> None:
+    end = TooManyDenials("Too many refusals.")
+    end.usage = Usage(input_tokens=7)
+    async with hands_in(workspace, judge=Fixed(end)) as hands:
+        answers: list[ev.Event] = []
+        hands._room.journal.follow(answers.append)
+        with pytest.raises(TooManyDenials):
+            await hands.permit(wanted(workspace, "git reset --hard", outside=False))
+
+    [answered] = [one for one in answers if isinstance(one, ev.QuestionAnswered)]
+    assert (answered.answer.decision, answered.answer.by) == ("decline", "reviewer")
+    assert hands._room.journal.thread.usage.input_tokens == 7
+    assert hands._room.journal.thread.questions == {}
 
 
 async def test_a_judge_is_not_asked_about_what_leaves_the_cage(workspace: Path) -> None:

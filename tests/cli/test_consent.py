@@ -93,3 +93,25 @@ def test_a_damaged_record_is_said(shell: Shell, rules: Path) -> None:
 
     assert done.returncode == 2
     assert "consents.json is damaged" in done.stderr
+
+
+def test_a_link_is_an_item_under_its_own_name(shell: Shell, rules: Path) -> None:
+    outside = shell.cwd.parent / "outside.rules"
+    rules.rename(outside)
+    rules.symlink_to(outside)
+
+    assert "Agreed to: .octavo/rules/own.rules" in shell.octavo("trust", "--accept-all").stderr
+    assert state(shell) == "accepted"
+    outside.write_text(RULE + "# more")
+    assert state(shell) == "changed"
+
+
+def test_untrust_takes_back_what_was_agreed_to_also_without_a_repository(shell: Shell) -> None:
+    file = shell.cwd / ".octavo" / "rules" / "own.rules"
+    file.parent.mkdir(parents=True)
+    file.write_text(RULE)
+    shell.octavo("trust", "--accept-all")
+    assert state(shell) == "accepted"
+
+    shell.octavo("untrust")
+    assert state(shell) == "new"

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from octavo.agent.labels import BOTH, is_of_others, needs_person, reads_others
+from octavo.config.approvals import Approval, remember
+from octavo.protocol.questions import NetworkQuestion, Question
 from octavo.tools.redact import names_secret
+from tests.agent.test_hands import blocked, fresh_home, hands_in, wanted
 from tests.scenarios.asking import Person, asking, outputs
+
+__all__ = ["fresh_home"]
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +74,46 @@ async def test_a_yes_for_the_thread_does_not_hold_once_both_were_seen(workspace:
     assert len(person.asked) == 2
     assert "text that others wrote" not in str(person.asked[0])
     assert "text that others wrote" in str(person.asked[1])
+
+
+async def test_a_host_that_was_remembered_is_closed_again_once_both_were_seen(
+    workspace: Path, fresh_home: Path
+) -> None:
+    remember(fresh_home, Approval("a", "host", 0, None, "curl", host="example.org"))
+
+    async def allowed(*labels: str) -> tuple[str, ...]:
+        async with hands_in(workspace) as hands:
+            hands._room.journal.thread.labels.update(labels)
+            permit = await hands.permit(wanted(workspace, "true", outside=False))
+            return permit.policy.network.allow
+
+    assert await allowed() == ("example.org",)
+    assert await allowed("untrusted") == ("example.org",)
+    assert await allowed("private") == ("example.org",)
+    assert await allowed(*BOTH) == ()
+
+
+async def test_a_host_that_is_asked_about_once_both_were_seen_is_open_for_one_command(
+    workspace: Path, fresh_home: Path
+) -> None:
+    asked: list[Question] = []
+    async with hands_in(workspace, decision="acceptForSession", asked=asked) as hands:
+        hands._room.journal.thread.labels.update(BOTH)
+
+        async def allowed() -> tuple[str, ...]:
+            permit = await hands.permit(wanted(workspace, "true", outside=False))
+            return permit.policy.network.allow
+
+        permit = await hands.permit(wanted(workspace, "true", outside=False))
+        hands._room.ground.blocks(blocked("example.org"))
+        await hands.blocked(permit, set())
+        assert await allowed() == ("example.org",)
+        assert await allowed() == ()
+
+    [question] = asked
+    assert isinstance(question, NetworkQuestion)
+    assert question.offers == ()
+    assert "text that others wrote" in question.why
 
 
 def test_only_both_together_need_a_person() -> None:

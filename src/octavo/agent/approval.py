@@ -73,7 +73,10 @@ class Approvals:
         if judge is not None:
             try:
                 verdict = await judge.judge(question, context)
-            except OctavoError:
+            except OctavoError as end:  # the log says how it came to that, and what it cost
+                answer = Answer("decline", by="reviewer", reason=str(end))
+                spent = getattr(end, "usage", None)
+                self._journal.emit(QuestionAnswered(turn_id, question_id, now_ms(), answer, spent))
                 raise
             except Exception as bug:  # noqa: BLE001 - whatever it is, it is no yes
                 reason = f"The reviewer failed ({type(bug).__name__})."

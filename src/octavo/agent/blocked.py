@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from octavo.agent.ground import may_widen
+from octavo.agent.labels import needs_person
 from octavo.agent.network import ASKED_AT_ONCE, HOST_OFFERS
-from octavo.agent.permits import Asker, Terms
+from octavo.agent.permits import Asker, Terms, remembered_hosts
 from octavo.protocol.questions import NetworkQuestion
 from octavo.sandbox.net import Blocked
 from octavo.tools import Permit
@@ -42,18 +43,20 @@ async def answered(permit: Permit, told: set[str], terms: Terms, asker: Asker) -
 
 
 def _allowed_now(terms: Terms) -> set[str]:
-    return {*terms.remembered.hosts(terms.policy.cwd), *terms.blocks.once}
+    return {*remembered_hosts(terms), *terms.blocks.once}
 
 
 async def _ask(blocked: Blocked, permit: Permit, terms: Terms, asker: Asker) -> str:
+    warning = needs_person(terms.seen)
+    asked = f"A command was kept from reaching {blocked.host}. May commands reach it?"
     question = NetworkQuestion(
         blocked.host,
         blocked.protocol,
         blocked.port,
         permit.command.argv[-1],
         os.fspath(permit.command.cwd),
-        f"A command was kept from reaching {blocked.host}. May commands reach it?",
-        HOST_OFFERS,
+        asked if warning is None else f"{asked} {warning}",
+        HOST_OFFERS if warning is None else (),
     )
     answer = await asker.ask_person(question)
     if not answer.yes:
@@ -62,7 +65,7 @@ async def _ask(blocked: Blocked, permit: Permit, terms: Terms, asker: Asker) -> 
     for offer in question.offers:
         if offer.id == answer.remember and offer.scope != "thread":
             terms.remembered.keep(question, offer, terms.policy.cwd)
-    if blocked.host not in terms.remembered.hosts(terms.policy.cwd):
+    if blocked.host not in remembered_hosts(terms):
         terms.blocks.once.append(blocked.host)
         return "The user has just allowed it for the next command: run this again if it needs it."
     return "The user has just allowed it: run this again if it needs it."

@@ -283,7 +283,17 @@ class _Case:
         terms = self._terms
         if not self._confined or self._outside or terms.policy.network.access == "open":
             return ()
-        return [*terms.remembered.hosts(self._cwd), *terms.blocks.take_once()]
+        return [*remembered_hosts(terms), *terms.blocks.take_once()]
+
+
+def remembered_hosts(terms: Terms) -> tuple[str, ...]:
+    """Return the hosts that a person let commands reach for longer than once, as far as that holds.
+
+    Once the thread has seen what may want to send away what it has also seen, none of it does.
+    """
+    if needs_person(terms.seen) is not None:
+        return ()
+    return terms.remembered.hosts(terms.policy.cwd)
 
 
 def _check_unmoved(grant: Grant) -> None:

@@ -53,9 +53,14 @@ class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TooManyDenials(ModelError):
-    """The reviewer refused too often in a row, so the turn ends."""
+    """The reviewer refused too often in a row, so the turn ends.
+
+    Attributes:
+        usage: what the last refusal cost.
+    """
 
     code = "reviewer.denials"
+    usage: Usage | None = None
 
 
 class Reviewer:
@@ -86,12 +91,14 @@ class Reviewer:
         self._refusals += 1
         if self._refusals >= REFUSALS_LIMIT:
             self._refusals = 0
-            raise TooManyDenials(
+            end = TooManyDenials(
                 f"The reviewer refused {REFUSALS_LIMIT} times in a row, so the turn was ended. "
                 f"Last: {verdict.reason}",
                 hint="Say yourself what may be done, or run without --approve-for-me.",
                 info="tooManyDenials",
             )
+            end.usage = verdict.usage
+            raise end
         return verdict
 
     async def _ask(self, question: CommandQuestion, context: Context) -> Verdict:
@@ -110,7 +117,7 @@ class Reviewer:
             return Verdict("deny", f"The reviewer could not be asked: {failure}", usage)
         try:
             said = msgspec.json.decode(text, type=_Said)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             return Verdict("deny", "The reviewer gave no answer that can be read.", usage)
         return _weighed(said, usage)
 

@@ -8,6 +8,7 @@ whole and the path in it, so that the work trees of a repository share it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -98,15 +99,25 @@ def items(home: Path, files: Iterable[Path]) -> list[Item]:
 
 
 def _item(path: Path, agreed: Mapping[str, Mapping[str, bytes]]) -> Item:
-    unit = str(trust_unit(path.parent))
-    top = repository_root(path.parent) or Path(unit)
-    name = str(Path(path).resolve().relative_to(top.resolve()))
+    # The file's own name, not that of what it may be a link to: that can be anywhere.
+    real = Path(os.path.realpath(path.parent)) / path.name
+    top = repository_root(real.parent) or _configured(real)
+    unit = str(trust_unit(top))
+    name = os.path.relpath(real, top)
     content = read_executable(path)
     before = agreed.get(unit, {}).get(name)
     if before is None:
         return Item(path, unit, name, content, "new")
     state: State = "accepted" if before == content else "changed"
     return Item(path, unit, name, content, state, before)
+
+
+def _configured(file: Path) -> Path:
+    """Return the directory outside of any repository that a file is about."""
+    for place in file.parents:
+        if place.name == ".octavo":
+            return place.parent
+    return file.parent
 
 
 def accept(home: Path, accepted: Iterable[Item]) -> None:
