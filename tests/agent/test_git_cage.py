@@ -12,9 +12,9 @@ import anyio
 import msgspec
 import pytest
 
-from octavo.agent.git_cage import GitCage, GitRefused
+from octavo.agent.git_cage import GitCage, GitRefused, Reach
 from octavo.policy.porcelain import read_git
-from octavo.sandbox import Command, Exit, Mode, Policy, Sandbox, open_sandbox
+from octavo.sandbox import Command, Exit, Mode, Network, Policy, Sandbox, open_sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -327,3 +327,123 @@ async def test_a_script_that_is_killed_ends_and_starts_nothing_more(bench: Bench
 
     assert ended == Exit(signal=9)
     assert "never" not in bench.git("log", "--format=%s")
+
+
+# ---- Attacks from one repository on another ------------------------------------------------
+
+EVIL = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = /tmp/evil.sh\n"
+
+
+def _nested(bench: Bench, git_dir: str = "sub/.git") -> Path:
+    """A repository that commands of the model could have made, whose commit holds a `config`."""
+    sub = bench.top / "sub"
+    sub.mkdir()
+    bench.git("init", "-q", "-b", "main", cwd=sub)
+    (sub / "config").write_text(EVIL)
+    bench.git("add", "config", cwd=sub)
+    bench.git("commit", "-qm", "evil", cwd=sub)
+    return sub
+
+
+async def test_a_nested_repository_cannot_name_the_outer_git_directory_as_its_work_tree(
+    bench: Bench,
+) -> None:
+    sub = _nested(bench)
+    before = (bench.top / ".git/config").read_bytes()
+    with (sub / ".git/config").open("a") as config:
+        config.write(f"[core]\n\tworktree = {bench.top}/.git\n")
+
+    await bench.run("git -C sub reset --hard; git status")
+
+    assert (bench.top / ".git/config").read_bytes() == before
+
+
+async def test_a_folder_that_looks_like_a_bare_repository_is_not_taken_for_one(
+    bench: Bench,
+) -> None:
+    sub = _nested(bench)
+    before = (bench.top / ".git/config").read_bytes()
+    for name in ("HEAD", "objects", "refs", "config"):
+        target = sub / name
+        if target.exists():
+            target.unlink()
+        os.rename(sub / ".git" / name, target)
+    subprocess.run(["rm", "-rf", str(sub / ".git")], check=True)
+    text = (sub / "config").read_text().replace("bare = true", "bare = false")
+    (sub / "config").write_text(text + f"[core]\n\tworktree = {bench.top}/.git\n")
+
+    await bench.run("git -C sub reset --hard")
+
+    assert (bench.top / ".git/config").read_bytes() == before
+
+
+async def test_a_nested_repository_s_links_do_not_lead_into_the_outer_git_directory(
+    bench: Bench,
+) -> None:
+    sub = _nested(bench)
+    before = (bench.top / ".git/config").read_bytes()
+    (sub / ".git/COMMIT_EDITMSG").unlink()
+    (sub / ".git/COMMIT_EDITMSG").symlink_to(bench.top / ".git/config")
+
+    await bench.run(f"git -C sub commit --allow-empty -m '{EVIL}'; git commit --allow-empty -m x")
+
+    assert (bench.top / ".git/config").read_bytes() == before
+
+
+async def test_git_does_not_begin_a_repository_through_a_link_to_another_s(bench: Bench) -> None:
+    victim = bench.top.parent / f"{bench.top.name}-other"
+    victim.mkdir()
+    bench.git("init", "-q", "-b", "main", cwd=victim)
+    sub = bench.top / "sub"
+    sub.mkdir()
+    (sub / ".git").symlink_to(victim / ".git")
+
+    for script in ("git -C sub init; git -C sub commit --allow-empty -m x", "git init sub"):
+        with pytest.raises(GitRefused, match=r"leads|belong"):
+            await bench.run(script)
+    with pytest.raises(GitRefused, match="not in the workspace"):
+        await bench.run(f"git init {victim}")
+
+    assert not list((victim / ".git/refs/heads").iterdir())
+
+
+async def test_a_work_tree_is_not_made_inside_of_the_git_directory(bench: Bench) -> None:
+    hooks = bench.top / ".git/hooks"
+    subprocess.run(["rm", "-rf", str(hooks)], check=True)
+    bench.git("branch", "other")
+    (bench.top / "link").symlink_to(".git")
+
+    with pytest.raises(GitRefused, match="no place for git"):
+        await bench.run("git worktree add link/hooks other")
+    with pytest.raises(GitRefused, match="no place for git"):
+        await bench.run("git -C link/refs worktree add ../hooks other")
+
+    assert not (hooks / "file").exists()
+
+
+async def test_hooks_that_are_missing_cannot_be_made_by_git(bench: Bench) -> None:
+    hooks = bench.top / ".git/hooks"
+    subprocess.run(["rm", "-rf", str(hooks)], check=True)
+    cage = GitCage(bench.policy, bench.open_cage)
+
+    await cage.spawn(read_git("git add file"), Command(("x",), bench.top, ENV))
+    sandbox = next(one for key, one in bench.opened.items() if b"programs=(" in key)
+    git = ("/usr/bin/git", "bundle", "create", str(hooks / "x"), "main")
+    process = await sandbox.spawn(Command(git, bench.top, ENV))
+    ended = await process.wait()
+
+    assert ended.code != 0
+    assert not (hooks / "x").exists()
+
+
+async def test_only_the_calls_that_talk_to_a_remote_reach_it(bench: Bench) -> None:
+    cage = GitCage(bench.policy, bench.open_cage)
+    lent = Reach(network=Network("hosts", allow=("example.org:443",)))
+
+    process = await cage.spawn(
+        read_git("git add file; git push"), Command(("x",), bench.top, ENV), lent
+    )
+    await process.kill()
+
+    caged = [key for key in bench.opened if b"programs=(" in key]
+    assert sorted(b"example.org:443" in key for key in caged) == [False, True]
