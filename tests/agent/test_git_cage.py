@@ -428,7 +428,7 @@ async def test_hooks_that_are_missing_cannot_be_made_by_git(bench: Bench) -> Non
 
     await cage.spawn(read_git("git add file"), Command(("x",), bench.top, ENV))
     sandbox = next(one for key, one in bench.opened.items() if b"programs=(" in key)
-    git = ("/usr/bin/git", "bundle", "create", str(hooks / "x"), "main")
+    git = ("/usr/bin/git", "init", "--bare", str(hooks / "x"))
     process = await sandbox.spawn(Command(git, bench.top, ENV))
     ended = await process.wait()
 
@@ -447,3 +447,39 @@ async def test_only_the_calls_that_talk_to_a_remote_reach_it(bench: Bench) -> No
 
     caged = [key for key in bench.opened if b"programs=(" in key]
     assert sorted(b"example.org:443" in key for key in caged) == [False, True]
+
+
+async def test_what_would_lead_git_elsewhere_is_removed_after_a_call(bench: Bench) -> None:
+    """As after a race in which a folder of the work tree became a link to `.git`."""
+    pipe, commondir = bench.top / "pipe", bench.top / ".git/commondir"
+    os.mkfifo(pipe)
+    cage = GitCage(bench.policy, bench.open_cage)
+    script = read_git("git commit --allow-empty -F pipe")
+    process = await cage.spawn(script, Command(("x",), bench.top, ENV | PERSON))
+
+    def plant() -> None:
+        with pipe.open("w") as message:  # git waits for the message now
+            commondir.write_text(".\n")
+            message.write("x")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, plant)
+        ended = await process.wait()
+
+    assert ended == Exit(code=0)
+    assert not commondir.exists()
+
+
+async def test_what_a_person_denies_is_denied_to_git_as_well(bench: Bench) -> None:
+    network = Network(deny=("example.org",))
+    bench.policy = msgspec.structs.replace(bench.policy, network=network)
+    cage = GitCage(bench.policy, bench.open_cage)
+    lent = Reach(network=Network("hosts", allow_local=("example.org:443",)))
+
+    process = await cage.spawn(read_git("git push"), Command(("x",), bench.top, ENV), lent)
+    await process.kill()
+
+    assert any(
+        b"allow_local=('example.org:443',)" in key and b"deny=('example.org',)" in key
+        for key in bench.opened
+    )

@@ -27,7 +27,18 @@ import msgspec
 from octavo.policy.porcelain import GitScript, Step, plain_words
 from octavo.policy.porcelain_options import REMOTE
 from octavo.protocol.errors import SandboxError
-from octavo.sandbox import OFF, Command, Exit, Mode, Network, Policy, Process, Sandbox, Write
+from octavo.sandbox import (
+    OFF,
+    Command,
+    Delete,
+    Exit,
+    Mode,
+    Network,
+    Policy,
+    Process,
+    Sandbox,
+    Write,
+)
 from octavo.sandbox.run import run_caged
 from octavo.workspace.git import Repository, find_repository
 from octavo.workspace.hardening import (
@@ -47,6 +58,8 @@ _HELD = ("hooks", "info", "config.worktree", "modules", "commondir")
 """In a git directory: read-only also for git, because it would obey what is there later."""
 _HELD_FOLDERS = ("hooks", "info")
 """Those of them that are made where they are missing, as only what is there can be held."""
+_LEADING = ("commondir", "config.worktree")
+"""Files that lead git elsewhere, and cannot be held where they are missing."""
 _LOADERS = (
     "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1",
@@ -202,7 +215,7 @@ class GitCage:
             read_only=(*self._policy.read_only, *held),
             programs=(*programs, *reach.programs),
             sockets=reach.sockets,
-            network=reach.network,
+            network=_not_denied(reach.network, self._policy.network),
         )
 
     async def _programs(self, command: Command) -> tuple[Path, ...]:
@@ -302,6 +315,7 @@ class GitRun:
     async def _one(self, call: Call, sandbox: Sandbox) -> Exit:
         repository, config = call.repository, None
         kept, before = b"", b""
+        missing: list[Path] = []
         found = drivers(before)
         reach = _lent(call, self._reach)
         if repository is not None:
@@ -309,6 +323,7 @@ class GitRun:
             before = await self._listing(call, sandbox)
             found = drivers(before)
             attributes, kept = await _read(sandbox, repository.top / ".gitattributes", config)
+            missing = await _missing(sandbox, repository)
             _check_filters(found, attributes)
         command = Command(
             argv=(self._git, *hardened_arguments(call.step.arguments)),
@@ -327,9 +342,22 @@ class GitRun:
         finally:
             await self._current.kill()
             self._current = None
+        await self._remove(missing, sandbox)
         if config is not None:
             await self._look_over(call, sandbox, before, config, kept)
         return ended
+
+    async def _remove(self, missing: Sequence[Path], sandbox: Sandbox) -> None:
+        """Remove what was not there before and would lead git elsewhere.
+
+        Git makes no such file. A checkout does if a folder of the work tree became a link to the
+        git directory while it was written.
+        """
+        states = await sandbox.look(missing, limit_bytes=_FILE_LIMIT_BYTES) if missing else []
+        for path, state in zip(missing, states, strict=True):
+            if state.kind != "missing":
+                await sandbox.change([Delete(path)])
+                await self._tell(f"octavo: {path} was removed: git has no use for it.\n")
 
     async def _look_over(
         self, call: Call, sandbox: Sandbox, before: bytes, config: Path, kept: bytes
@@ -386,6 +414,11 @@ def _lent(call: Call, reach: Reach) -> Reach:
     return reach if call.step.subcommand in REMOTE else Reach()
 
 
+def _not_denied(wanted: Network, policy: Network) -> Network:
+    """Return what a call may reach: what the person denies beats all else."""
+    return msgspec.structs.replace(wanted, deny=(*wanted.deny, *policy.deny))
+
+
 def _told(repository: Repository | None) -> dict[str, str]:
     """Return what tells git its repository: what is looked for could be another one."""
     if repository is None:
@@ -404,6 +437,14 @@ def _make_held(repository: Repository) -> None:
                 f"{repository.common_dir / name} is missing and cannot be made ({error.strerror}), "
                 "so it cannot be kept read-only. Nothing was run."
             ) from None
+
+
+async def _missing(sandbox: Sandbox, repository: Repository) -> list[Path]:
+    """Return which of the files that would lead git elsewhere are not there."""
+    folders = dict.fromkeys((repository.git_dir, repository.common_dir))
+    paths = [folder / name for folder in folders for name in _LEADING]
+    states = await sandbox.look(paths, limit_bytes=_FILE_LIMIT_BYTES)
+    return [path for path, one in zip(paths, states, strict=True) if one.kind == "missing"]
 
 
 async def _read(sandbox: Sandbox, *paths: Path) -> list[bytes]:

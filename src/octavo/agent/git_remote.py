@@ -8,6 +8,7 @@ the repository's settings, and hands the answer to the one call, for that host a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from octavo.agent.git_cage import GitRefused, Reach
 from octavo.policy.porcelain import GitScript, Step, plain_words
 from octavo.sandbox import Command, Network, Sandbox
 from octavo.sandbox.run import run_caged
+from octavo.workspace.git import find_repository
 from octavo.workspace.hardening import LISTING, hardened_env, settings_of
 
 _ASIDE_S = 20.0
@@ -33,6 +35,8 @@ _URL = re.compile(
 _SSH = re.compile(r"(?:ssh://|[\w.-]+@[\w.-]+:)", re.IGNORECASE)
 _HARMLESS_HTTP = {"postbuffer", "version", "lowspeedlimit", "lowspeedtime", "useragent"}
 _OF_A_REMOTE = {"proxy", "proxyauthmethod", "uploadpack", "receivepack", "vcs"}
+_HERE = ("127.0.0.1", "localhost", "[::1]")
+"""Hosts to which a key may be sent as it is, as nobody is on the way."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -78,6 +82,30 @@ async def remotes(
     return tuple(found)
 
 
+def are_of_the_person(script: GitScript, cwd: Path, own: Path) -> bool:
+    """Whether all calls go to remotes in settings that no command could have written.
+
+    That is so in the thread's own repository. An address of the model's choosing, or a repository
+    that its commands may have made, is none that a person allowed beforehand.
+
+    Args:
+        cwd: where the script runs.
+        own: where the thread runs.
+    """
+    mine = find_repository(own)
+    if mine is None or not mine.vouched:
+        return False
+    for step in script.remote:
+        words = plain_words(step)
+        is_address = bool(words) and ("/" in words[0] or ":" in words[0])
+        found = find_repository(Path(os.path.realpath(cwd / step.folder)))
+        if step.subcommand == "clone" or is_address:
+            return False
+        if found is None or not found.vouched or found.common_dir != mine.common_dir:
+            return False
+    return True
+
+
 async def reach(found: Sequence[Remote], env: Mapping[str, str], home: Path) -> Reach:
     """Return what the calls are lent, after a person allowed it.
 
@@ -89,7 +117,8 @@ async def reach(found: Sequence[Remote], env: Mapping[str, str], home: Path) -> 
     settings = {f"protocol.{scheme}.allow": "always" for scheme in {one.scheme for one in found}}
     settings["http.followRedirects"] = "initial"
     for one in found:
-        header = await _authorization(one, env, home)
+        is_readable = one.scheme != "https" and one.host not in _HERE
+        header = None if is_readable else await _authorization(one, env, home)
         if header is not None:
             settings[f"http.{one.scheme}://{one.place}/.extraHeader"] = header
             if one.port == _PORTS[one.scheme]:
