@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,14 +107,18 @@ def are_of_the_person(script: GitScript, cwd: Path, own: Path) -> bool:
     return True
 
 
-async def reach(found: Sequence[Remote], env: Mapping[str, str], home: Path) -> Reach:
+async def reach(
+    found: Sequence[Remote], env: Mapping[str, str], home: Path, roots: Sequence[Path]
+) -> Reach:
     """Return what the calls are lent, after a person allowed it.
 
     Args:
         found: where they go.
         env: octavo's own environment, for the person's credential helper.
         home: octavo's own directory, which no command can write.
+        roots: where commands write; no program there is started outside of the cage.
     """
+    env = dict(env) | {"PATH": _path_without(env.get("PATH", ""), roots)}
     settings = {f"protocol.{scheme}.allow": "always" for scheme in {one.scheme for one in found}}
     settings["http.followRedirects"] = "initial"
     for one in found:
@@ -125,6 +130,17 @@ async def reach(found: Sequence[Remote], env: Mapping[str, str], home: Path) -> 
                 settings[f"http.{one.scheme}://{one.host}/.extraHeader"] = header
     places = tuple(dict.fromkeys(one.place for one in found))
     return Reach(network=Network("hosts", allow_local=places), settings=settings)
+
+
+def _path_without(path: str, roots: Sequence[Path]) -> str:
+    """Return the folders of `path` in which no command can put a program."""
+    real = [Path(os.path.realpath(root)) for root in roots]
+    kept = []
+    for folder in path.split(os.pathsep):
+        place = Path(os.path.realpath(folder))
+        if os.path.isabs(folder) and not any(root in (place, *place.parents) for root in real):
+            kept.append(folder)
+    return os.pathsep.join(kept)
 
 
 async def _urls(step: Step, command: Command, sandbox: Sandbox) -> list[str]:
@@ -226,9 +242,12 @@ async def _authorization(remote: Remote, env: Mapping[str, str], home: Path) -> 
     plain |= {"GIT_CEILING_DIRECTORIES": str(home.parent)}
     asks = f"protocol={remote.scheme}\nhost={remote.host}"
     asks += "" if remote.port == _PORTS[remote.scheme] else f":{remote.port}"
+    git = shutil.which("git", path=plain["PATH"])
+    if git is None:
+        return None
     with anyio.move_on_after(_CREDENTIAL_S):
         done = await anyio.run_process(
-            ["git", "credential", "fill"],
+            [git, "credential", "fill"],
             input=f"{asks}\n\n".encode(),
             check=False,
             cwd=home,
