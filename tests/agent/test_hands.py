@@ -20,6 +20,7 @@ from octavo.agent.journal import Journal
 from octavo.agent.judge import Context, Judge, Verdict
 from octavo.agent.network import Blocks
 from octavo.config.approvals import read_approvals
+from octavo.config.consent import accept, items
 from octavo.config.load import load
 from octavo.config.trust import set_trust
 from octavo.protocol import events as ev
@@ -258,6 +259,7 @@ async def test_rules_open_and_close_hosts_and_those_of_a_project_only_close(
         ]
         (folder / "hosts.rules").write_text("\n".join(lines))
     set_trust(fresh_home, workspace, "trusted")
+    accept(fresh_home, items(fresh_home, [theirs / "hosts.rules"]))
     denied = ("b.example", "d.example")
 
     async def network(given: Network) -> Network:

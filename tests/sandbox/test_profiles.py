@@ -53,7 +53,7 @@ def test_the_first_example_of_the_guide_means_what_the_guide_says(
     assert policy.writable_roots == (tmp_path / "notes",)
     assert policy.read_only == (work / "vendor",)
     assert set(policy.deny_read) == {tmp_path / "clients", work / "deep" / "er" / "x.env"}
-    assert policy.network == Network("hosts", allow=("docs.python.org", "*.pypi.org"))
+    assert policy.network == Network("hosts", allow=("docs.python.org", "*.example.org"))
 
 
 def test_the_second_example_of_the_guide_only_looks(tmp_path: Path) -> None:

@@ -155,3 +155,18 @@ async def test_what_a_review_costs_is_counted(workspace: Path, junk: Path) -> No
     last = [one for one in play.seen if isinstance(one, note.TokenUsageUpdated)][-1]
     assert len(provider.cases) == 1
     assert last.token_usage.total.input_tokens == 100 * len(play.requests())
+
+
+@pytest.mark.parametrize("command", ["a=touch; $a x", "eval 'touch x'"])
+async def test_the_reviewer_is_not_asked_where_a_rule_that_forbids_may_fit(
+    workspace: Path, command: str
+) -> None:
+    rules = workspace.parent / "octavo-home" / "rules"
+    rules.mkdir(parents=True)
+    (rules / "own.rules").write_text('prefix_rule(pattern=["touch"], decision="forbidden")\n')
+
+    play, _, provider = await _run(workspace, verdict("allow"), command)
+
+    assert provider.cases == []
+    assert "declined" in play.outputs()[0]
+    assert not (workspace / "x").exists()

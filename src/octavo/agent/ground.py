@@ -66,6 +66,8 @@ class Ground:
         self.blocks = Blocks()
         self.allowed = allowed
         self.home = loaded.home
+        self.own = loaded.repo_root
+        """The repository that the thread works in."""
         self._loaded = loaded
         self.env = env
         self._thread = thread

@@ -84,6 +84,8 @@ class CallHands:
         self._accepted: FileChangeQuestion | None = None
         self._permits: list[Permit] = []
         self._ended: CallFacts | None = None
+        self.labels: frozenset[str] = frozenset()
+        """Where what the call reads comes from, as far as its words tell."""
 
     async def begin(self, intent: Intent) -> None:
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
@@ -141,6 +143,8 @@ class CallHands:
 
         given = await permit(wanted, self._terms(), self)
         self._permits.append(given)
+        if given.reads_others:
+            self.labels |= {"private"}
         return given
 
     async def spawn(self, permit: Permit) -> Process:
@@ -193,10 +197,16 @@ class CallHands:
             sandbox=room.sandbox,
             accepted=ground.allowed.commands,
             push=ground.allowed.push,
+            own=ground.own,
+            seen=frozenset(room.journal.thread.labels),
             unasked=ground.allowed.unasked,
         )
 
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
+        from octavo.agent.labels import reads_others  # off the way to the first request
+
+        if reads_others(map(str, paths), self.cwd, self._room.ground.own):
+            self.labels |= {"private"}
         return await self._room.sandbox.look(paths)
 
     async def change(self, changes: Sequence[FileChange], *, granted: Sequence[Path] = ()) -> None:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from octavo.agent import facts
 from octavo.agent.grants import read_grant, widened
 from octavo.agent.ground import may_widen
+from octavo.agent.labels import is_of_others, needs_person, reads_others
 from octavo.agent.network import Blocks, reaching, ruled
 from octavo.agent.remembered import Remembered
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
@@ -69,6 +70,10 @@ class Terms(msgspec.Struct, frozen=True):
     blocks: Blocks
     sandbox: Sandbox
     accepted: tuple[tuple[str, ...], ...] = ()
+    own: Path | None = None
+    """The repository that the thread works in."""
+    seen: frozenset[str] = frozenset()
+    """Labels of what the thread has seen; see `labels`."""
     push: bool = False
     """Git may talk to the remotes of the thread's own repository without a question."""
     unasked: bool = False
@@ -121,7 +126,7 @@ class _Case:
         grant = await self._grant(found)
         if self._outside:
             self._check_may_widen("leave the sandbox")
-            await self._ask(self._question(ask, None), ask)
+            await self._ask(self._warned(self._question(ask, None)), ask)
         elif ask is not None or grant is not None:
             await self._settle(ask, grant)
         policy = reaching(self._terms.policy, self._accepted_hosts())
@@ -137,7 +142,16 @@ class _Case:
             blocked_since=self._terms.blocks.count,
             git=self._git,
             remotes=found,
+            reads_others=self._reads_others(),
         )
+
+    def _reads_others(self) -> bool:
+        words = [
+            word.text for command in self._reading.commands for word in command.argv if word.text
+        ]
+        cwd = self._wanted.command.cwd
+        own = self._terms.own
+        return is_of_others(str(cwd), own) or reads_others(words, cwd, own)
 
     # ---- Deciding ----
 
@@ -197,13 +211,16 @@ class _Case:
         """Find somebody who says yes to what stays in a cage."""
         terms = self._terms
         question = self._question(ask, grant)
-        if question.key is not None and terms.remembered.spares(question.key, self._cwd):
+        leaves = grant is not None and _leaves(grant) and needs_person(terms.seen) is not None
+        if leaves:  # whatever was accepted before, it was before this was seen
+            question = self._warned(question)
+        elif question.key is not None and terms.remembered.spares(question.key, self._cwd):
             return
         if grant is not None:
             self._check_may_widen("have more than the sandbox gives")
         elif terms.unasked:
             return
-        elif self._asker.judging:
+        elif self._asker.judging and not (ask is not None and ask.forbidden):
             answer = await self._asker.ask_judge(question)
             if not answer.yes:
                 raise Declined(_judged(answer))
@@ -211,6 +228,11 @@ class _Case:
         if ask is not None and not may_ask(ask, _settled(terms)):
             raise Declined(refusal(ask, escalated=False).reason)
         await self._ask(question, ask)
+
+    def _warned(self, question: CommandQuestion) -> CommandQuestion:
+        """Say what the thread has seen, where that bears on letting something leave."""
+        why = " ".join(filter(None, (question.why, needs_person(self._terms.seen))))
+        return replace(question, why=why or None)
 
     def _check_may_widen(self, what: str) -> None:
         terms = self._terms
@@ -278,6 +300,11 @@ def _check_unmoved(grant: Grant) -> None:
                 f"{path} became something else while the user was asked. Nothing was run. Look "
                 "what is there now, and ask again if it is still needed."
             )
+
+
+def _leaves(grant: Grant) -> bool:
+    """Whether something could be sent away with a grant."""
+    return bool(grant.network or grant.hosts)
 
 
 def _settled(terms: Terms) -> Settled:

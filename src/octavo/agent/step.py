@@ -214,6 +214,7 @@ class Step:
                     msgspec.Raw(raw),
                     outcome.ok,
                     outcome.facts,
+                    tuple(sorted(outcome.labels | hands.labels)),
                 )
             )
             hands.call_ended()

@@ -81,6 +81,7 @@ class Ask(msgspec.Struct, frozen=True):
         kind: "rules" when only rules ask.
         needs: for each command asked about, which of the reading's it is and how many words of it
             a prefix has to name to spare the question; empty when no prefix could spare them all.
+        forbidden: a rule that forbids may fit, so nobody but a person can say yes.
     """
 
     reason: str
@@ -88,6 +89,7 @@ class Ask(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     kind: Literal["rules", "sandbox_approval"] = "sandbox_approval"
     needs: tuple[tuple[int, int], ...] = ()
+    forbidden: bool = False
 
 
 class Deny(msgspec.Struct, frozen=True):
@@ -150,12 +152,15 @@ def _question(
     asking: list[str] = []
     needs: list[tuple[int, int] | None] = []
     plain = reading.certain and not any(assigned(command) for command in reading.commands)
+    forbidding = any(rule.decision == "forbidden" for rule in rules.prefixes)
+    forbidden = forbidding and not reading.certain
     for index, command in enumerate(reading.commands):
         for rule, certain, words in _strict(command, rules):
             sparable = plain and certain and rule.decision == "prompt"
             if sparable and _accepted(command, words, policy):
                 continue
             needs.append((index, words) if sparable and _nameable(command) else None)
+            forbidden = forbidden or rule.decision == "forbidden"
             verb = "falls" if certain else "may fall"
             why = f": {_sentence(rule.justification)}" if rule.justification else "."
             reasons.append(f"`{_shown(str(command))}` {verb} under a rule ({rule.at}){why}")
@@ -174,7 +179,7 @@ def _question(
     kind = "rules" if len(reasons) == by_rules_alone else "sandbox_approval"
     told = " ".join(dict.fromkeys(reasons))
     named = () if None in needs or call.escalated else tuple(filter(None, needs))
-    return Ask(told, tuple(dict.fromkeys(asking)), tuple(findings), kind, named)  # type: ignore[arg-type]  # one of its two words
+    return Ask(told, tuple(dict.fromkeys(asking)), tuple(findings), kind, named, forbidden)  # type: ignore[arg-type]  # one of its two words
 
 
 def _findings(

@@ -148,7 +148,11 @@ class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CallEnded(_Event, frozen=True, tag="call_ended"):
-    """A call has its output. Exactly one a call; `raw` is the output as a model item."""
+    """A call has its output. Exactly one a call; `raw` is the output as a model item.
+
+    Attributes:
+        labels: where what it brought comes from: "untrusted", "private".
+    """
 
     turn_id: str
     call_id: str
@@ -156,6 +160,7 @@ class CallEnded(_Event, frozen=True, tag="call_ended"):
     raw: msgspec.Raw
     ok: bool = True
     facts: CallFacts | None = None
+    labels: tuple[str, ...] = ()
 
 
 class ProcessEnded(_Event, frozen=True, tag="process_ended"):

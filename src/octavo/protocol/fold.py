@@ -109,6 +109,7 @@ class Thread:
         context: digest of the latest context item of each key.
         usage: tokens of the whole thread; `last_usage` of the last response.
         running: ids of calls whose command outlived them.
+        labels: where what was seen comes from; see `agent.labels`.
         said: what the user said, as it is in the history, oldest first.
         remembered: questions that were answered with a yes for the whole thread.
     """
@@ -119,6 +120,7 @@ class Thread:
         self.history: list[Entry] = []
         self.context: dict[str, str] = {}
         self.said: list[bytes] = []
+        self.labels: set[str] = set()
         self.usage = Usage()
         self.last_usage: Usage | None = None
         self.running: dict[str, None] = {}
@@ -177,6 +179,7 @@ class Thread:
                 call.began = True
             case CallEnded():
                 self._call_ended(event)
+                self.labels.update(event.labels)
             case StepEnded():
                 self._step_ended(event)
             case ProcessEnded():

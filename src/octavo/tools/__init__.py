@@ -50,6 +50,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """Text, or content parts of the Responses API such as `{"type": "input_image", …}`."""
     ok: bool = True
     facts: CallFacts | None = None
+    labels: frozenset[str] = frozenset()
+    """Where the content comes from: "untrusted", "private"; the toolbox sets it."""
 
 
 class Extra(msgspec.Struct, frozen=True):
@@ -100,6 +102,8 @@ class Permit(msgspec.Struct, frozen=True):
     """What the command is, when it is nothing but plain git: git may then write `.git`."""
     remotes: Sequence[Any] = ()
     """Where git may go; `agent.git_remote.Remote`."""
+    reads_others: bool = False
+    """It names something in another repository than the thread's."""
 
 
 class Hands(Protocol):

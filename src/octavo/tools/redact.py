@@ -37,6 +37,20 @@ _BEGIN_KEY = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 _END_KEY = r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
 
+_ASSIGNED = (
+    r"(?im)^\s*(?:export\s+|set\s+)?[\w.-]*(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)[\w.-]*"
+    r"\s*[=:]\s*(?:'[^'\n]{8,}'|\"[^\"$\n]{8,}\"|(?!\S*\()[^\s'\"$<{]{8,})"
+)
+
+
+def names_secret(text: str) -> bool:
+    """Whether a text gives a value to something that is named like a secret, as `.env` files do."""
+    upper = text.upper()
+    if not any(name in upper for name in _SECRET_NAMES):
+        return False
+    return re.search(_ASSIGNED, text) is not None
+
+
 def secret_values(env: Mapping[str, str]) -> list[str]:
     """Return the values in `env` that are secrets by their name.
 

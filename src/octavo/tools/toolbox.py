@@ -16,7 +16,8 @@ import msgspec
 from octavo.model import Call
 from octavo.protocol.errors import OctavoError, SandboxError
 from octavo.protocol.events import CallFacts
-from octavo.tools import Declined, Hands, Outcome, Tool, ToolFailed
+from octavo.tools import Declined, Effect, Hands, Outcome, Tool, ToolFailed
+from octavo.tools.redact import names_secret
 from octavo.tools.truncate import truncate
 
 _HEADER_TOKENS = 1_000
@@ -51,7 +52,18 @@ class Toolbox:
     async def run(self, call: Call, hands: Hands) -> Outcome:
         """Run `call` and return what it gave; a failure is an outcome that is not `ok`."""
         outcome = await self._run(call, hands)
-        return msgspec.structs.replace(outcome, content=self._for_model(outcome.content, hands))
+        shown = self._for_model(outcome.content, hands)
+        labels = self._labels(call, outcome.content)
+        return msgspec.structs.replace(outcome, content=shown, labels=labels)
+
+    def _labels(self, call: Call, content: str | Sequence[Mapping[str, str]]) -> frozenset[str]:
+        """Return where an output comes from; what octavo says itself is nobody else's."""
+        tool = self._tools.get(call.name)
+        if tool is None or tool.effect is Effect.NONE:
+            return frozenset()
+        parts = [content] if isinstance(content, str) else [p.get("text", "") for p in content]
+        private = any(self._redact(text) != text or names_secret(text) for text in parts)
+        return frozenset(("untrusted", "private") if private else ("untrusted",))
 
     async def _run(self, call: Call, hands: Hands) -> Outcome:
         tool = self._tools.get(call.name)
