@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -449,17 +449,20 @@ async def test_only_the_calls_that_talk_to_a_remote_reach_it(bench: Bench) -> No
     assert sorted(b"example.org:443" in key for key in caged) == [False, True]
 
 
-async def test_what_would_lead_git_elsewhere_is_removed_after_a_call(bench: Bench) -> None:
-    """As after a race in which a folder of the work tree became a link to `.git`."""
-    pipe, commondir = bench.top / "pipe", bench.top / ".git/commondir"
+async def _meanwhile(bench: Bench, change: Callable[[], object]) -> None:
+    """Change something while git runs: as a race would, in which a folder became a link to `.git`.
+
+    Git waits for its message, so the change falls between what is looked at before and after.
+    """
+    pipe = bench.top / "pipe"
     os.mkfifo(pipe)
     cage = GitCage(bench.policy, bench.open_cage)
     script = read_git("git commit --allow-empty -F pipe")
     process = await cage.spawn(script, Command(("x",), bench.top, ENV | PERSON))
 
     def plant() -> None:
-        with pipe.open("w") as message:  # git waits for the message now
-            commondir.write_text(".\n")
+        with pipe.open("w") as message:
+            change()
             message.write("x")
 
     async with anyio.create_task_group() as group:
@@ -467,7 +470,49 @@ async def test_what_would_lead_git_elsewhere_is_removed_after_a_call(bench: Benc
         ended = await process.wait()
 
     assert ended == Exit(code=0)
+    assert bench.git("log", "-1", "--format=%s").strip() == "x"
+
+
+async def test_what_would_lead_git_elsewhere_is_removed_after_a_call(bench: Bench) -> None:
+    commondir = bench.top / ".git/commondir"
+
+    await _meanwhile(bench, lambda: commondir.write_text(".\n"))
+
     assert not commondir.exists()
+
+
+async def test_settings_that_became_others_during_a_call_are_put_back(bench: Bench) -> None:
+    config = bench.top / ".git/config"
+    before = config.read_text()
+
+    await _meanwhile(bench, lambda: config.write_text(before + EVIL))
+
+    assert config.read_text() == before
+
+
+async def test_settings_that_became_huge_during_a_call_are_put_back(bench: Bench) -> None:
+    config = bench.top / ".git/config"
+    before = config.read_text()
+    huge = before + EVIL + "#\n" * (3 << 20)
+
+    await _meanwhile(bench, lambda: config.write_text(huge))
+
+    assert config.read_text() == before
+
+
+async def test_settings_that_became_a_link_to_a_copy_are_put_back(bench: Bench) -> None:
+    config, copy = bench.top / ".git/config", bench.top / "copy"
+    before = config.read_text()
+    copy.write_text(before)
+
+    def link() -> None:
+        config.unlink()
+        config.symlink_to(copy)
+
+    await _meanwhile(bench, link)
+
+    assert not config.is_symlink()
+    assert config.read_text() == before
 
 
 async def test_what_a_person_denies_is_denied_to_git_as_well(bench: Bench) -> None:

@@ -32,6 +32,7 @@ from octavo.sandbox import (
     Command,
     Delete,
     Exit,
+    FileState,
     Mode,
     Network,
     Policy,
@@ -314,7 +315,7 @@ class GitRun:
 
     async def _one(self, call: Call, sandbox: Sandbox) -> Exit:
         repository, config = call.repository, None
-        kept, before = b"", b""
+        kept, before = FileState("missing"), b""
         missing: list[Path] = []
         found = drivers(before)
         reach = _lent(call, self._reach)
@@ -322,9 +323,13 @@ class GitRun:
             config = repository.common_dir / "config"
             before = await self._listing(call, sandbox)
             found = drivers(before)
-            attributes, kept = await _read(sandbox, repository.top / ".gitattributes", config)
+            attributes, kept = await sandbox.look(
+                [repository.top / ".gitattributes", config], limit_bytes=_FILE_LIMIT_BYTES
+            )
+            if kept.kind != "file":
+                raise GitRefused(f"{config} cannot be read, so it could not be put back either.")
             missing = await _missing(sandbox, repository)
-            _check_filters(found, attributes)
+            _check_filters(found, attributes.data)
         command = Command(
             argv=(self._git, *hardened_arguments(call.step.arguments)),
             cwd=call.folder,
@@ -360,20 +365,25 @@ class GitRun:
                 await self._tell(f"octavo: {path} was removed: git has no use for it.\n")
 
     async def _look_over(
-        self, call: Call, sandbox: Sandbox, before: bytes, config: Path, kept: bytes
+        self, call: Call, sandbox: Sandbox, before: bytes, config: Path, kept: FileState
     ) -> None:
         """Take back what git put into the configuration, unless it is about branches."""
-        [now] = await _read(sandbox, config)
-        if now == kept:
+        [now] = await sandbox.look([config], limit_bytes=_FILE_LIMIT_BYTES)
+        is_in_place = (now.kind, now.real_path) == (kept.kind, kept.real_path)
+        if is_in_place and now.data == kept.data:
             return
-        try:
-            keys = changed_keys(before, await self._listing(call, sandbox))
-        except GitRefused:  # it is no configuration any more
-            keys = ("all",)
-        strange = [key for key in keys if not key.startswith("branch.")]
+        strange = ["all"]
+        if is_in_place:
+            try:
+                keys = changed_keys(before, await self._listing(call, sandbox))
+            except GitRefused:  # it is no configuration any more
+                keys = ("all",)
+            strange = [key for key in keys if not key.startswith("branch.")]
         if not strange:
             return
-        await sandbox.change([Write(config, kept, before=now)])
+        if now.real_path != kept.real_path:  # a link: what it leads to is not to be written
+            await sandbox.change([Delete(config)])
+        await sandbox.change([Write(config, kept.data, overwrite=True)])
         names = ", ".join(strange)
         await self._tell(f"octavo: the repository's settings were put back: {names} had changed.\n")
 
@@ -445,12 +455,6 @@ async def _missing(sandbox: Sandbox, repository: Repository) -> list[Path]:
     paths = [folder / name for folder in folders for name in _LEADING]
     states = await sandbox.look(paths, limit_bytes=_FILE_LIMIT_BYTES)
     return [path for path, one in zip(paths, states, strict=True) if one.kind == "missing"]
-
-
-async def _read(sandbox: Sandbox, *paths: Path) -> list[bytes]:
-    """Return what these files hold, as the cage sees them; b"" where there is none."""
-    states = await sandbox.look(paths, limit_bytes=_FILE_LIMIT_BYTES)
-    return [state.data for state in states]
 
 
 def _check_filters(found: Drivers, attributes: bytes) -> None:
