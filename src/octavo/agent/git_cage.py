@@ -109,7 +109,8 @@ class GitCage:
     def can_run(self, script: GitScript, cwd: Path) -> bool:
         """Whether this script needs this cage, and can have it: where nothing confines commands or
         no file may be written, git is a command like any other."""
-        if self._policy.mode is not Mode.WORKSPACE_WRITE or not script.writes:
+        writes_here = self._policy.mode is Mode.WORKSPACE_WRITE and self._policy.write_cwd
+        if not writes_here or not script.writes:
             return False
         return all(self._is_ours(step, cwd) for step in script.steps)
 
