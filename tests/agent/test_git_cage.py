@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,9 +12,9 @@ import anyio
 import msgspec
 import pytest
 
-from octavo.agent.git_cage import GitCage, GitRefused
+from octavo.agent.git_cage import GitCage, GitRefused, Reach
 from octavo.policy.porcelain import read_git
-from octavo.sandbox import Command, Exit, Mode, Policy, Sandbox, open_sandbox
+from octavo.sandbox import Command, Exit, Mode, Network, Policy, Sandbox, open_sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -327,3 +327,204 @@ async def test_a_script_that_is_killed_ends_and_starts_nothing_more(bench: Bench
 
     assert ended == Exit(signal=9)
     assert "never" not in bench.git("log", "--format=%s")
+
+
+# ---- Attacks from one repository on another ------------------------------------------------
+
+EVIL = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = /tmp/evil.sh\n"
+
+
+def _nested(bench: Bench, git_dir: str = "sub/.git") -> Path:
+    """A repository that commands of the model could have made, whose commit holds a `config`."""
+    sub = bench.top / "sub"
+    sub.mkdir()
+    bench.git("init", "-q", "-b", "main", cwd=sub)
+    (sub / "config").write_text(EVIL)
+    bench.git("add", "config", cwd=sub)
+    bench.git("commit", "-qm", "evil", cwd=sub)
+    return sub
+
+
+async def test_a_nested_repository_cannot_name_the_outer_git_directory_as_its_work_tree(
+    bench: Bench,
+) -> None:
+    sub = _nested(bench)
+    before = (bench.top / ".git/config").read_bytes()
+    with (sub / ".git/config").open("a") as config:
+        config.write(f"[core]\n\tworktree = {bench.top}/.git\n")
+
+    await bench.run("git -C sub reset --hard; git status")
+
+    assert (bench.top / ".git/config").read_bytes() == before
+
+
+async def test_a_folder_that_looks_like_a_bare_repository_is_not_taken_for_one(
+    bench: Bench,
+) -> None:
+    sub = _nested(bench)
+    before = (bench.top / ".git/config").read_bytes()
+    for name in ("HEAD", "objects", "refs", "config"):
+        target = sub / name
+        if target.exists():
+            target.unlink()
+        os.rename(sub / ".git" / name, target)
+    subprocess.run(["rm", "-rf", str(sub / ".git")], check=True)
+    text = (sub / "config").read_text().replace("bare = true", "bare = false")
+    (sub / "config").write_text(text + f"[core]\n\tworktree = {bench.top}/.git\n")
+
+    await bench.run("git -C sub reset --hard")
+
+    assert (bench.top / ".git/config").read_bytes() == before
+
+
+async def test_a_nested_repository_s_links_do_not_lead_into_the_outer_git_directory(
+    bench: Bench,
+) -> None:
+    sub = _nested(bench)
+    before = (bench.top / ".git/config").read_bytes()
+    (sub / ".git/COMMIT_EDITMSG").unlink()
+    (sub / ".git/COMMIT_EDITMSG").symlink_to(bench.top / ".git/config")
+
+    await bench.run(f"git -C sub commit --allow-empty -m '{EVIL}'; git commit --allow-empty -m x")
+
+    assert (bench.top / ".git/config").read_bytes() == before
+
+
+async def test_git_does_not_begin_a_repository_through_a_link_to_another_s(bench: Bench) -> None:
+    victim = bench.top.parent / f"{bench.top.name}-other"
+    victim.mkdir()
+    bench.git("init", "-q", "-b", "main", cwd=victim)
+    sub = bench.top / "sub"
+    sub.mkdir()
+    (sub / ".git").symlink_to(victim / ".git")
+
+    for script in ("git -C sub init; git -C sub commit --allow-empty -m x", "git init sub"):
+        with pytest.raises(GitRefused, match=r"leads|belong"):
+            await bench.run(script)
+    with pytest.raises(GitRefused, match="not in the workspace"):
+        await bench.run(f"git init {victim}")
+
+    assert not list((victim / ".git/refs/heads").iterdir())
+
+
+async def test_a_work_tree_is_not_made_inside_of_the_git_directory(bench: Bench) -> None:
+    hooks = bench.top / ".git/hooks"
+    subprocess.run(["rm", "-rf", str(hooks)], check=True)
+    bench.git("branch", "other")
+    (bench.top / "link").symlink_to(".git")
+
+    with pytest.raises(GitRefused, match="no place for git"):
+        await bench.run("git worktree add link/hooks other")
+    with pytest.raises(GitRefused, match="no place for git"):
+        await bench.run("git -C link/refs worktree add ../hooks other")
+
+    assert not (hooks / "file").exists()
+
+
+async def test_hooks_that_are_missing_cannot_be_made_by_git(bench: Bench) -> None:
+    hooks = bench.top / ".git/hooks"
+    subprocess.run(["rm", "-rf", str(hooks)], check=True)
+    cage = GitCage(bench.policy, bench.open_cage)
+
+    await cage.spawn(read_git("git add file"), Command(("x",), bench.top, ENV))
+    sandbox = next(one for key, one in bench.opened.items() if b"programs=(" in key)
+    git = ("/usr/bin/git", "init", "--bare", str(hooks / "x"))
+    process = await sandbox.spawn(Command(git, bench.top, ENV))
+    ended = await process.wait()
+
+    assert ended.code != 0
+    assert not (hooks / "x").exists()
+
+
+async def test_only_the_calls_that_talk_to_a_remote_reach_it(bench: Bench) -> None:
+    cage = GitCage(bench.policy, bench.open_cage)
+    lent = Reach(network=Network("hosts", allow=("example.org:443",)))
+
+    process = await cage.spawn(
+        read_git("git add file; git push"), Command(("x",), bench.top, ENV), lent
+    )
+    await process.kill()
+
+    caged = [key for key in bench.opened if b"programs=(" in key]
+    assert sorted(b"example.org:443" in key for key in caged) == [False, True]
+
+
+async def _meanwhile(bench: Bench, change: Callable[[], object]) -> None:
+    """Change something while git runs: as a race would, in which a folder became a link to `.git`.
+
+    Git waits for its message, so the change falls between what is looked at before and after.
+    """
+    pipe = bench.top / "pipe"
+    os.mkfifo(pipe)
+    cage = GitCage(bench.policy, bench.open_cage)
+    script = read_git("git commit --allow-empty -F pipe")
+    process = await cage.spawn(script, Command(("x",), bench.top, ENV | PERSON))
+
+    def plant() -> None:
+        with pipe.open("w") as message:
+            change()
+            message.write("x")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, plant)
+        ended = await process.wait()
+
+    assert ended == Exit(code=0)
+    assert bench.git("log", "-1", "--format=%s").strip() == "x"
+
+
+async def test_what_would_lead_git_elsewhere_is_removed_after_a_call(bench: Bench) -> None:
+    commondir = bench.top / ".git/commondir"
+
+    await _meanwhile(bench, lambda: commondir.write_text(".\n"))
+
+    assert not commondir.exists()
+
+
+async def test_settings_that_became_others_during_a_call_are_put_back(bench: Bench) -> None:
+    config = bench.top / ".git/config"
+    before = config.read_text()
+
+    await _meanwhile(bench, lambda: config.write_text(before + EVIL))
+
+    assert config.read_text() == before
+
+
+async def test_settings_that_became_huge_during_a_call_are_put_back(bench: Bench) -> None:
+    config = bench.top / ".git/config"
+    before = config.read_text()
+    huge = before + EVIL + "#\n" * (3 << 20)
+
+    await _meanwhile(bench, lambda: config.write_text(huge))
+
+    assert config.read_text() == before
+
+
+async def test_settings_that_became_a_link_to_a_copy_are_put_back(bench: Bench) -> None:
+    config, copy = bench.top / ".git/config", bench.top / "copy"
+    before = config.read_text()
+    copy.write_text(before)
+
+    def link() -> None:
+        config.unlink()
+        config.symlink_to(copy)
+
+    await _meanwhile(bench, link)
+
+    assert not config.is_symlink()
+    assert config.read_text() == before
+
+
+async def test_what_a_person_denies_is_denied_to_git_as_well(bench: Bench) -> None:
+    network = Network(deny=("example.org",))
+    bench.policy = msgspec.structs.replace(bench.policy, network=network)
+    cage = GitCage(bench.policy, bench.open_cage)
+    lent = Reach(network=Network("hosts", allow_local=("example.org:443",)))
+
+    process = await cage.spawn(read_git("git push"), Command(("x",), bench.top, ENV), lent)
+    await process.kill()
+
+    assert any(
+        b"allow_local=('example.org:443',)" in key and b"deny=('example.org',)" in key
+        for key in bench.opened
+    )

@@ -110,7 +110,7 @@ async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
     keys.write_text("".join(f"http://ada:the%20key@{one.place}\n" for one in found))
     home = bench.top.parent
     (home / ".gitconfig").write_text(f"[credential]\n\thelper = store --file={keys}\n")
-    lent = await reach(found, ENV | {"HOME": str(home)}, home)
+    lent = await reach(found, ENV | {"HOME": str(home)}, home, (bench.top,))
     cage = GitCage(bench.policy, bench.open_cage)
     process = await cage.spawn(read_git(script), Command(("x",), bench.top, ENV | PERSON), lent)
     return await _heard(process)
@@ -204,7 +204,7 @@ async def test_the_cage_of_a_push_reaches_that_host_only(
 ) -> None:
     url, _, heard = hub
     bench.git("remote", "add", "origin", "https://hub.example.org/a/b.git")
-    lent = await reach(await _find(bench, "git fetch"), ENV, bench.top.parent)
+    lent = await reach(await _find(bench, "git fetch"), ENV, bench.top.parent, (bench.top,))
     cage = GitCage(bench.policy, bench.open_cage)
     await cage.spawn(read_git("git fetch"), Command(("x",), bench.top, ENV | PERSON), lent)
     sandbox = next(one for key, one in bench.opened.items() if b"hub.example" in key)
@@ -214,3 +214,34 @@ async def test_the_cage_of_a_push_reaches_that_host_only(
 
     assert ended.code != 0, said
     assert heard == []
+
+
+async def test_a_git_that_commands_could_have_written_is_not_asked_for_the_key(
+    bench: Bench,
+) -> None:
+    tools, mark = bench.top / ".venv" / "bin", bench.top / "ran"
+    tools.mkdir(parents=True)
+    (tools / "git").write_text(f"#!/bin/sh\necho ran > {mark}\n")
+    (tools / "git").chmod(0o755)
+    home = bench.top.parent
+    found = (Remote("push", "https://hub.example/x", "https", "hub.example", 443),)
+    env = ENV | {"PATH": f"{tools}:{ENV['PATH']}", "HOME": str(home)}
+
+    await reach(found, env, home, (bench.top,))
+
+    assert not mark.exists()
+
+
+async def test_a_key_is_not_sent_where_others_could_read_it(bench: Bench) -> None:
+    home = bench.top.parent
+    keys = home / "keys"
+    keys.write_text("http://ada:key@hub.example\nhttps://ada:key@hub.example\n")
+    (home / ".gitconfig").write_text(f"[credential]\n\thelper = store --file={keys}\n")
+    env = ENV | {"HOME": str(home)}
+
+    lent = [
+        await reach((Remote("push", "", scheme, "hub.example", port),), env, home, (bench.top,))
+        for scheme, port in (("https", 443), ("http", 80))
+    ]
+
+    assert [any("extraHeader" in key for key in one.settings) for one in lent] == [True, False]

@@ -342,10 +342,10 @@ def test_explain_tells_what_a_command_could_touch_and_runs_nothing(shell: Shell)
     assert done.returncode == 0, done.stderr
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert lines[0].startswith("Program /")
-    assert f"Writes {shell.cwd}" in lines
-    assert any(line.endswith(f"{shell.cwd}/.git") for line in lines)
-    assert any(line.endswith(str(secret)) for line in lines)
-    assert "Network on" in lines
+    assert f"Writes {shell.cwd} (the working directory)" in lines
+    assert any(f"{shell.cwd}/.git (git's own" in line for line in lines)
+    assert any(line.endswith(f"{secret} (keys or history)") for line in lines)
+    assert "Network on (--network)" in lines
     assert "Environment without MY_TOKEN" in lines
     assert [path.name for path in shell.cwd.iterdir()] == [".git"]
 
@@ -354,3 +354,67 @@ def test_explain_says_that_a_program_is_not_there(shell: Shell) -> None:
     done = shell.octavo("sandbox", "explain", "--", "no-such-program")
 
     assert "no-such-program: there is no such program" in done.stdout
+
+
+PROFILES = """\
+default_permissions = "careful"
+[permissions.careful.filesystem.":workspace_roots"]
+"." = "write"
+"docs" = "read"
+"**/*.env" = "deny"
+[permissions.careful.network]
+domains = {"pypi.example" = "allow", "bad.example" = "deny"}
+[permissions.reader]
+extends = ":read-only"
+"""
+
+
+def test_explain_names_the_profile_and_why_each_path_is_what_it_is(shell: Shell) -> None:
+    shell.settings(PROFILES)
+    for name in (".git", "docs"):
+        (shell.cwd / name).mkdir()
+    (shell.cwd / "a.env").touch()
+
+    done = shell.octavo("sandbox", "explain", "--", "true")
+
+    assert done.returncode == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "Profile careful (user)" in lines
+    assert f"Writes {shell.cwd} (profile careful)" in lines
+    assert any(line.endswith(f"{shell.cwd}/docs (profile careful)") for line in lines)
+    assert any(line.endswith(f"{shell.cwd}/a.env (profile careful)") for line in lines)
+    assert any(line.startswith(f"and what matches {shell.cwd}/**/*.env") for line in lines)
+    assert any(".git (git's own" in line for line in lines)
+    assert any(line.startswith("Git the model's plain git commands") for line in lines)
+    if "Sandbox namespaces: the full one" in lines:
+        assert "Network off, except these hosts (profile careful):" in lines
+        assert "pypi.example" in lines
+        assert "never bad.example" in lines
+
+
+@pytest.mark.parametrize("option", ["-P", "--permissions", "-p", "--profile"])
+def test_a_permission_profile_is_chosen_for_one_command(shell: Shell, option: str) -> None:
+    shell.settings(PROFILES)
+
+    assert shell.octavo("sandbox", "--", "touch", "made").returncode == 0
+    assert shell.octavo("sandbox", option, "reader", "--", "touch", "other").returncode == 1
+    assert shell.octavo("sandbox", option, ":read-only", "--", "touch", "other").returncode == 1
+    assert os.listdir(shell.cwd) == ["made"]
+
+
+def test_a_settings_profile_is_still_laid_over(shell: Shell) -> None:
+    shell.settings(PROFILES)
+    (shell.home / "quiet.config.toml").write_text('default_permissions = ":read-only"\n')
+
+    assert shell.octavo("sandbox", "-p", "quiet", "--", "touch", "made").returncode == 1
+    done = shell.octavo("sandbox", "-p", "quiet", "-P", "careful", "--", "touch", "made")
+    assert done.returncode == 0, done.stderr
+    help_text = shell.octavo("sandbox", "--help").stdout
+    assert "permission profile" in help_text
+
+
+def test_exec_takes_a_permission_profile_and_refuses_one_that_is_not(shell: Shell) -> None:
+    done = shell.octavo("exec", "--skip-git-repo-check", "-P", "nope", "hello")
+
+    assert done.returncode != 0
+    assert "There is no permission profile 'nope'" in done.stderr

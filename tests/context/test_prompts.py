@@ -76,6 +76,20 @@ def test_base_instructions_are_as_reviewed_and_short() -> None:
             ),
         ),
         (
+            "permissions-profile",
+            permissions_text(
+                "workspace-write",
+                ROOTS,
+                network=False,
+                approval="on-request",
+                hosts=("*.example.com",),
+                denied=("/home/ada/keys", "/home/ada/mill/**/*.env"),
+                held=("/home/ada/mill/docs",),
+                denied_hosts=("private.example.com",),
+                only_reading=True,
+            ),
+        ),
+        (
             "permissions-external",
             permissions_text("external", (), network=True, approval="never"),
         ),

@@ -96,3 +96,20 @@ async def test_a_push_that_was_allowed_beforehand_reaches_its_remote(
     # The server wants a key, and this person's helper has none.
     assert "could not read Username" in said[0]
     assert heard
+
+
+async def test_allowing_a_push_beforehand_allows_no_address_of_the_models_choosing(
+    repository: Path,
+    hub: tuple[str, Path, list[str]],  # noqa: F811
+) -> None:
+    url, _, heard = hub
+    nested = repository / "nested"
+    nested.mkdir()
+    git(nested, "init", "-q", "-b", "main")
+    git(nested, "remote", "add", "origin", url)
+
+    for script in (f"git ls-remote {url}", f"git clone {url} x", "git -C nested fetch origin"):
+        said = await outputs(repository, NEVER, script, policy="never", allowed=Allowed(push=True))
+        assert "Process exited with code 0" not in said[0]
+
+    assert heard == []

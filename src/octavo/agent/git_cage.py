@@ -6,6 +6,10 @@ own, whose policy adds the repository's git directory to what may be written, ke
 read-only, and lets nothing be executed but git. What the repository would have git run is
 switched off twice: by settings (`workspace.hardening`), and because the cage cannot start it.
 
+Commands can make repositories of their own in the workspace, with any settings and links. So each
+repository of a script has a cage in which no other's git directory is open, and git is told which
+one it works on instead of looking for it.
+
 The repository's configuration is compared before and after. Git writes there where a branch
 comes from; anything else is taken back, and said.
 """
@@ -20,9 +24,22 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from octavo.policy.porcelain import GitScript, Step
+from octavo.policy.porcelain import GitScript, Step, plain_words
+from octavo.policy.porcelain_options import REMOTE
 from octavo.protocol.errors import SandboxError
-from octavo.sandbox import OFF, Command, Exit, Mode, Network, Policy, Process, Sandbox, Write
+from octavo.sandbox import (
+    OFF,
+    Command,
+    Delete,
+    Exit,
+    FileState,
+    Mode,
+    Network,
+    Policy,
+    Process,
+    Sandbox,
+    Write,
+)
 from octavo.sandbox.run import run_caged
 from octavo.workspace.git import Repository, find_repository
 from octavo.workspace.hardening import (
@@ -40,6 +57,10 @@ _ASIDE_S = 20.0
 _FILE_LIMIT_BYTES = 4 << 20
 _HELD = ("hooks", "info", "config.worktree", "modules", "commondir")
 """In a git directory: read-only also for git, because it would obey what is there later."""
+_HELD_FOLDERS = ("hooks", "info")
+"""Those of them that are made where they are missing, as only what is there can be held."""
+_LEADING = ("commondir", "config.worktree")
+"""Files that lead git elsewhere, and cannot be held where they are missing."""
 _LOADERS = (
     "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1",
@@ -88,12 +109,13 @@ class GitCage:
     def can_run(self, script: GitScript, cwd: Path) -> bool:
         """Whether this script needs this cage, and can have it: where nothing confines commands or
         no file may be written, git is a command like any other."""
-        if self._policy.mode is not Mode.WORKSPACE_WRITE or not script.writes:
+        writes_here = self._policy.mode is Mode.WORKSPACE_WRITE and self._policy.write_cwd
+        if not writes_here or not script.writes:
             return False
         return all(self._is_ours(step, cwd) for step in script.steps)
 
     def _is_ours(self, step: Step, cwd: Path) -> bool:
-        folder = Path(os.path.realpath(cwd / step.folder))
+        folder = _folder(step, cwd)
         if step.subcommand in ("init", "clone"):
             return _is_under(folder, self._roots())
         repository = find_repository(folder)
@@ -132,45 +154,70 @@ class GitCage:
         begun: dict[Path, Repository] = {}
         for step in script.steps:
             call = self._call(step, command.cwd, begun)
+            if step.subcommand == "init" and call.begins is not None:
+                begun[call.begins.top] = call.begins
             calls.append(call)
-            if step.subcommand == "init":
-                git_dir = call.folder / ".git"
-                begun[call.folder] = Repository(call.folder, git_dir, git_dir, vouched=True)
-        sandbox = await self._open_cage(await self._policy_for(calls, command, reach))
-        return GitRun(calls, sandbox, command, reach)
+        programs = await self._programs(command)
+        sandboxes = [
+            await self._open_cage(self._policy_for(call, programs, _lent(call, reach)))
+            for call in calls
+        ]
+        return GitRun(calls, sandboxes, command, reach)
 
     def _call(self, step: Step, cwd: Path, begun: Mapping[Path, Repository]) -> Call:
         folder = Path(os.path.realpath(cwd / step.folder))
-        if step.subcommand in ("init", "clone"):
+        if step.subcommand == "clone":
             return Call(step, folder, None)
+        if step.subcommand == "init":
+            return self._begin(step, folder, _folder(step, cwd))
         repository = begun.get(folder) or find_repository(folder)
         if repository is None:
             raise GitRefused(f"{folder} is not in a git repository.")
+        self._check(repository)
+        places = [folder]
+        if step.subcommand == "worktree":
+            places += [Path(os.path.realpath(folder / word)) for word in plain_words(step)[1:]]
+        if any(_is_under(one, (repository.git_dir, repository.common_dir)) for one in places):
+            raise GitRefused(f"a place inside of {repository.git_dir} is no place for git to run.")
+        return Call(step, folder, repository)
+
+    def _begin(self, step: Step, folder: Path, top: Path) -> Call:
+        """Return the call of `git init`, which may find a repository there already."""
+        git_dir = top / ".git"
+        if not _is_under(top, self._roots()):
+            raise GitRefused(f"{top} is not in the workspace.")
+        found = find_repository(top)
+        if found is not None and found.top == top:
+            self._check(found)
+        elif os.path.lexists(git_dir) and (git_dir.is_symlink() or not git_dir.is_dir()):
+            raise GitRefused(f"{git_dir} leads elsewhere, so no repository can be begun there.")
+        begins = Repository(top, git_dir, git_dir, vouched=True)
+        return Call(step, folder, None, begins if found is None or found.top != top else found)
+
+    def _check(self, repository: Repository) -> None:
         if not self._may_write(repository):
             raise GitRefused(
                 f"The .git of {repository.top} leads to {repository.git_dir}, which does not "
                 "belong to this workspace, so git may not write there."
             )
-        return Call(step, folder, repository)
 
-    async def _policy_for(self, calls: Sequence[Call], command: Command, reach: Reach) -> Policy:
+    def _policy_for(self, call: Call, programs: tuple[Path, ...], reach: Reach) -> Policy:
+        """Return the policy of a call: nothing is open but the one repository it is about."""
+        repository = call.repository or call.begins
         writable: dict[Path, None] = {}
         held: dict[Path, None] = {}
-        for call in calls:
-            if call.repository is None:
-                if call.step.subcommand == "init":
-                    writable[call.folder / ".git"] = None
-                continue
-            for folder in (call.repository.git_dir, call.repository.common_dir):
-                writable[folder] = None
-                held |= dict.fromkeys(folder / name for name in _HELD)
+        if repository is not None:
+            writable = dict.fromkeys((repository.git_dir, repository.common_dir))
+            held = {folder / name: None for folder in writable for name in _HELD}
+        if call.repository is not None and call.repository.common_dir.is_dir():
+            _make_held(call.repository)
         return msgspec.structs.replace(
             self._policy,
             writable_roots=(*self._policy.writable_roots, *writable),
             read_only=(*self._policy.read_only, *held),
-            programs=(*await self._programs(command), *reach.programs),
+            programs=(*programs, *reach.programs),
             sockets=reach.sockets,
-            network=reach.network,
+            network=_not_denied(reach.network, self._policy.network),
         )
 
     async def _programs(self, command: Command) -> tuple[Path, ...]:
@@ -188,21 +235,26 @@ class GitCage:
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call of git, and the repository it is about; None where there is none yet."""
+    """One call of git, and the repository it is about; None where there is none yet.
+
+    Attributes:
+        folder: where git is started.
+        begins: what `git init` begins, or finds.
+    """
 
     step: Step
     folder: Path
     repository: Repository | None
+    begins: Repository | None = None
 
 
 class GitRun:
     """The calls of a script, one after the other. Implements `sandbox.Process`."""
 
     def __init__(
-        self, calls: Sequence[Call], sandbox: Sandbox, command: Command, reach: Reach
+        self, calls: Sequence[Call], sandboxes: Sequence[Sandbox], command: Command, reach: Reach
     ) -> None:
-        self._calls = calls
-        self._sandbox = sandbox
+        self._calls = list(zip(calls, sandboxes, strict=True))
         self._command = command
         self._reach = reach
         self._git = str(program(command.env))
@@ -249,35 +301,44 @@ class GitRun:
 
     async def _run(self) -> Exit:
         last = Exit(code=0)
-        for call in self._calls:
+        for call, sandbox in self._calls:
             unless = {"&&": last.code != 0, "||": last.code == 0, ";": False}
             if unless[call.step.after]:
                 continue
             if self._ends_by is not None:
                 return Exit(signal=self._ends_by)
             try:
-                last = await self._one(call)
+                last = await self._one(call, sandbox)
             except GitRefused as refusal:
                 await self._tell(f"octavo: {refusal}\n")
                 last = Exit(code=128)
         return last
 
-    async def _one(self, call: Call) -> Exit:
-        repository = call.repository
-        kept, before = b"", await self._listing(call.folder) if repository else b""
+    async def _one(self, call: Call, sandbox: Sandbox) -> Exit:
+        repository, config = call.repository, None
+        kept, before = FileState("missing"), b""
+        missing: list[Path] = []
         found = drivers(before)
-        config = None
+        reach = _lent(call, self._reach)
         if repository is not None:
             config = repository.common_dir / "config"
-            attributes, kept = await self._read(repository.top / ".gitattributes", config)
-            _check_filters(found, attributes)
+            before = await self._listing(call, sandbox)
+            found = drivers(before)
+            attributes, kept = await sandbox.look(
+                [repository.top / ".gitattributes", config], limit_bytes=_FILE_LIMIT_BYTES
+            )
+            if kept.kind != "file":
+                raise GitRefused(f"{config} cannot be read, so it could not be put back either.")
+            missing = await _missing(sandbox, repository)
+            _check_filters(found, attributes.data)
         command = Command(
             argv=(self._git, *hardened_arguments(call.step.arguments)),
             cwd=call.folder,
-            env=hardened_env(self._command.env, found, self._reach.settings)
-            | dict(self._reach.env),
+            env=hardened_env(self._command.env, found, reach.settings)
+            | dict(reach.env)
+            | _told(repository),
         )
-        self._current = await self._sandbox.spawn(command)
+        self._current = await sandbox.spawn(command)
         try:
             if self._ends_by is not None:
                 await self._current.kill()
@@ -287,32 +348,51 @@ class GitRun:
         finally:
             await self._current.kill()
             self._current = None
+        await self._remove(missing, sandbox)
         if config is not None:
-            await self._look_over(call.folder, before, config, kept)
+            await self._look_over(call, sandbox, before, config, kept)
         return ended
 
-    async def _look_over(self, folder: Path, before: bytes, config: Path, kept: bytes) -> None:
+    async def _remove(self, missing: Sequence[Path], sandbox: Sandbox) -> None:
+        """Remove what was not there before and would lead git elsewhere.
+
+        Git makes no such file. A checkout does if a folder of the work tree became a link to the
+        git directory while it was written.
+        """
+        states = await sandbox.look(missing, limit_bytes=_FILE_LIMIT_BYTES) if missing else []
+        for path, state in zip(missing, states, strict=True):
+            if state.kind != "missing":
+                await sandbox.change([Delete(path)])
+                await self._tell(f"octavo: {path} was removed: git has no use for it.\n")
+
+    async def _look_over(
+        self, call: Call, sandbox: Sandbox, before: bytes, config: Path, kept: FileState
+    ) -> None:
         """Take back what git put into the configuration, unless it is about branches."""
-        [now] = await self._read(config)
-        if now == kept:
+        [now] = await sandbox.look([config], limit_bytes=_FILE_LIMIT_BYTES)
+        is_in_place = (now.kind, now.real_path) == (kept.kind, kept.real_path)
+        if is_in_place and now.data == kept.data:
             return
-        keys = changed_keys(before, await self._listing(folder))
-        strange = [key for key in keys if not key.startswith("branch.")]
+        strange = ["all"]
+        if is_in_place:
+            try:
+                keys = changed_keys(before, await self._listing(call, sandbox))
+            except GitRefused:  # it is no configuration any more
+                keys = ("all",)
+            strange = [key for key in keys if not key.startswith("branch.")]
         if not strange:
             return
-        await self._sandbox.change([Write(config, kept, before=now)])
+        if now.real_path != kept.real_path:  # a link: what it leads to is not to be written
+            await sandbox.change([Delete(config)])
+        await sandbox.change([Write(config, kept.data, overwrite=True)])
         names = ", ".join(strange)
         await self._tell(f"octavo: the repository's settings were put back: {names} had changed.\n")
 
-    async def _read(self, *paths: Path) -> list[bytes]:
-        """Return what these files hold, as the cage sees them; b"" where there is none."""
-        states = await self._sandbox.look(paths, limit_bytes=_FILE_LIMIT_BYTES)
-        return [state.data for state in states]
-
-    async def _listing(self, folder: Path) -> bytes:
-        command = Command((self._git, *LISTING), folder, hardened_env(self._command.env))
+    async def _listing(self, call: Call, sandbox: Sandbox) -> bytes:
+        env = hardened_env(self._command.env) | _told(call.repository)
+        command = Command((self._git, *LISTING), call.folder, env)
         ended, listing = await run_caged(
-            self._sandbox, command, timeout_s=_ASIDE_S, limit_bytes=_LISTING_LIMIT_BYTES
+            sandbox, command, timeout_s=_ASIDE_S, limit_bytes=_LISTING_LIMIT_BYTES
         )
         if ended.code != 0 or len(listing) >= _LISTING_LIMIT_BYTES:
             said = listing[-300:].decode("utf-8", "replace").strip()
@@ -331,6 +411,51 @@ class GitRun:
             await self._says.send(text.encode())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
+
+
+def _folder(step: Step, cwd: Path) -> Path:
+    """Return the folder a call is about: where git starts, or what `git init` is given."""
+    folder = cwd / step.folder
+    words = plain_words(step) if step.subcommand == "init" else []
+    return Path(os.path.realpath(folder / words[0] if words else folder))
+
+
+def _lent(call: Call, reach: Reach) -> Reach:
+    """Return what of `reach` one call gets: nothing, if it talks to nobody."""
+    return reach if call.step.subcommand in REMOTE else Reach()
+
+
+def _not_denied(wanted: Network, policy: Network) -> Network:
+    """Return what a call may reach: what the person denies beats all else."""
+    return msgspec.structs.replace(wanted, deny=(*wanted.deny, *policy.deny))
+
+
+def _told(repository: Repository | None) -> dict[str, str]:
+    """Return what tells git its repository: what is looked for could be another one."""
+    if repository is None:
+        return {}
+    return {"GIT_DIR": str(repository.git_dir), "GIT_WORK_TREE": str(repository.top)}
+
+
+def _make_held(repository: Repository) -> None:
+    for name in _HELD_FOLDERS:
+        try:
+            os.mkdir(repository.common_dir / name)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise GitRefused(
+                f"{repository.common_dir / name} is missing and cannot be made ({error.strerror}), "
+                "so it cannot be kept read-only. Nothing was run."
+            ) from None
+
+
+async def _missing(sandbox: Sandbox, repository: Repository) -> list[Path]:
+    """Return which of the files that would lead git elsewhere are not there."""
+    folders = dict.fromkeys((repository.git_dir, repository.common_dir))
+    paths = [folder / name for folder in folders for name in _LEADING]
+    states = await sandbox.look(paths, limit_bytes=_FILE_LIMIT_BYTES)
+    return [path for path, one in zip(paths, states, strict=True) if one.kind == "missing"]
 
 
 def _check_filters(found: Drivers, attributes: bytes) -> None:

@@ -8,7 +8,9 @@ the repository's settings, and hands the answer to the one call, for that host a
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from octavo.agent.git_cage import GitRefused, Reach
 from octavo.policy.porcelain import GitScript, Step, plain_words
 from octavo.sandbox import Command, Network, Sandbox
 from octavo.sandbox.run import run_caged
+from octavo.workspace.git import find_repository
 from octavo.workspace.hardening import LISTING, hardened_env, settings_of
 
 _ASIDE_S = 20.0
@@ -33,6 +36,8 @@ _URL = re.compile(
 _SSH = re.compile(r"(?:ssh://|[\w.-]+@[\w.-]+:)", re.IGNORECASE)
 _HARMLESS_HTTP = {"postbuffer", "version", "lowspeedlimit", "lowspeedtime", "useragent"}
 _OF_A_REMOTE = {"proxy", "proxyauthmethod", "uploadpack", "receivepack", "vcs"}
+_HERE = ("127.0.0.1", "localhost", "[::1]")
+"""Hosts to which a key may be sent as it is, as nobody is on the way."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -78,24 +83,64 @@ async def remotes(
     return tuple(found)
 
 
-async def reach(found: Sequence[Remote], env: Mapping[str, str], home: Path) -> Reach:
+def are_of_the_person(script: GitScript, cwd: Path, own: Path) -> bool:
+    """Whether all calls go to remotes in settings that no command could have written.
+
+    That is so in the thread's own repository. An address of the model's choosing, or a repository
+    that its commands may have made, is none that a person allowed beforehand.
+
+    Args:
+        cwd: where the script runs.
+        own: where the thread runs.
+    """
+    mine = find_repository(own)
+    if mine is None or not mine.vouched:
+        return False
+    for step in script.remote:
+        words = plain_words(step)
+        is_address = bool(words) and ("/" in words[0] or ":" in words[0])
+        found = find_repository(Path(os.path.realpath(cwd / step.folder)))
+        if step.subcommand == "clone" or is_address:
+            return False
+        if found is None or not found.vouched or found.common_dir != mine.common_dir:
+            return False
+    return True
+
+
+async def reach(
+    found: Sequence[Remote], env: Mapping[str, str], home: Path, roots: Sequence[Path]
+) -> Reach:
     """Return what the calls are lent, after a person allowed it.
 
     Args:
         found: where they go.
         env: octavo's own environment, for the person's credential helper.
         home: octavo's own directory, which no command can write.
+        roots: where commands write; no program there is started outside of the cage.
     """
+    env = dict(env) | {"PATH": _path_without(env.get("PATH", ""), roots)}
     settings = {f"protocol.{scheme}.allow": "always" for scheme in {one.scheme for one in found}}
     settings["http.followRedirects"] = "initial"
     for one in found:
-        header = await _authorization(one, env, home)
+        is_readable = one.scheme != "https" and one.host not in _HERE
+        header = None if is_readable else await _authorization(one, env, home)
         if header is not None:
             settings[f"http.{one.scheme}://{one.place}/.extraHeader"] = header
             if one.port == _PORTS[one.scheme]:
                 settings[f"http.{one.scheme}://{one.host}/.extraHeader"] = header
     places = tuple(dict.fromkeys(one.place for one in found))
     return Reach(network=Network("hosts", allow_local=places), settings=settings)
+
+
+def _path_without(path: str, roots: Sequence[Path]) -> str:
+    """Return the folders of `path` in which no command can put a program."""
+    real = [Path(os.path.realpath(root)) for root in roots]
+    kept = []
+    for folder in path.split(os.pathsep):
+        place = Path(os.path.realpath(folder))
+        if os.path.isabs(folder) and not any(root in (place, *place.parents) for root in real):
+            kept.append(folder)
+    return os.pathsep.join(kept)
 
 
 async def _urls(step: Step, command: Command, sandbox: Sandbox) -> list[str]:
@@ -197,9 +242,12 @@ async def _authorization(remote: Remote, env: Mapping[str, str], home: Path) -> 
     plain |= {"GIT_CEILING_DIRECTORIES": str(home.parent)}
     asks = f"protocol={remote.scheme}\nhost={remote.host}"
     asks += "" if remote.port == _PORTS[remote.scheme] else f":{remote.port}"
+    git = shutil.which("git", path=plain["PATH"])
+    if git is None:
+        return None
     with anyio.move_on_after(_CREDENTIAL_S):
         done = await anyio.run_process(
-            ["git", "credential", "fill"],
+            [git, "credential", "fill"],
             input=f"{asks}\n\n".encode(),
             check=False,
             cwd=home,

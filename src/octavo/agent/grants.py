@@ -35,6 +35,7 @@ async def read_grant(
     """
     await _check_readable(extra.read, sandbox)
     write = [real for path in extra.write if (real := _writable(path, roots, home))]
+    _check_not_denied(write, policy)
     reached = policy.network
     if reached.access == "open" or not (extra.network or extra.hosts):
         hosts: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ def widened(policy: Policy, grant: Grant) -> Policy:
             policy,
             mode=Mode.WORKSPACE_WRITE,
             cwd=roots[0],
+            write_cwd=True,
             writable_roots=tuple(roots[1:]),
             write_tmp=False,
             write_tmpdir=False,
@@ -97,6 +99,21 @@ def _writable(path: Path, roots: Sequence[Path], home: Path) -> str | None:
         what = "is a file" if real.exists() else "does not exist"
         raise _senseless(f"{real} {what}; only directories can be made writable. {there} is one.")
     return str(real)
+
+
+def _check_not_denied(write: Sequence[str], policy: Policy) -> None:
+    """Nothing that a person denied is opened by what is granted around or inside it."""
+    if not write or not (policy.deny_read or policy.deny_globs):
+        return
+    from octavo.sandbox.globs import find
+
+    hidden = [*map(os.path.realpath, policy.deny_read), *find(policy.deny_globs).paths]
+    for path in map(Path, write):
+        if any(path.is_relative_to(place) for place in hidden):
+            raise _senseless(
+                f"{path} is denied by the user's permission profile, and no grant changes that. "
+                "Go on without it."
+            )
 
 
 async def _check_readable(paths: Sequence[Path], sandbox: Sandbox) -> None:

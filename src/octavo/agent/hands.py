@@ -170,7 +170,9 @@ class CallHands:
             return None
         from octavo.agent.git_remote import reach
 
-        return await reach(permit.remotes, self._room.ground.env, self._room.ground.home)
+        room, ground = self._room, self._room.ground
+        roots = (*room.writable_roots, permit.policy.cwd, *permit.policy.writable_roots)
+        return await reach(permit.remotes, ground.env, ground.home, roots)
 
     async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
         if permit.outside or self._room.ground.blocks.count == permit.blocked_since:

@@ -33,6 +33,7 @@ class Loop:
         journal: Journal,
         inbox: Inbox,
         clear: Callable[[], Awaitable[None]],
+        look_back: Callable[[], None],
     ) -> None:
         self._started = started
         self._id = started.turn_id
@@ -40,6 +41,7 @@ class Loop:
         self._journal = journal
         self._inbox = inbox
         self._clear = clear
+        self._look_back = look_back
         self.ending = False
         """What is said from now on is not heard any more."""
 
@@ -62,6 +64,7 @@ class Loop:
             with anyio.CancelScope(shield=True):
                 if end.outcome != "completed":
                     await self._clear()
+                self._look_back()
                 self._journal.emit_last(msgspec.structs.replace(end, at_ms=now_ms()))
 
     async def _steps(self) -> Outcome:

@@ -85,8 +85,8 @@ def ruled(policy: Policy, rules: Sequence[NetworkRule]) -> Policy:
     allow = [_pattern(rule) for rule in rules if rule.decision == "allow"]
     deny = [rule.host for rule in rules if rule.decision == "deny"]
     policy = reaching(policy, allow)
-    if not deny or policy.network.access == "off":
-        return policy
+    if not deny:
+        return policy  # with the network off they count, too: git may be let to a remote
     network = policy.network
     if network.access == "open":  # only a list can leave something out
         network = replace(network, access="hosts", allow=("*",))

@@ -76,7 +76,7 @@ class Terms(msgspec.Struct, frozen=True):
     seen: frozenset[str] = frozenset()
     """Labels of what the thread has seen; see `labels`."""
     push: bool = False
-    """Git may talk to the remotes of the repository without a question."""
+    """Git may talk to the remotes of the thread's own repository without a question."""
     unasked: bool = False
 
 
@@ -202,11 +202,17 @@ class _Case:
 
     async def _grant(self, found: Sequence[Remote]) -> Grant | None:
         extra, terms = self._wanted.extra, self._terms
-        if found and not terms.push:
+        if found and not (terms.push and self._goes_to_own_remotes()):
             return Grant(hosts=tuple(dict.fromkeys(one.place for one in found)))
         if extra is None or not self._confined or self._outside:
             return None
         return await read_grant(extra, terms.policy, terms.roots, terms.sandbox, terms.home)
+
+    def _goes_to_own_remotes(self) -> bool:
+        from octavo.agent.git_remote import are_of_the_person
+
+        git = self._git
+        return git is not None and are_of_the_person(git, self._wanted.command.cwd, self._cwd)
 
     async def _settle(self, ask: Ask | None, grant: Grant | None) -> None:
         """Find somebody who says yes to what stays in a cage."""

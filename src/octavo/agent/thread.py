@@ -230,12 +230,29 @@ class Agent:
             keep_output=self.wiring.keep_output,
         )
 
+        known: dict[str, tuple[int, ...]] = {}
+        """Files that run later, as they were before the first call, which alone can change them."""
+
         def hands(turn_id: str, call_id: str) -> CallHands:
+            if not turn_calls:
+                from octavo.agent import later  # most turns call something, and not at once
+
+                known.update(later.look(choices.policy.cwd))
             turn_calls.append(call_id)
             return CallHands(room, turn_id, call_id)
 
         async def clear() -> None:
             await sessions.kill_calls(turn_calls)
+
+        def look_back() -> None:
+            if not turn_calls:
+                return
+            from octavo.agent import later
+
+            changed = later.changes(known, choices.policy.cwd)
+            if changed:
+                said = later.pointed_out(changed)
+                journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
         setup = Setup(
             model=equipment.model,
@@ -246,7 +263,7 @@ class Agent:
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
         )
-        loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear)
+        loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear, look_back)
         await loop.run()
 
     def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:

@@ -323,8 +323,14 @@ class Wiring:
                 [str(root) for root in equipment.writable_roots],
                 network=policy.network.access == "open",
                 approval=approval_word(choices.approval),
-                denied=tuple(map(str, policy.deny_read)),
                 hosts=policy.network.allow if policy.network.access == "hosts" else (),
+                denied=[
+                    *map(str, policy.deny_read),
+                    *(glob for glob in policy.deny_globs if not glob.startswith("!")),
+                ],
+                held=[str(path) for path in policy.read_only],
+                denied_hosts=policy.network.deny if policy.network.access == "hosts" else (),
+                only_reading=policy.network.reading_only,
                 gaps=gaps,
                 loopback=tier in ("namespaces", "bubblewrap"),
                 alone=self.alone,
@@ -365,7 +371,7 @@ def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
         return ()
     if not policy.mode.is_confined:
         return (Path("/"),)
-    roots = [policy.cwd, *policy.writable_roots]
+    roots = [policy.cwd, *policy.writable_roots] if policy.write_cwd else [*policy.writable_roots]
     if policy.write_tmp or policy.tmp == "private":
         roots.append(Path("/tmp"))
     tmpdir = env.get("TMPDIR", os.environ.get("TMPDIR"))

@@ -6,13 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-from octavo.cli.shared import HIDDEN, add_config_options, working_directory
+from octavo.cli.shared import HIDDEN, add_config_options, add_permissions_option, working_directory
 from octavo.cli.standard import open_standard_files
-from octavo.protocol.errors import OctavoError, UsageError
+from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
 
     from octavo.agent.ground import Allowed
     from octavo.faces.exec.options import Options
@@ -49,6 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("read-only", "workspace-write", "external", "danger-full-access"),
         help="read-only, workspace-write, external or danger-full-access",
     )
+    add_permissions_option(parser)
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add(
         "--allow-command",
@@ -178,6 +180,7 @@ def _mistake(bug: BaseException) -> OctavoError:
 
 
 async def _launch(args: Namespace, spare: Spare) -> Launch:
+    from octavo.cli.shared import existing_directory
     from octavo.server.server import Launch
 
     flags: dict[str, object] = {
@@ -185,6 +188,7 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         "sandbox_mode": "danger-full-access" if args.yolo else args.sandbox,
         "approval_policy": "never",
         "log_level": args.log_level,
+        **_permissions(args),
     }
     if args.oss or args.local_provider:
         flags |= await _local(args)
@@ -196,7 +200,7 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         profile=args.profile,
         overrides=tuple(word for word in args.config if not _is_about_asking(word)),
         flags=flags,
-        add_dirs=tuple(_existing(path) for path in args.add_dir),
+        add_dirs=tuple(existing_directory(path) for path in args.add_dir),
         strict_config=args.strict_config,
         ignore_user_config=args.ignore_user_config,
         alone=True,
@@ -204,6 +208,12 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         spare=spare,
         source="exec",
     )
+
+
+def _permissions(args: Namespace) -> Mapping[str, object]:
+    from octavo.cli.shared import permissions_flag
+
+    return permissions_flag(args, "--yolo" if args.yolo else "--sandbox" if args.sandbox else None)
 
 
 def _allowed(args: Namespace) -> Allowed:
@@ -214,7 +224,10 @@ def _allowed(args: Namespace) -> Allowed:
     if args.allow_host:
         from octavo.agent.network import checked_hosts
 
-        hosts = checked_hosts(args.allow_host)
+        try:
+            hosts = checked_hosts(args.allow_host)
+        except ConfigError as error:
+            raise UsageError(f"--allow-host: {error}") from None
     return Allowed(
         commands=tuple(map(_prefix, args.allow_command)),
         hosts=hosts,
@@ -290,13 +303,6 @@ def _options(args: Namespace, cwd: Path) -> Options:
         resume_last=last,
         resume_all=args.all,
     )
-
-
-def _existing(path: str) -> Path:
-    directory = Path(os.path.abspath(path))
-    if not directory.is_dir():
-        raise UsageError(f"--add-dir {path}: there is no such directory.", hint="Make it first.")
-    return directory
 
 
 def _trust(cwd: Path) -> None:

@@ -6,10 +6,16 @@ import errno
 import os
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
-from pathlib import Path
 
-from octavo.cli.shared import add_config_options, load_settings, working_directory
-from octavo.protocol.errors import SandboxError, UsageError
+from octavo.cli.shared import (
+    add_config_options,
+    add_permissions_option,
+    existing_directory,
+    load_settings,
+    permissions_flag,
+    working_directory,
+)
+from octavo.protocol.errors import ConfigError, SandboxError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +30,9 @@ EXIT_SIGNAL = 128
 
 EPILOG = """\
 `octavo sandbox explain -- CMD` runs nothing and says what CMD could touch, and what not.
---profile names a permission profile as well, where there is one of that name.
+
+-P NAME, or --permissions NAME, chooses the permission profile. -p NAME does so too if there is one
+of that name, and is otherwise the settings profile NAME.config.toml.
 
 The command has this one's stdin, stdout, stderr and terminal. The exit status is the command's;
 128+n when signal n ended it, 125 when the sandbox refuses, 126 and 127 when the program cannot be
@@ -44,10 +52,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("read-only", "workspace-write"),
         help="what it may write; else what the settings say",
     )
-    add("-P", "--permissions", metavar="NAME", help="the permission profile that holds")
     add("--network", metavar="HOSTS|on|off", help="whom it reaches: a,*.b,…; everybody; nobody")
     add("--tmp", choices=("host", "private"), help="private: a /tmp of its own, gone with it")
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
+    add_permissions_option(parser)
     add_config_options(parser)
     parser.set_defaults(parse=parser.parse_args, keeper=None)
 
@@ -76,7 +84,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
     from octavo.sandbox.keeper import start_keeper, started
 
     keeper = start_keeper() if args.keeper is None else started(args.keeper)
-    loaded = _settings(args)
+    loaded = _load(args)
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
     from octavo.sandbox.single import run_single
 
@@ -90,9 +98,12 @@ def _run(args: Namespace, argv: list[str]) -> int:
 def _explain(args: Namespace, argv: list[str]) -> int:
     from octavo.cli.sandbox_explained import explain
 
-    loaded = _settings(args)
-    for line in explain(_command(args, argv, loaded), _policy(args, loaded), loaded):
+    loaded = _load(args)
+    command, policy = _command(args, argv, loaded), _policy(args, loaded)
+    for line in explain(command, policy, loaded, network_is_asked=args.network is not None):
         print(line)
+    for warning in loaded.warnings:
+        print(f"octavo: warning: {warning}", file=sys.stderr)
     return 0
 
 
@@ -104,19 +115,34 @@ def _status_of(error: SandboxError) -> int:
     return EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_CANNOT_RUN
 
 
-def _settings(args: Namespace) -> Loaded:
-    """Load the settings; `--profile` names a permission profile where there is one of that name."""
+def _load(args: Namespace) -> Loaded:
+    """Load the settings; `--profile` is a permission profile where there is one of that name."""
+    if args.profile is not None and args.permissions is None and _is_permissions(args):
+        given = vars(args) | {"permissions": args.profile, "profile": None}
+        args = Namespace(**given)
     flags: dict[str, object] = {
         "sandbox_mode": args.mode,
         "sandbox_workspace_write.tmp": args.tmp,
-        "default_permissions": args.permissions,
+        **permissions_flag(args, "--mode" if args.mode else None),
     }
-    if args.profile is not None and args.permissions is None:
-        plain = Namespace(**(vars(args) | {"profile": None}))
-        loaded = load_settings(plain, flags)
-        if args.profile in loaded.settings.permissions or args.profile.startswith(":"):
-            return load_settings(plain, flags | {"default_permissions": args.profile})
     return load_settings(args, flags)
+
+
+def _is_permissions(args: Namespace) -> bool:
+    from octavo.config.paths import octavo_home, profile_file
+
+    name = args.profile
+    plain = load_settings(Namespace(**vars(args) | {"profile": None}))
+    if name.startswith(":") or name in plain.settings.permissions:
+        return True
+    home = octavo_home(os.environ)
+    if name and "/" not in name and profile_file(home, name).exists():
+        return False
+    there = ", ".join([*sorted(plain.settings.permissions), ":read-only", ":workspace"])
+    raise UsageError(
+        f"There is no permission profile {name!r}, and no settings profile of that name.",
+        hint=f"Permission profiles: {there}.",
+    )
 
 
 def _policy(args: Namespace, loaded: Loaded) -> Policy:
@@ -126,11 +152,7 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
     from octavo.sandbox.from_settings import sandbox_policy
 
     cwd = working_directory(args.cd)
-    dirs = [Path(os.path.abspath(path)) for path in args.add_dir]
-    missing = next((path for path in dirs if not path.is_dir()), None)
-    if missing is not None:
-        raise UsageError(f"--add-dir {missing}: there is no such directory.", hint="Make it first.")
-    policy = sandbox_policy(loaded, cwd, dirs)
+    policy = sandbox_policy(loaded, cwd, [*map(existing_directory, args.add_dir)])
     if not policy.mode.is_confined:
         raise SandboxError(
             f"There is no sandbox to run it in, because sandbox_mode is {policy.mode.value}.",
@@ -140,8 +162,26 @@ def _policy(args: Namespace, loaded: Loaded) -> Policy:
         return policy
     named = {"on": OPEN, "off": OFF}
     listed = tuple(host.strip() for host in args.network.split(","))
-    network = named.get(args.network) or Network("hosts", allow=listed)
+    network = named.get(args.network)
+    if network is None:
+        network = Network("hosts", allow=_hosts(listed), deny=policy.network.deny)
     return msgspec.structs.replace(policy, network=network)
+
+
+def _hosts(listed: tuple[str, ...]) -> tuple[str, ...]:
+    from octavo.sandbox.net.rules import HostRules
+
+    alone = next((word for word in listed if word in ("on", "off")), None)
+    if alone is not None:
+        raise UsageError(
+            f"--network: {alone!r} stands alone, and here it is in a list of hosts.",
+            hint="Write on, off, or hosts with commas between them.",
+        )
+    try:
+        HostRules(listed)
+    except ConfigError as error:
+        raise UsageError(f"--network: {error}") from None
+    return listed
 
 
 def _command(args: Namespace, argv: list[str], loaded: Loaded) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import anyio
 
@@ -12,7 +12,8 @@ from octavo.config.load import Loaded
 from octavo.context.visible import visible_line
 from octavo.sandbox import Command, Limits, Mode, Network, Policy, Report, open_sandbox
 from octavo.sandbox.cage.plan import Plan, make_plan
-from octavo.sandbox.policy import orders_for
+from octavo.sandbox.from_settings import permission_profile
+from octavo.sandbox.policy import PROTECTED_NAMES, octavo_home, orders_for
 
 _WIDTH = 11
 _SHOWN = 12
@@ -22,8 +23,58 @@ Line = tuple[str, str]
 """What it is about, or "" for more of the same; and what there is to say."""
 
 
-def explain(command: Command, policy: Policy, loaded: Loaded) -> Iterator[str]:
+class Reasons:
+    """Why a path is what it is, in a few words; paths are real ones."""
+
+    def __init__(self, policy: Policy, loaded: Loaded) -> None:
+        self.profile = permission_profile(loaded)
+        self.of_profile = f"profile {self.profile}" if self.profile else ""
+        self._cwd = os.path.realpath(policy.cwd)
+        written = loaded.settings.sandbox_workspace_write.writable_roots
+        named = () if self.profile else written
+        self._roots = {os.path.realpath(root): root for root in named}
+        self._held = [*map(os.path.realpath, policy.read_only)]
+        self._denied = [*map(os.path.realpath, policy.deny_read)]
+        if policy.deny_globs:
+            from octavo.sandbox.globs import find
+
+            self._denied += map(os.path.realpath, find(policy.deny_globs).paths)
+
+    def writable(self, path: str) -> str:
+        if path == self._cwd:
+            return self.of_profile or "the working directory"
+        if path in self._roots:
+            named = self._roots[path]
+            return "writable_roots" + ("" if named == path else f": {visible_line(named)}")
+        if path in (os.path.realpath("/tmp"), os.path.realpath(os.environ.get("TMPDIR", "/tmp"))):
+            return self.of_profile or "temporary files"
+        return self.of_profile or "--add-dir"
+
+    def held(self, path: str) -> str:
+        if path in self._held:
+            return self.of_profile
+        if path == os.path.realpath(octavo_home()):
+            return "octavo's own"
+        if "/.git/" in path + "/":
+            return "git's own: what is there can run later"
+        name = os.path.basename(path)
+        return "protected: it runs or decides later" if name in PROTECTED_NAMES else ""
+
+    def hidden(self, path: str) -> str:
+        return self.of_profile if path in self._denied else "keys or history"
+
+    def denied(self, path: str) -> str:
+        del path
+        return self.of_profile
+
+
+def explain(
+    command: Command, policy: Policy, loaded: Loaded, *, network_is_asked: bool = False
+) -> Iterator[str]:
     """Return the lines.
+
+    Args:
+        network_is_asked: the command line says whom it reaches, not the settings.
 
     Raises:
         SandboxError: no sandbox works here.
@@ -36,43 +87,61 @@ def explain(command: Command, policy: Policy, loaded: Loaded) -> Iterator[str]:
     report = anyio.run(prove)
     plan = make_plan(orders_for(policy))
     plan.release()
-    for name, said in _lines(command, policy, loaded, report, plan):
+    reasons = Reasons(policy, loaded)
+    asked = "--network" if network_is_asked else ""
+    for name, said in _lines(command, policy, loaded, report, plan, reasons, asked):
         yield f"{name:<{_WIDTH}} {said}".rstrip()
 
 
 def _lines(
-    command: Command, policy: Policy, loaded: Loaded, report: Report, plan: Plan
+    command: Command,
+    policy: Policy,
+    loaded: Loaded,
+    report: Report,
+    plan: Plan,
+    reasons: Reasons,
+    asked: str,
 ) -> Iterator[Line]:
     yield "Program", _program(command, plan)
     full = "a reduced one" if report.gaps else "the full one"
     yield "Sandbox", f"{report.tier}: {full}"
     for gap in report.gaps:
         yield "", f"Gap: {gap}"
-    source = loaded.sources.get("sandbox_mode")
+    if reasons.profile is not None:
+        source = loaded.sources.get("default_permissions")
+        yield "Profile", f"{reasons.profile} ({source.layer if source else 'default'})"
+    source = None if reasons.profile else loaded.sources.get("sandbox_mode")
     default = "git repository or trusted" if policy.mode is Mode.WORKSPACE_WRITE else "not trusted"
-    name = loaded.settings.default_permissions
-    why = source.layer if source else default
-    why = why if name is None else f"permission profile {visible_line(name)}, unless -s says else"
-    yield "Mode", f"{policy.mode.value} ({why})"
-    yield from _writing(policy, plan, is_full=report.tier in ("namespaces", "bubblewrap"))
+    yield (
+        "Mode",
+        f"{policy.mode.value} ({source.layer if source else reasons.of_profile or default})",
+    )
+    yield from _writing(policy, plan, reasons, is_full=report.tier in ("namespaces", "bubblewrap"))
     yield "Reads", "every file that you may read, except these:"
-    yield from _paths("Hidden", plan.secrets)
+    yield from _paths("Hidden", plan.secrets, why=reasons.hidden)
     sockets = [path for path in plan.masks if path not in plan.secrets]
     yield from _paths("", sockets, "socket: ")
-    yield from _network(policy.network, is_full=report.tier == "namespaces")
+    globs = [glob for glob in policy.deny_globs if not glob.startswith("!")]
+    yield from _paths("", globs, "and what matches ", why=reasons.denied)
+    is_full = report.tier == "namespaces"
+    yield from _network(policy.network, asked or reasons.of_profile, is_full=is_full)
+    yield from _paths("Sockets", plan.sockets, "may connect to ", why=reasons.denied)
+    if plan.programs is not None:
+        yield from _paths("Programs", plan.programs, "only ")
     yield "Processes", "it sees and signals only what it has started, all of which ends with it"
     yield "Limits", _limits(policy.limits)
     yield from _environment(command)
 
 
-def _network(network: Network, *, is_full: bool) -> Iterator[Line]:
+def _network(network: Network, source: str, *, is_full: bool) -> Iterator[Line]:
+    because = f" ({source})" if source else ""
     if network.access == "open":
-        yield "Network", "on"
+        yield "Network", f"on{because}"
     elif network.access == "off" or not is_full:
         servers = "; servers it starts itself can be reached on localhost"
         yield "Network", "off" + (servers if is_full else "")
     else:
-        yield "Network", "off, except these hosts:"
+        yield "Network", f"off, except these hosts{because}:"
         yield from _paths("", [*network.allow, *network.allow_local])
         yield from _paths("", network.deny, "never ")
         if network.reading_only:
@@ -107,10 +176,10 @@ def _program(command: Command, plan: Plan) -> str:
     return visible_line(full) + leads
 
 
-def _writing(policy: Policy, plan: Plan, *, is_full: bool) -> Iterator[Line]:
+def _writing(policy: Policy, plan: Plan, reasons: Reasons, *, is_full: bool) -> Iterator[Line]:
     if not plan.roots:
         yield "Writes", "no file of yours"
-    yield from _paths("Writes", plan.roots)
+    yield from _paths("Writes", plan.roots, why=reasons.writable)
     if is_full:
         for path in plan.private:
             yield "", f"{visible_line(path)}: one of its own, empty at first and gone with it"
@@ -122,10 +191,13 @@ def _writing(policy: Policy, plan: Plan, *, is_full: bool) -> Iterator[Line]:
                 f"{visible_line(path)}: no, it is not a directory that can be written as a whole",
             )
     there = [path for path in plan.protected if not _is_placeholder(path)]
-    yield from _paths("Read-only", there)
+    yield from _paths("Read-only", there, why=reasons.held)
     missing = [os.path.basename(path) for path in plan.protected if _is_placeholder(path)]
     if missing:
         yield "", f"nor can it make {', '.join(missing)} in {visible_line(str(policy.cwd))}"
+    if plan.roots and policy.write_cwd:
+        yield "Git", "the model's plain git commands (add, commit, switch, …) may write .git"
+        yield "", "in a cage of their own, in which only git runs; this command may not"
 
 
 def _is_placeholder(path: str) -> bool:
@@ -144,9 +216,13 @@ def _environment(command: Command) -> Iterator[Line]:
         yield "Environment", "as it is here"
 
 
-def _paths(title: str, paths: Sequence[str], prefix: str = "") -> Iterator[Line]:
+def _paths(
+    title: str, paths: Sequence[str], prefix: str = "", why: Callable[[str], str] | None = None
+) -> Iterator[Line]:
     for number, path in enumerate(paths[:_SHOWN]):
-        yield "" if number else title, prefix + visible_line(path)
+        reason = "" if why is None else why(path)
+        because = f" ({reason})" if reason else ""
+        yield "" if number else title, prefix + visible_line(path) + because
     if len(paths) > _SHOWN:
         yield "", f"and {len(paths) - _SHOWN} more"
 

@@ -44,6 +44,38 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_permissions_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses a permission profile; `permissions_flag` reads it."""
+    parser.add_argument(
+        "-P",
+        "--permissions",
+        metavar="NAME",
+        help="the permission profile that holds: one of [permissions.NAME], or a built-in one",
+    )
+
+
+def permissions_flag(args: argparse.Namespace, mode: str | None) -> Mapping[str, object]:
+    """Return the flag that chooses the permission profile.
+
+    Args:
+        mode: the option that chooses a mode, if it was given.
+
+    Raises:
+        UsageError: both are chosen.
+    """
+    if args.permissions is None:
+        return {}
+    if mode is not None:
+        raise UsageError(
+            f"--permissions and {mode} both say what commands may do.", hint="Leave one out."
+        )
+    if not args.permissions:
+        raise UsageError(
+            "--permissions: the name is empty.", hint="Built-in: :read-only, :workspace."
+        )
+    return {"default_permissions": args.permissions}
+
+
 def load_settings(args: argparse.Namespace, flags: Mapping[str, object] = _NO_FLAGS) -> Loaded:
     """Load the settings that `args` ask for.
 
@@ -81,3 +113,29 @@ def working_directory(chosen: str | None) -> Path:
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory.")
     return directory
+
+
+def existing_directory(path: str) -> Path:
+    """Return the absolute path of a directory that `--add-dir` names.
+
+    Raises:
+        UsageError: it cannot be one that commands may write in.
+    """
+    if not path:
+        raise UsageError("--add-dir: the path is empty.", hint="Name a directory.")
+    named = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+    if "\0" in path or not os.path.lexists(path):
+        raise UsageError(f"--add-dir {named}: there is no such directory.", hint="Make it first.")
+    real = os.path.realpath(path)
+    leads = "" if os.path.abspath(path) == real else f" It leads to {real}."
+    if real == "/":
+        raise UsageError(
+            f"--add-dir {named}: the whole disk cannot be made writable.{leads}",
+            hint="Name the directories that commands are to write in.",
+        )
+    if not os.path.isdir(real):
+        raise UsageError(
+            f"--add-dir {named}: this is not a directory.{leads}",
+            hint="Name the directory it is in.",
+        )
+    return Path(os.path.abspath(path))

@@ -15,6 +15,7 @@ import msgspec
 from octavo.config.keys import (
     CODEX_ONLY_INSIDE,
     CONSENT_KEYS,
+    FENCES,
     NAMED_TABLES,
     PATH_KEYS,
     PROJECT_KEYS,
@@ -112,7 +113,7 @@ class Check:
         from octavo.config.explain import unknown_key
 
         message = f"{place(source, key)}: {unknown_key(key, struct)}"
-        if self._strict:
+        if self._strict or (struct in FENCES and source.layer != "project"):
             raise ConfigError(message)
         self.warnings.append(message)
 

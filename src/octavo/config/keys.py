@@ -27,8 +27,8 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "approval_policy": words.GranularPolicy,
         "tools": words.Tools,
     },
+    words.PermissionProfile: {"network": words.ProfileNetwork},
     words.Tools: {"update_plan": words.UpdatePlan},
-    words.PermissionProfile: {"network": words.PermissionNetwork},
     words.GranularPolicy: {"granular": words.Granular},
 }
 """Settings that are tables with names of their own."""
@@ -39,6 +39,9 @@ NAMED_TABLES: dict[str, type[Struct]] = {
     "projects": words.ProjectConfig,
 }
 """Settings that are tables of such tables, under names the person chose."""
+
+FENCES = frozenset({words.PermissionProfile, words.ProfileNetwork})
+"""Tables in which an unknown key is always an error: a misspelt one could be a denial."""
 
 PROJECT_KEYS = frozenset(
     {
@@ -89,13 +92,15 @@ CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
         {"auth", "aws", "supports_websockets", "websocket_connect_timeout_ms"}
     ),
     words.History: frozenset({"max_bytes"}),
-    words.PermissionNetwork: frozenset(
+    words.ShellEnvironmentPolicy: frozenset({"experimental_use_profile"}),
+    words.ProfileNetwork: frozenset(
         """
-        allow_local_binding allow_upstream_proxy enable_socks5 enable_socks5_udp proxy_url socks_url
-        mitm mitm_hooks credential_broker
+        allow_upstream_proxy credential_broker dangerously_allow_all_unix_sockets
+        dangerously_allow_non_loopback_proxy enable_socks5 enable_socks5_udp mitm mitm_hooks
+        proxy_url socks_url
         """.split()
     ),
-    words.ShellEnvironmentPolicy: frozenset({"experimental_use_profile"}),
+    words.PermissionProfile: frozenset({"workspace_roots"}),
     words.Tools: frozenset(
         {"client_search_provider", "experimental_request_user_input", "view_image"}
     ),

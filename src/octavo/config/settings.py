@@ -70,25 +70,6 @@ class SandboxLimits(Struct, frozen=True):
     open_files: Count = 65_536
 
 
-class PermissionNetwork(Struct, frozen=True):
-    """Whom commands reach under a permission profile."""
-
-    enabled: bool | None = None
-    mode: Literal["full", "limited"] | None = None
-    """"limited": reading only."""
-    domains: dict[str, Literal["allow", "deny"]] = {}
-    """Patterns of hosts; without any, an enabled network is open."""
-    unix_sockets: dict[str, Literal["allow", "deny"]] = {}
-
-
-class PermissionProfile(Struct, frozen=True):
-    """One `[permissions.X]`; what it means is in `sandbox.profiles`."""
-
-    extends: str | None = None
-    filesystem: dict[str, Literal["read", "write", "deny"] | dict[str, str]] = {}
-    network: PermissionNetwork = PermissionNetwork()
-
-
 class ShellEnvironmentPolicy(Struct, frozen=True):
     """Which environment variables commands get."""
 
@@ -99,6 +80,34 @@ class ShellEnvironmentPolicy(Struct, frozen=True):
     """Globs, not case-sensitive."""
     include_only: tuple[str, ...] = ()
     set: dict[str, str] = {}
+
+
+FileAccess = Literal["read", "write", "deny"]
+
+
+class ProfileNetwork(Struct, frozen=True):
+    """`[permissions.X.network]`: whom commands reach under this profile."""
+
+    enabled: bool | None = None
+    """None: if `domains` allows any host."""
+    mode: Literal["limited", "full"] | None = None
+    """"limited": only to read."""
+    domains: dict[str, Literal["allow", "deny"]] = {}
+    """Patterns of hosts. None at all is every host, if it is enabled."""
+    unix_sockets: dict[str, Literal["allow", "deny", "none"]] = {}
+    allow_local_binding: bool = True
+    """Commands always may, inside the sandbox."""
+
+
+class PermissionProfile(Struct, frozen=True):
+    """One `[permissions.X]`. What it means is worked out in `sandbox.profiles`."""
+
+    description: str | None = None
+    extends: str | None = None
+    """The profile whose entries count where this one has none of the same name."""
+    filesystem: dict[str, FileAccess | dict[str, FileAccess]] = {}
+    """By path, glob or special name; in the table ":workspace_roots", relative to the workspace."""
+    network: ProfileNetwork = ProfileNetwork()
 
 
 class History(Struct, frozen=True):
@@ -170,11 +179,12 @@ class Settings(Struct, frozen=True):
     sandbox_mode: SandboxMode | None = None
     """None: "workspace-write" in a Git or trusted directory, "read-only" elsewhere. "external": the
     container or machine that octavo runs in is the sandbox."""
-    permissions: dict[str, PermissionProfile] = {}
-    default_permissions: Name | None = None
-    """The permission profile that holds; None: what `sandbox_mode` says."""
     sandbox_workspace_write: SandboxWorkspaceWrite = SandboxWorkspaceWrite()
     sandbox_limits: SandboxLimits = SandboxLimits()
+    default_permissions: Name | None = None
+    """The permission profile: one of `permissions`, or a built-in one, whose names begin with ":".
+    Where it is set, it says what `sandbox_mode` and `sandbox_workspace_write` say otherwise."""
+    permissions: dict[str, PermissionProfile] = {}
     shell_environment_policy: ShellEnvironmentPolicy = ShellEnvironmentPolicy()
     web_search: Literal["live", "cached", "disabled"] | None = None
     """None: "cached" where the provider has a search, unless `tools.web_search` is false."""

@@ -13,6 +13,13 @@ _NO_SANDBOX = (
     "needs more, and check every path before you delete or overwrite.",
 )
 
+_ONLY_READING = (
+    "- Hosts can only be read from, with GET, HEAD and OPTIONS over plain `http://`: what is"
+    " encrypted cannot be told apart and is blocked."
+)
+_NAMED = 20
+"""How many entries of a profile are named one by one."""
+
 
 def permissions_text(
     mode: str,
@@ -27,6 +34,9 @@ def permissions_text(
     private_tmp: bool = False,
     hosts: Sequence[str] = (),
     denied: Sequence[str] = (),
+    held: Sequence[str] = (),
+    denied_hosts: Sequence[str] = (),
+    only_reading: bool = False,
 ) -> str:
     """Return the permissions as the model reads them.
 
@@ -41,7 +51,10 @@ def permissions_text(
         protected: names that stay read-only inside the writable roots.
         private_tmp: commands have a `/tmp` of their own.
         hosts: patterns of the only hosts that commands reach.
-        denied: paths that the user keeps hidden besides.
+        denied: paths and patterns of files that nobody may read.
+        held: paths in the writable roots that are only to be read.
+        denied_hosts: patterns of hosts that stay unreachable whatever is allowed.
+        only_reading: hosts can be asked, and sent nothing.
     """
     asks = approval != "never" and not alone
     if mode in ("external", "danger-full-access"):
@@ -52,10 +65,13 @@ def permissions_text(
         lines = [
             f"Commands and file changes are confined by a sandbox (mode `{mode}`):",
             "",
-            f"- Read: all files, except stored keys and credentials{_hidden(denied)}, which are"
-            " hidden.",
+            "- Read: all files, except stored keys and credentials, which are hidden.",
+            *_denied("Never to be read, and no permission changes that", denied),
             *_writing(mode, writable_roots, protected, asks, private_tmp),
+            *_denied("Read-only as well", held),
             _network(network, hosts, asks=asks, loopback=loopback),
+            *_denied("Hosts that are denied, whatever else is allowed", denied_hosts),
+            *([_ONLY_READING] if only_reading and hosts else []),
             *_weaker(gaps),
             "",
             *_blocked(asks),
@@ -74,14 +90,6 @@ def _external(network: bool) -> list[str]:
     ]
 
 
-def _hidden(denied: Sequence[str]) -> str:
-    if not denied:
-        return ""
-    more = f" and {len(denied) - _SHOWN_PATHS} more" if len(denied) > _SHOWN_PATHS else ""
-    return ", and " + ", ".join(f"`{visible_line(path)}`" for path in denied[:_SHOWN_PATHS]) + more
-
-
-_SHOWN_PATHS = 20
 _REMOTES = {
     True: "`push`, `fetch` and `pull` over https ask the user.",
     False: "`push`, `fetch` and `pull` work only if the user has allowed them beforehand.",
@@ -148,6 +156,14 @@ def _network(network: bool, hosts: Sequence[str], *, asks: bool, loopback: bool)
         f"- Network: off{reach}. Downloads, package installs, `git fetch` and the like fail;"
         " trying again does not help. Work with what is installed."
     )
+
+
+def _denied(title: str, entries: Sequence[str]) -> list[str]:
+    if not entries:
+        return []
+    named = ", ".join(f"`{visible_line(entry)}`" for entry in entries[:_NAMED])
+    more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
+    return [f"- {title}: {named}{more}."]
 
 
 def _weaker(gaps: Sequence[str]) -> list[str]:

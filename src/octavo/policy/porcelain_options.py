@@ -99,7 +99,7 @@ WRITING: dict[str, Options] = {
         "--keep-base --fork-point --no-fork-point --stat -n --no-stat -f --force-rebase --no-ff",
         "--committer-date-is-author-date --reset-author-date --ignore-date --no-verify",
         "--reapply-cherry-picks --no-reapply-cherry-picks --update-refs --no-update-refs --apply",
-        "--merge -r? --rebase-merges? --no-gpg-sign --signoff --show-current-patch",
+        "--merge -r? --rebase-merges? --no-gpg-sign --signoff",
     ),
     "cherry-pick": _options(
         _QUIET, _GOING_ON, "-x -n --no-commit -m= --mainline= --no-edit -e --edit -s",

@@ -204,7 +204,8 @@ class Noticed(_Event, frozen=True, tag="noticed"):
     message: str
     turn_id: str | None = None
     code: str | None = None
-    """For programs: "sandbox.none" where no command can run."""
+    """For programs: "sandbox.none" where no command can run; "files.later" where files that run
+    later were changed."""
 
 
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):

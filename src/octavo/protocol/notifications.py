@@ -178,7 +178,7 @@ class Warned(_Notification, frozen=True):
     message: str
     thread_id: str | None = None
     octavo_code: str | None = None
-    """What it is about: "sandbox.none" where no command can run."""
+    """What it is about, for programs: see `events.Noticed.code`."""
 
 
 class ServerRequestResolved(_Notification, frozen=True):

@@ -89,6 +89,8 @@ class Policy(msgspec.Struct, frozen=True):
     writable_roots: tuple[Path, ...] = ()
     """Writable besides `cwd`; only with `WORKSPACE_WRITE`. A protected path that is itself one of
     them is writable."""
+    write_cwd: bool = True
+    """`cwd` itself is writable; only with `WORKSPACE_WRITE`."""
     network: Network = OFF
     write_tmp: bool = True
     """`/tmp` is writable."""
@@ -99,6 +101,9 @@ class Policy(msgspec.Struct, frozen=True):
     whatever the two above say. In `READ_ONLY` they always are, where the mechanism can do it."""
     deny_read: tuple[Path, ...] = ()
     """Masked besides the built-in list of secrets."""
+    deny_globs: tuple[str, ...] = ()
+    """Absolute patterns of what is masked as well; one after "!" is a path that is not. See
+    `sandbox.globs`."""
     read_only: tuple[Path, ...] = ()
     """Not writable, although inside a writable root."""
     sockets: tuple[Path, ...] = ()

@@ -22,7 +22,7 @@ class Ordered:
     ) -> None:
         orders = orders_for(policy, tiers)
         self.policy = policy
-        self.outside = None if tiers == UNCONFINED else Outside(orders)
+        self.outside = None if tiers == UNCONFINED else Outside(orders, policy.deny_globs)
         """What the host may change under the cage's walls; None where nothing can be done."""
         self.zygote, self.keeper = keeper or start_keeper()
         words.ask(self.zygote, words.ORDERS, orders.values())

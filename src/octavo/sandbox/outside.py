@@ -24,7 +24,8 @@ _Identity = tuple[int, int]
 class Outside:
     """Secrets, sockets and protected files of the host, as they were when last looked at."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: Orders, globs: Sequence[str] = ()) -> None:
+        """Look at all of it, and at what `globs` match: see `globs.find`."""
         self._sockets: set[Socket] | None = None if orders.network else host_sockets()
         """None where commands share the host's network, and so its list of sockets."""
         self._allowed = set(map(os.path.realpath, orders.sockets))
@@ -33,6 +34,12 @@ class Outside:
         self._folders: dict[str, tuple[int, ...] | None] = {"": None}
         """Where a secret can come or go: most commands need to look at nothing else."""
         self._protected = _known([])
+        self._globs = globs
+        self._roots = roots
+        self._walked: dict[str, tuple[int, ...] | None] = {}
+        """Where another file that a glob matches can come."""
+        if globs:
+            self._walk()
 
     def begin(self, protected: Sequence[str]) -> None:
         """The cage stands: what is there now has its walls."""
@@ -42,6 +49,9 @@ class Outside:
     def news(self) -> tuple[list[str], list[str]]:
         """Return what is to be hidden, and what is to be held read-only, since the last look."""
         hide: list[str] = []
+        if not all(was and was == _stamp(path) for path, was in self._walked.items()):
+            self._walk()
+            self._folders = {"": None}
         if not all(was and was == _stamp(path) for path, was in self._folders.items()):
             self._folders = self._stamps()
             hide += map(os.path.realpath, _changed(self._secrets, os.stat))
@@ -52,6 +62,17 @@ class Outside:
                 hide += sorted({path for path, _, _ in found - self._sockets} - self._allowed)
                 self._sockets.update(found)
         return hide, hold
+
+    def _walk(self) -> None:
+        """Count as secrets what the globs match by now."""
+        from octavo.sandbox.globs import MAX_WATCHED, find
+
+        found = find(self._globs)
+        stamps = {folder: _stamp(folder) for folder in found.folders}
+        self._walked = stamps if len(stamps) <= MAX_WATCHED else {}
+        for path in found.paths:
+            if path not in self._secrets and is_maskable(path, self._roots):
+                self._secrets[path] = None
 
     def _stamps(self) -> dict[str, tuple[int, ...] | None]:
         """Return the folders whose entries decide what the secrets are, with their stamps."""

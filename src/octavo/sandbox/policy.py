@@ -32,8 +32,10 @@ _SECRETS_AT_HOME = (
     ".claude/projects", ".gemini/oauth_creds.json", ".config/github-copilot",
     ".local/share/opencode/auth.json", ".octavo/auth.json",
 )  # fmt: skip
-_SECRETS_OF_OCTAVO = ("auth.json", "sessions")
-"""The key, and what other threads said and saw."""
+SERVER_HOMES = "servers"
+"""Where in octavo's directory servers have their homes; see `server_policy`."""
+_SECRETS_OF_OCTAVO = ("auth.json", "sessions", SERVER_HOMES)
+"""The key, what other threads said and saw, and what servers keep."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
     "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",
@@ -97,14 +99,20 @@ def secrets_for(policy: Policy) -> list[str]:
     secrets = [os.path.join(home, name) for name in _SECRETS_AT_HOME]
     secrets += [os.path.join(octavo_home(), name) for name in _SECRETS_OF_OCTAVO]
     secrets += _SECRETS_OF_THE_MACHINE
-    return [*secrets, *map(os.fspath, policy.deny_read)]
+    secrets += map(os.fspath, policy.deny_read)
+    if policy.deny_globs:
+        from octavo.sandbox.globs import find
+
+        secrets += find(policy.deny_globs).paths
+    return secrets
 
 
 def writable_roots(policy: Policy) -> list[str]:
     """Return where the policy lets commands write, as it names the places."""
     if policy.mode is not Mode.WORKSPACE_WRITE:
         return []
-    roots = [os.fspath(policy.cwd), *map(os.fspath, policy.writable_roots)]
+    roots = [os.fspath(policy.cwd)] if policy.write_cwd else []
+    roots += map(os.fspath, policy.writable_roots)
     temporary = _temporary_directories()
     if policy.write_tmp or policy.tmp == "private":
         roots.append(temporary[0])
@@ -132,11 +140,19 @@ def resource_limits(limits: Limits, *, tier: str) -> tuple[Limit, ...]:
 
 def not_given(policy: Policy, *, tier: str) -> tuple[str, ...]:
     """Return as gaps what the policy allows and a tier beside the full one cannot give."""
-    if tier in ("namespaces", *UNCONFINED):
+    if tier in UNCONFINED:
         return ()
+    globs: tuple[str, ...] = ()
+    if policy.deny_globs:
+        from octavo.sandbox.globs import gaps_of
+
+        globs = gaps_of(policy.deny_globs)
+    if tier == "namespaces":
+        return globs
     hosts = "Allowed hosts cannot be reached: only the full sandbox has the proxy for them."
     sockets = "Allowed unix sockets cannot be reached: no unix socket can be."
     return (
+        *globs,
         *((hosts,) if policy.network.access == "hosts" else ()),
         *((sockets,) if policy.sockets and tier == "landlock" else ()),
     )

@@ -1,281 +1,271 @@
-"""Permission profiles: what a person wrote under `[permissions.NAME]`, as a policy.
+"""Permission profiles: `[permissions.X]` as the part of a policy that it decides.
 
-    default_permissions = "docs"
-
-    [permissions.docs]
-    extends = ":workspace"
-
-    [permissions.docs.filesystem]
-    "~/notes" = "write"
-    "~/clients" = "deny"
-
-    [permissions.docs.filesystem.":workspace_roots"]
-    "vendor" = "read"
-    "**/*.env" = "deny"
-
-    [permissions.docs.network]
-    enabled = true
-    domains = { "docs.python.org" = "allow" }
-
-The form is Codex's. The more specific entry wins; `":root"` is always readable. Patterns can only
-deny, and are looked up when the cage is built: what appears later is not hidden.
+The most specific entry holds; of two about the same place, "deny" before "write" before "read".
+Reading is possible everywhere unless it is denied, as without profiles. What the cage could not
+hold is refused here with a sentence, and nothing is run: a readable place in a hidden one, a
+hidden one around the workspace.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from octavo.config.paths import expand
-from octavo.config.settings import PermissionNetwork, PermissionProfile
+from octavo.config.settings import FileAccess, PermissionProfile, ProfileNetwork
 from octavo.protocol.errors import ConfigError
 from octavo.sandbox import OFF, OPEN, Mode, Network, Policy
+from octavo.sandbox.globs import is_glob
 
-Access = Literal["read", "write", "deny"]
-
-ROOT, WORKSPACE, TMPDIR, SLASH_TMP = ":root", ":workspace_roots", ":tmpdir", ":slash_tmp"
-BUILT_IN: dict[str, PermissionProfile] = {
-    ":read-only": PermissionProfile(filesystem={ROOT: "read"}),
+FULL_ACCESS = ":danger-full-access"
+_WORKSPACE = ":workspace_roots"
+BUILT_IN: Mapping[str, PermissionProfile] = {
+    ":read-only": PermissionProfile(filesystem={":root": "read"}),
     ":workspace": PermissionProfile(
-        filesystem={ROOT: "read", WORKSPACE: "write", TMPDIR: "write", SLASH_TMP: "write"}
+        filesystem={":root": "read", _WORKSPACE: "write", ":tmpdir": "write", ":slash_tmp": "write"}
     ),
 }
-"""Profiles that are always there; to be chosen, or extended."""
-WALKED_ENTRIES = 20_000
-"""How much of a tree one pattern is looked up in."""
-_SPECIAL = (ROOT, WORKSPACE, TMPDIR, SLASH_TMP)
-_GLOB = re.compile(r"[*?\[]")
-_CHAIN = 16
+_SPECIAL = (":root", ":tmpdir", ":slash_tmp", _WORKSPACE)
+_STRENGTH = {"read": 0, "write": 1, "deny": 2}
 
 
-def apply_profile(
-    name: str, profiles: Mapping[str, PermissionProfile], policy: Policy, env: Mapping[str, str]
+class Entry(Struct, frozen=True):
+    """What one line of a profile says about one place."""
+
+    key: str
+    """As it stands in the file, for messages."""
+    place: str
+    """Absolute; a pattern if `is_glob(place)`."""
+    access: FileAccess
+
+
+def profile_policy(
+    name: str, profiles: Mapping[str, PermissionProfile], cwd: Path, add_dirs: Sequence[Path] = ()
 ) -> Policy:
-    """Return `policy` as the profile `name` has it; its limits, directory and extra roots stay.
+    """Return what profile `name` allows in `cwd`; `add_dirs` are workspace roots as well.
 
     Raises:
-        ConfigError: there is no such profile, or it says what no cage can do; nothing is run.
+        ConfigError: there is no such profile, or it says what cannot be held.
     """
-    files, network = _flat(name, profiles)
-    found = _Entries(name, policy.cwd, env)
-    for path, access in files.items():
-        found.add(path, access)
-    writes = found.special.get(WORKSPACE) == "write"
-    if not writes and found.writable:
-        raise _wrong(
-            name,
-            f"it lets {found.writable[0]} be written and not {WORKSPACE}, which octavo cannot do",
-            f'Give {WORKSPACE} = "write" as well.',
+    if name == FULL_ACCESS:
+        return Policy(mode=Mode.DANGER_FULL_ACCESS, cwd=cwd, network=OPEN)
+    misnamed = next((known for known in profiles if known.startswith(":") or not known), None)
+    if misnamed is not None:
+        raise ConfigError(
+            f"permissions.{misnamed!r}: names that begin with a colon are octavo's own.",
+            hint="Give the profile another name.",
         )
-    return msgspec.structs.replace(
-        policy,
-        mode=Mode.WORKSPACE_WRITE if writes else Mode.READ_ONLY,
-        writable_roots=(*policy.writable_roots, *found.writable),
-        write_tmp=found.special.get(SLASH_TMP) == "write",
-        write_tmpdir=found.special.get(TMPDIR) == "write",
-        read_only=(*policy.read_only, *found.read_only),
-        deny_read=(*policy.deny_read, *found.denied),
-        network=_network(name, network),
-        sockets=(*policy.sockets, *_sockets(name, network, env)),
-    )
+    profile = _inherited(name, profiles)
+    where = f"permissions.{name}"
+    roots = [cwd, *add_dirs]
+    entries = list(_entries(profile.filesystem, roots, f"{where}.filesystem"))
+    network, sockets = _network(profile.network, f"{where}.network")
+    policy = _files(entries, cwd, add_dirs, f"{where}.filesystem")
+    return replace(policy, network=network, sockets=sockets)
 
 
-def _flat(
-    name: str, profiles: Mapping[str, PermissionProfile]
-) -> tuple[dict[str, Access], PermissionNetwork]:
-    """Return what a profile says with all that it extends."""
-    chain: list[PermissionProfile] = []
-    at: str | None = name
-    seen: list[str] = []
-    while at is not None:
-        if at in seen or len(seen) > _CHAIN:
-            raise _wrong(name, f"it extends itself: {' → '.join([*seen, at])}", "Cut the circle.")
-        seen.append(at)
-        profile = profiles.get(at) or BUILT_IN.get(at)
-        if profile is None:
-            there = ", ".join([*profiles, *BUILT_IN])
+def _inherited(name: str, profiles: Mapping[str, PermissionProfile]) -> PermissionProfile:
+    """Return a profile with all that it extends."""
+    chain: list[str] = []
+    merged: PermissionProfile | None = None
+    following: str | None = name
+    while following is not None:
+        if following in chain:
+            circle = " → ".join([*chain, following])
             raise ConfigError(
-                f"There is no permission profile {at!r}.",
-                hint=f"There are {there}; another is made under [permissions.{at}].",
+                f"permissions.{name}: it extends itself: {circle}.",
+                hint="Take one `extends` out.",
             )
-        chain.append(profile)
-        at = profile.extends
-    files: dict[str, Access] = {}
-    network = PermissionNetwork()
-    for profile in reversed(chain):
-        files |= _paths(name, profile.filesystem)
-        network = _over(network, profile.network)
-    return files, network
+        profile = profiles.get(following) or BUILT_IN.get(following)
+        if profile is None:
+            raise _unknown(following, chain[-1] if chain else None, profiles)
+        chain.append(following)
+        merged = profile if merged is None else _over(merged, profile)
+        following = profile.extends
+    assert merged is not None
+    return merged
 
 
-def _paths(name: str, table: Mapping[str, object], below: str = "") -> dict[str, Access]:
-    """Return entries by path; those of a table below `:workspace_roots` begin with it."""
-    found: dict[str, Access] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping) and key == WORKSPACE and not below:
-            found |= _paths(name, value, WORKSPACE)
-        elif value in ("read", "write", "deny"):
-            found[key if not below else below if key == "." else f"{below}/{key}"] = value
-        else:
-            raise _wrong(name, f"{key!r} is {value!r}", 'It can be "read", "write" or "deny".')
-    return found
+def _unknown(name: str, by: str | None, profiles: Mapping[str, PermissionProfile]) -> ConfigError:
+    there = ", ".join([*sorted(profiles), *BUILT_IN, FULL_ACCESS])
+    if by is None:
+        message = f"There is no permission profile {name!r}."
+    elif name == FULL_ACCESS:
+        message = f"permissions.{by}: {name} cannot be extended, because it confines nothing."
+    else:
+        message = f"permissions.{by} extends {name!r}, which does not exist."
+    return ConfigError(message, hint=f"There are: {there}.")
 
 
-def _over(under: PermissionNetwork, over: PermissionNetwork) -> PermissionNetwork:
-    return PermissionNetwork(
-        enabled=under.enabled if over.enabled is None else over.enabled,
-        mode=over.mode or under.mode,
-        domains={**under.domains, **over.domains},
-        unix_sockets={**under.unix_sockets, **over.unix_sockets},
+def _over(own: PermissionProfile, base: PermissionProfile) -> PermissionProfile:
+    """Return `own` with what only `base` says."""
+    filesystem = {**base.filesystem, **own.filesystem}
+    below, above = base.filesystem.get(_WORKSPACE), own.filesystem.get(_WORKSPACE)
+    if isinstance(above, Mapping) and below is not None:
+        inherited = below if isinstance(below, Mapping) else {".": below}
+        filesystem[_WORKSPACE] = {**inherited, **above}
+    mine, theirs = own.network, base.network
+    return PermissionProfile(
+        filesystem=filesystem,
+        network=ProfileNetwork(
+            enabled=theirs.enabled if mine.enabled is None else mine.enabled,
+            mode=mine.mode or theirs.mode,
+            domains={**theirs.domains, **mine.domains},
+            unix_sockets={**theirs.unix_sockets, **mine.unix_sockets},
+        ),
     )
 
 
-class _Entries:
-    """The entries of one profile, sorted by what they do."""
-
-    def __init__(self, name: str, cwd: Path, env: Mapping[str, str]) -> None:
-        self.special: dict[str, Access] = {}
-        self.writable: list[Path] = []
-        self.read_only: list[Path] = []
-        self.denied: list[Path] = []
-        self._name, self._cwd, self._env = name, cwd, env
-
-    def add(self, text: str, access: Access) -> None:
-        if text in _SPECIAL:
-            self._add_special(text, access)
-            return
-        if text.startswith(":") and not text.startswith(WORKSPACE + "/"):
-            known = ", ".join(_SPECIAL)
-            raise _wrong(self._name, f"{text!r} is no place it knows", f"There are {known}.")
-        path = self._absolute(text)
-        if _GLOB.search(path):
-            if access != "deny":
-                raise _wrong(
-                    self._name, f"the pattern {text!r} is {access!r}", "A pattern can only deny."
+def _entries(
+    table: Mapping[str, FileAccess | dict[str, FileAccess]], roots: Sequence[Path], where: str
+) -> Iterator[Entry]:
+    for key, access in table.items():
+        if isinstance(access, dict):
+            if key != _WORKSPACE:
+                raise ConfigError(
+                    f"{where}.{key!r}: only {_WORKSPACE!r} can be a table.",
+                    hint='Write it as "path" = "read", "write" or "deny".',
                 )
-            self.denied += matching(path)
-        elif access == "write":
-            if path == "/":
-                raise _wrong(
-                    self._name,
-                    "it lets / be written",
-                    'Choose sandbox_mode = "danger-full-access" if that is what you want.',
-                )
-            self.writable.append(Path(path))
-        else:
-            (self.denied if access == "deny" else self.read_only).append(Path(path))
-
-    def _add_special(self, text: str, access: Access) -> None:
-        if text == ROOT and access != "read":
-            raise _wrong(self._name, f"{ROOT} is {access!r}", f'{ROOT} can only be "read".')
-        if access == "deny":
-            raise _wrong(self._name, f"{text} is denied", "Leave it out, or deny what is in it.")
-        self.special[text] = access
-
-    def _absolute(self, text: str) -> str:
-        if text.startswith(WORKSPACE + "/"):
-            inside = text.removeprefix(WORKSPACE + "/")
-            path = os.path.normpath(self._cwd / inside)
-            if not path.startswith(f"{self._cwd}{os.sep}") and path != str(self._cwd):
-                raise _wrong(
-                    self._name, f"{inside!r} leads out of the workspace", "Name it by itself."
-                )
-            return path
-        path = os.path.normpath(expand(text, self._env))
-        if not os.path.isabs(path):
-            raise _wrong(
-                self._name,
-                f"the path {text!r} is relative",
-                f"Write it from / or ~, or under {WORKSPACE}.",
-            )
-        return path
-
-
-def matching(pattern: str, limit_entries: int = WALKED_ENTRIES) -> list[Path]:
-    """Return the files and folders that an absolute pattern fits now.
-
-    `**/` is any number of folders, `*` and `?` stay within one name. At most `limit_entries` are
-    looked at, nearest first; links are not followed.
-    """
-    parts = pattern.split("/")
-    fixed = 0
-    while not _GLOB.search(parts[fixed]):
-        fixed += 1
-    fits = re.compile(_expression(parts[fixed:]))
-    found: list[Path] = []
-    level = ["/".join(parts[:fixed]) or "/"]
-    start = len(level[0].rstrip("/")) + 1
-    while level:
-        deeper: list[str] = []
-        for folder in level:
-            try:
-                entries = list(os.scandir(folder))
-            except OSError:
-                continue
-            for entry in entries:
-                limit_entries -= 1
-                if limit_entries < 0:
-                    return found
-                if fits.fullmatch(entry.path[start:]):
-                    found.append(Path(entry.path))
-                elif entry.is_dir(follow_symlinks=False):
-                    deeper.append(entry.path)
-        level = deeper
-    return found
-
-
-def _expression(parts: list[str]) -> str:
-    out: list[str] = []
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == "**":
-            out.append(".*" if last else "(?:[^/]+/)*")
+            for inner, inner_access in access.items():
+                _check_inner(inner, f"{where}.{_WORKSPACE!r}")
+                for root in roots:
+                    place = os.path.normpath(root / inner)
+                    yield _entry(inner, place, inner_access, f"{where}.{_WORKSPACE!r}")
             continue
-        out.append(re.sub(r"\\\*|\\\?|\\\[[^\]]*\\\]", _wildcard, re.escape(part)))
-        out.append("" if last else "/")
-    return "".join(out)
+        for place in _places(key, roots, where):
+            yield _entry(key, place, access, where)
 
 
-def _wildcard(match: re.Match[str]) -> str:
-    text = match[0]
-    if text == r"\*":
-        return "[^/]*"
-    if text == r"\?":
-        return "[^/]"
-    inside = text[2:-2].replace("\\", "")
-    return f"[{'^' if inside[:1] == '!' else ''}{re.escape(inside.lstrip('!'))}]".replace(
-        r"\-", "-"
+def _check_inner(key: str, where: str) -> None:
+    inside = os.path.normpath(key)
+    if _is_odd(key) or os.path.isabs(key) or key[:1] in (":", "~") or inside.split("/")[0] == "..":
+        raise ConfigError(
+            f"{where}.{key!r}: this is not a path inside the workspace.",
+            hint=f"Write it relative to the workspace, or outside the table {_WORKSPACE!r}.",
+        )
+
+
+def _places(key: str, roots: Sequence[Path], where: str) -> list[str]:
+    """Return the places that a name outside the workspace's table means here."""
+    if key.startswith(":"):
+        if key not in _SPECIAL:
+            raise ConfigError(
+                f"{where}.{key!r}: there is no such special place.",
+                hint=f"There are: {', '.join(_SPECIAL)}.",
+            )
+        tmpdir = os.environ.get("TMPDIR", "")
+        places = {":root": ["/"], ":slash_tmp": ["/tmp"], _WORKSPACE: [*map(str, roots)]}
+        return places.get(key) or ([tmpdir] if os.path.isabs(tmpdir) else [])
+    path = os.path.expanduser(key)
+    if _is_odd(key) or not os.path.isabs(path):
+        raise ConfigError(
+            f"{where}.{key!r}: the path is relative.",
+            hint=f"Write it from / or ~/, or put it into [{where}.{_WORKSPACE!r}].",
+        )
+    return [os.path.normpath("/" + path.lstrip("/"))]
+
+
+def _is_odd(key: str) -> bool:
+    return not key or "\0" in key
+
+
+def _entry(key: str, place: str, access: FileAccess, where: str) -> Entry:
+    if is_glob(place) and access != "deny":
+        raise ConfigError(
+            f"{where}.{key!r}: a pattern can only be denied.",
+            hint=f'Name the directory that is "{access}".',
+        )
+    if not is_glob(place) and os.path.realpath(place) == "/" and access != "read":
+        raise ConfigError(
+            f'{where}.{key!r}: the whole disk cannot be "{access}".',
+            hint=f'Name the directories that are; or use "{FULL_ACCESS}", which confines nothing.'
+            if access == "write"
+            else "Name what is to be hidden: commands need the programs on the disk.",
+        )
+    return Entry(key, place if is_glob(place) else os.path.realpath(place), access)
+
+
+def _files(entries: Sequence[Entry], cwd: Path, add_dirs: Sequence[Path], where: str) -> Policy:
+    decided: dict[str, Entry] = {}
+    for entry in entries:
+        known = decided.get(entry.place)
+        if known is None or _STRENGTH[known.access] < _STRENGTH[entry.access]:
+            decided[entry.place] = entry
+    here = os.path.realpath(cwd)
+    plain = {place: entry for place, entry in decided.items() if not is_glob(place)}
+    for directory in map(os.path.realpath, add_dirs):
+        plain.setdefault(directory, Entry("--add-dir", directory, "write"))
+    needed = Entry("the working directory", here, "read")
+    for entry in [*plain.values(), needed]:
+        around = _around(entry.place, plain, itself=entry is needed)
+        if around is not None and around.access == "deny" and entry.access != "deny":
+            raise ConfigError(
+                f"{where}.{around.key!r}: it is denied and holds {entry.place}, which is not.",
+                hint="A denied directory is hidden with all in it: deny what is beside it instead.",
+            )
+    writes = [place for place, entry in plain.items() if entry.access == "write"]
+    held = [
+        place
+        for place, entry in plain.items()
+        if entry.access == "read" and (up := _around(place, plain)) and up.access == "write"
+    ]
+    denied = [place for place, entry in plain.items() if entry.access == "deny"]
+    tmpdir = os.environ.get("TMPDIR", "")
+    shown = [f"!{place}" for place, entry in plain.items() if entry.access != "deny"]
+    globs = [place for place in decided if is_glob(place)]
+    temporary = {os.path.realpath("/tmp"), os.path.realpath(tmpdir) if tmpdir else ""}
+    return Policy(
+        mode=Mode.WORKSPACE_WRITE if writes else Mode.READ_ONLY,
+        cwd=cwd,
+        writable_roots=tuple(Path(p) for p in writes if p != here and p not in temporary),
+        write_cwd=here in writes or not writes,
+        write_tmp=os.path.realpath("/tmp") in writes,
+        write_tmpdir=bool(tmpdir) and os.path.realpath(tmpdir) in writes,
+        deny_read=tuple(map(Path, denied)),
+        deny_globs=(*globs, *(shown if globs else ())),
+        read_only=tuple(map(Path, held)),
     )
 
 
-def _network(name: str, network: PermissionNetwork) -> Network:
-    allow = tuple(host for host, said in network.domains.items() if said == "allow")
-    deny = tuple(host for host, said in network.domains.items() if said == "deny")
-    if not network.enabled:
-        return OFF
-    limited = network.mode == "limited"
-    if not network.domains:
-        if limited:
-            raise _wrong(name, 'its network is "limited" to no host', "Name hosts under `domains`.")
-        return OPEN
-    return Network("hosts", allow=allow, deny=deny, reading_only=limited)
+def _around(place: str, plain: Mapping[str, Entry], *, itself: bool = False) -> Entry | None:
+    """Return the nearest entry about a directory that `place` is in."""
+    if itself and place in plain:
+        return plain[place]
+    while place != "/":
+        place = os.path.dirname(place)
+        if place in plain:
+            return plain[place]
+    return None
 
 
-def _sockets(name: str, network: PermissionNetwork, env: Mapping[str, str]) -> list[Path]:
-    found: list[Path] = []
-    for text, said in network.unix_sockets.items():
-        path = expand(text, env)
-        if not os.path.isabs(path):
-            raise _wrong(name, f"the unix socket {text!r} is relative", "Write it from / or ~.")
-        if said == "allow":
-            found.append(Path(path))
-    return found
+def _network(asked: ProfileNetwork, where: str) -> tuple[Network, tuple[Path, ...]]:
+    sockets: list[Path] = []
+    for key, access in asked.unix_sockets.items():
+        path = os.path.expanduser(key)
+        if _is_odd(key) or not os.path.isabs(path):
+            raise ConfigError(
+                f"{where}.unix_sockets.{key!r}: the path is relative.",
+                hint="Write it from / or ~/.",
+            )
+        if access == "allow":
+            sockets.append(Path(path))
+    allow = tuple(host for host, access in asked.domains.items() if access == "allow")
+    deny = tuple(host for host, access in asked.domains.items() if access == "deny")
+    if asked.domains:
+        from octavo.sandbox.net.rules import HostRules  # only where hosts are named
 
-
-def _wrong(name: str, what: str, hint: str) -> ConfigError:
-    return ConfigError(f"The permission profile {name!r} cannot be used: {what}.", hint=hint)
+        try:
+            HostRules(allow, deny)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.domains: {error.args[0]}", hint=error.hint) from None
+    enabled = bool(allow) if asked.enabled is None else asked.enabled
+    if not enabled:
+        return OFF, tuple(sockets)
+    limited = asked.mode == "limited"
+    if not asked.domains and not limited:
+        return OPEN, tuple(sockets)
+    hosts = allow if asked.domains else ("*",)
+    return Network("hosts", allow=hosts, deny=deny, reading_only=limited), tuple(sockets)

@@ -43,6 +43,7 @@ _OFF = {
     "color.ui": "false",
     "advice.detachedHead": "false",
     "protocol.allow": "never",
+    "safe.bareRepository": "explicit",
 }
 _IDENTITY = (
     "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE",

@@ -13,7 +13,7 @@ from .orders import Orders
 from .placeholders import Placeholders
 
 _WALK_DEPTH, _WALK_ENTRIES = 4, 4000
-_NOT_WALKED = frozenset(
+NOT_WALKED = frozenset(
     "node_modules .venv venv __pycache__ .tox target dist build .cache site-packages".split()
 )
 _GIT_POINTER_BYTES = 4096
@@ -258,7 +258,7 @@ def _nested_repositories(top: str) -> list[str]:
 
 
 def _is_walked(entry: os.DirEntry[str]) -> bool:
-    named_so = entry.name[0] != "." and entry.name not in _NOT_WALKED
+    named_so = entry.name[0] != "." and entry.name not in NOT_WALKED
     return named_so and entry.is_dir(follow_symlinks=False)
 
 

@@ -127,6 +127,8 @@ class _Patterns:
                 raise ConfigError(message, hint=_FORMS) from None
 
     def _add(self, text: str, *, star: bool, wildcards: bool) -> None:
+        if "/" in text or "@" in text:
+            raise NotAHost("only the host is meant, without scheme, user or path")
         host, port = split_port(text)
         if host == "*":
             if not star:
