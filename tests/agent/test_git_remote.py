@@ -16,7 +16,7 @@ import pytest
 from octavo.agent.git_cage import GitCage, GitRefused, program
 from octavo.agent.git_remote import Remote, reach, remotes
 from octavo.policy.porcelain import read_git
-from octavo.sandbox import Command
+from octavo.sandbox import Command, Process
 from octavo.sandbox.run import run_caged
 from tests.agent.test_git_cage import ENV, PERSON, Bench
 
@@ -116,19 +116,19 @@ async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
     return await _heard(process)
 
 
-async def _heard(process: object) -> tuple[int | None, str]:
+async def _heard(process: Process) -> tuple[int | None, str]:
     import anyio
 
     said = bytearray()
     ended = None
 
     async def listen() -> None:
-        while data := await process.read():  # type: ignore[attr-defined]
+        while data := await process.read():
             said.extend(data)
 
     async with anyio.create_task_group() as group:
         group.start_soon(listen)
-        ended = await process.wait()  # type: ignore[attr-defined]
+        ended = await process.wait()
     return ended.code, said.decode("utf-8", "replace")
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from octavo.agent.ground import Allowed
+from tests.agent import test_git_remote
 from tests.agent.test_git_cage import PERSON
-from tests.agent.test_git_remote import hub  # noqa: F401  # a fixture
 from tests.scenarios.asking import Person, outputs
 
 pytestmark = pytest.mark.anyio
 
 NEVER = Person()
+hub = test_git_remote.hub
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ async def test_plain_git_that_cannot_be_undone_is_judged_like_any_other(reposito
 
 async def test_a_push_asks_where_it_goes_and_nobody_there_means_no(
     repository: Path,
-    hub: tuple[str, Path, list[str]],  # noqa: F811
+    hub: tuple[str, Path, list[str]],
 ) -> None:
     url, _, heard = hub
     git(repository, "remote", "add", "origin", url)
@@ -84,7 +85,7 @@ async def test_a_push_asks_where_it_goes_and_nobody_there_means_no(
 
 async def test_a_push_that_was_allowed_beforehand_reaches_its_remote(
     repository: Path,
-    hub: tuple[str, Path, list[str]],  # noqa: F811
+    hub: tuple[str, Path, list[str]],
 ) -> None:
     url, _, heard = hub
     git(repository, "remote", "add", "origin", url)
@@ -100,7 +101,7 @@ async def test_a_push_that_was_allowed_beforehand_reaches_its_remote(
 
 async def test_allowing_a_push_beforehand_allows_no_address_of_the_models_choosing(
     repository: Path,
-    hub: tuple[str, Path, list[str]],  # noqa: F811
+    hub: tuple[str, Path, list[str]],
 ) -> None:
     url, _, heard = hub
     nested = repository / "nested"
