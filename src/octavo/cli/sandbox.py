@@ -77,9 +77,10 @@ def run(args: Namespace) -> int:
 
 
 def _run(args: Namespace, argv: list[str]) -> int:
-    from octavo.cli.late import missing
+    from octavo.cli.late import loading_late, missing
 
-    with missing("typing_extensions"):  # it costs as much as msgspec, which asks for it first
+    # typing_extensions costs as much as msgspec, which asks for it first.
+    with loading_late(), missing("typing_extensions"):
         import msgspec  # noqa: F401  # loaded now
     from octavo.sandbox.keeper import start_keeper, started
 

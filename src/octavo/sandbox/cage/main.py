@@ -41,6 +41,7 @@ def main() -> None:
         _keep(sock, orders, plan)
     finally:
         plan.release()
+    os._exit(0)  # somebody waits for this end, and the interpreter's would take longer
 
 
 def _keep(sock: _socket.socket, orders: Orders, plan: Plan) -> None:
