@@ -26,6 +26,8 @@ FIGURES = (
     "big_output",
     "resume",
     "patch",
+    "cage",
+    "one_shot",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
