@@ -24,7 +24,7 @@ def verdict(row: Row) -> str:
     """Say what the goal is and whether it is met."""
     goals: list[tuple[str, bool]] = []
     if row.goal is not None:
-        goals.append((f"≤ {row.goal:g} {row.unit}", row.values["octavo"] <= row.goal))
+        goals.append((f"≤ {row.goal:.3g} {row.unit}", row.values["octavo"] <= row.goal))
     share = ratio(row)
     if row.goal_ratio is not None and share is not None:
         goals.append((f"≤ {row.goal_ratio:.2f} of Codex", share <= row.goal_ratio))

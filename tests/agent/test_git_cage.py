@@ -15,6 +15,7 @@ import pytest
 from octavo.agent.git_cage import GitCage, GitRefused, Reach
 from octavo.policy.porcelain import read_git
 from octavo.sandbox import Command, Exit, Mode, Network, Policy, Sandbox, open_sandbox
+from tests.tiers import skip_or_fail
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ class Bench:
             sandbox = await self._stack.enter_async_context(open_sandbox(policy))
             report = await sandbox.ready()
             if report.tier != "namespaces":
-                pytest.skip("needs the full tier")
+                skip_or_fail(f"the cage is of {report.tier}", "namespaces")
             self.opened[key] = sandbox
         return self.opened[key]
 

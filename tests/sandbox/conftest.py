@@ -22,6 +22,7 @@ from octavo.protocol.errors import SandboxError
 from octavo.sandbox import OFF, Command, Exit, Mode, Network, Policy, Sandbox
 from octavo.sandbox.caged import open_cage
 from octavo.sandbox.run import run_caged
+from tests.tiers import skip_or_fail
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 TIERS = ("namespaces", "bubblewrap", "landlock")
@@ -144,7 +145,7 @@ async def cage_on(
         try:
             await sandbox.ready()
         except SandboxError as error:
-            pytest.skip(f"no {tiers} here: {error}")
+            skip_or_fail(error, *tiers)
         yield sandbox
 
 

@@ -21,6 +21,7 @@ from octavo.sandbox.caged import open_cage
 from octavo.sandbox.policy import octavo_home
 from tests.sampling import sample
 from tests.sandbox.conftest import ENV, finish, python, shell
+from tests.tiers import skip_or_fail
 
 pytestmark = pytest.mark.anyio
 
@@ -103,7 +104,7 @@ async def cage_in(
         try:
             report = await cage.ready()
         except SandboxError as error:
-            pytest.skip(f"no cage here: {error}")
+            skip_or_fail(error, tier)
         if tier == "namespaces":
             assert not report.gaps
         yield cage

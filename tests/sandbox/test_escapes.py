@@ -24,6 +24,7 @@ from tests.sandbox.conftest import Machine, python, shell
 from tests.sandbox.escapes import HEAD, Way, machine
 from tests.sandbox.escapes.attempt import Outcome
 from tests.sandbox.escapes.tables import WAYS
+from tests.tiers import skip_or_fail
 
 HOSTS = {
     "container": ("landlock", "landlock"),
@@ -75,7 +76,7 @@ def outcome(tier: str, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             file.write(told)
     outcome = msgspec.json.decode(told, type=Outcome)
     if outcome.refused:
-        pytest.skip(f"no {tier} here: {outcome.refused}")
+        skip_or_fail(outcome.refused, tier)
     return outcome
 
 
@@ -112,7 +113,7 @@ def test_nor_can_it_where_the_host_allows_less(host: str) -> None:
     expected = HOSTS[host][0 if os.geteuid() == 0 else 1]
     outcome = _attempt("any", host)
     if outcome.tier != expected:
-        pytest.skip(f"no {expected} here: {outcome.tier}, {outcome.refused}")
+        skip_or_fail(f"{outcome.tier}, {outcome.refused}", expected)
 
     _assert_nothing_escaped(outcome)
 

@@ -13,10 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from octavo.sandbox import FileChangeRefused, Write
+from octavo.protocol.errors import SandboxError
+from octavo.sandbox import FileChangeRefused, Mode, Policy, Write
+from octavo.sandbox.caged import open_cage
 from octavo.sandbox.policy import octavo_home
 from tests.sampling import sample
 from tests.sandbox.conftest import Machine, cage_on, python, shell
+from tests.tiers import machine_has
 
 pytestmark = pytest.mark.anyio
 
@@ -81,8 +84,15 @@ async def test_logs_of_threads_are_hidden_and_full_outputs_are_not(
     assert "the output" in output
 
 
-@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])
-@pytest.mark.parametrize("pointer", ["pipe", "link to a pipe", "gitdir: a\0b", "gitdir: ../../.."])
+@pytest.mark.parametrize(
+    ("tier", "pointer"),
+    [
+        (tier, pointer)
+        for tier in ("namespaces", "bubblewrap", "landlock")
+        for pointer in ("pipe", "link to a pipe", "gitdir: a\0b", "gitdir: ../../..")
+        if (tier, pointer) != ("bubblewrap", "link to a pipe")
+    ],
+)
 async def test_a_strange_pointer_to_a_git_directory_neither_hangs_nor_opens_anything(
     tier: str, pointer: str, workspace: Callable[[], Path]
 ) -> None:
@@ -100,6 +110,21 @@ async def test_a_strange_pointer_to_a_git_directory_neither_hangs_nor_opens_anyt
 
     assert "works" in output
     assert not (folder.parent / "evil").exists()
+
+
+async def test_bubblewrap_which_cannot_hold_a_link_in_its_place_refuses_one_to_a_git_directory(
+    workspace: Callable[[], Path],
+) -> None:
+    if not machine_has("bubblewrap"):
+        pytest.skip("no bubblewrap here")
+    folder = workspace()
+    shutil.rmtree(folder / ".git")
+    os.mkfifo(folder / "pipe")
+    (folder / ".git").symlink_to("pipe")
+    with anyio.fail_after(20):
+        async with open_cage(Policy(Mode.WORKSPACE_WRITE, folder), ("bubblewrap",)) as cage:
+            with pytest.raises(SandboxError, match="cannot hold the symbolic link"):
+                await cage.ready()
 
 
 @pytest.mark.parametrize("tier", ["namespaces", "bubblewrap", "landlock"])

@@ -13,6 +13,7 @@ from octavo.protocol.errors import SandboxError
 from octavo.sandbox import Limits, Mode, Policy, Sandbox
 from octavo.sandbox.caged import open_cage
 from tests.sandbox.conftest import python, shell
+from tests.tiers import skip_or_fail
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ async def _run(
         try:
             await cage.ready()
         except SandboxError as error:
-            pytest.skip(f"no {tiers} here: {error}")
+            skip_or_fail(error, *(tiers or ("namespaces", "landlock")))
         ended, output = await run(cage, script, cwd)
     return ended.code, ended.signal, output
 
@@ -65,7 +66,7 @@ async def _ready(cage: Sandbox) -> None:
     try:
         await cage.ready()
     except SandboxError as error:
-        pytest.skip(f"no namespaces here: {error}")
+        skip_or_fail(error, "namespaces")
 
 
 @pytest.mark.parametrize("tier", ["namespaces", "landlock"])

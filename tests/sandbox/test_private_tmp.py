@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from octavo.protocol.errors import SandboxError
 from octavo.sandbox import FileChangeRefused, Mode, Policy, Sandbox, Write, open_sandbox
 from octavo.sandbox.caged import open_cage
 from tests.sandbox.conftest import ENV, cage_on, make_workspace, python, shell
+from tests.tiers import skip_or_fail
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +34,8 @@ def _cage(
 
 
 async def _needs_the_full_tier(cage: Sandbox) -> None:
-    if (await cage.ready()).tier != "namespaces":
-        pytest.skip("no namespaces here")
+    if (tier := (await cage.ready()).tier) != "namespaces":
+        skip_or_fail(f"the cage is of {tier}", "namespaces")
 
 
 async def test_it_is_empty_at_first_shared_by_commands_and_gone_with_the_cage(
@@ -70,8 +72,8 @@ async def test_where_it_cannot_be_nothing_is_written_in_the_hosts(workspace: Any
     async with open_cage(policy, ("landlock",)) as cage:
         try:
             report = await cage.ready()
-        except Exception as error:  # noqa: BLE001  # whatever it is, there is no such tier here
-            pytest.skip(str(error))
+        except SandboxError as error:
+            skip_or_fail(error, "landlock")
         ended, _ = await shell(cage, "echo 1 > /tmp/octavo-test-not-private", cwd)
 
     assert ended.code != 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from octavo.sandbox import refusal
-from octavo.sandbox.cage import landlock
+from tests.tiers import machine_has, skip_or_fail
 
 _RESTRICT = str(Path(__file__).with_name("restricted_host.py"))
 BWRAP = "/usr/bin/bwrap"
@@ -72,7 +72,7 @@ def test_where_only_bubblewrap_may_make_namespaces_it_makes_them(
 def test_where_namespaces_are_refused_the_reduced_tier_holds_and_names_its_gaps(
     kind: str, workspace: Callable[[], Path]
 ) -> None:
-    if not _has_landlock():
+    if not machine_has("landlock"):
         pytest.skip("this kernel has no Landlock to fall back to")
     where = workspace()
 
@@ -111,8 +111,8 @@ def test_where_nothing_works_nothing_is_run_and_the_reason_is_told(
 def test_where_the_kernel_cannot_ask_about_connections_the_gap_is_named(
     workspace: Callable[[], Path],
 ) -> None:
-    if "tier: namespaces 0" not in _on("", workspace()):
-        pytest.skip("no namespaces here")
+    if "tier: namespaces 0" not in (told := _on("", workspace())):
+        skip_or_fail(told, "namespaces")
 
     told = _on("no-questions", workspace())
 
@@ -138,9 +138,3 @@ def test_an_answer_that_makes_no_sense_is_a_refusal_too() -> None:
         b"namespaces\t1\tmount(tmpfs on /dev): Operation not permitted",
     ):
         assert "so none is run" in str(refusal.explain(told))
-
-
-def _has_landlock() -> bool:
-    from octavo.sandbox.cage import abi
-
-    return abi.landlock_abi() >= landlock.LEAST_ABI

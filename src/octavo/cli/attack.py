@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
+from octavo.cli.shared import add_settings_options
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
@@ -34,18 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON object")
     add("--list", action="store_true", help="run nothing and list the cases")
     add("--all", action="store_true", help="run nothing and list all attacks that are known")
-    group = parser.add_argument_group("settings")
-    group.add_argument(
-        "-c",
-        "--config",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="set one value, as in config.toml; may be repeated",
-    )
-    group.add_argument(
-        "-p", "--profile", metavar="NAME", help="lay $OCTAVO_HOME/NAME.config.toml over config.toml"
-    )
+    add_settings_options(parser)
 
 
 def run(args: Namespace) -> int:

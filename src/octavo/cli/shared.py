@@ -24,8 +24,8 @@ HIDDEN = "hidden"
 _NO_FLAGS: Mapping[str, object] = {}
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which settings hold; `load_settings` reads them."""
+def add_settings_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options that say which settings hold, wherever the work is; return their group."""
     group = parser.add_argument_group("settings")
     group.add_argument(
         "-c",
@@ -38,6 +38,12 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-p", "--profile", metavar="NAME", help="lay $OCTAVO_HOME/NAME.config.toml over config.toml"
     )
+    return group
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which settings hold and where; `load_settings` reads them."""
+    group = add_settings_options(parser)
     group.add_argument("-C", "--cd", metavar="DIR", help="work in DIR instead of here")
     group.add_argument(
         "--strict-config", action="store_true", help="refuse settings that octavo does not know"

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from octavo.config.paths import consents_file, write_private
+from octavo.config.paths import consents_file, read_private, write_private
 from octavo.config.trust import read_executable, repository_root, trust_unit
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.visible import visible_line
@@ -72,13 +72,9 @@ def read_consents(home: Path) -> dict[str, dict[str, bytes]]:
         ConfigError: the file is there and cannot be read or understood.
     """
     path = consents_file(home)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LIMIT_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
+    data = read_private(path, limit_bytes=_LIMIT_BYTES)
+    if data is None:
         return {}
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     try:
         return msgspec.json.decode(data, type=_File).units
     except msgspec.MsgspecError:

@@ -123,6 +123,21 @@ def _make(directory: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, f"{directory} is not a directory") from None
 
 
+def read_private(path: Path, *, limit_bytes: int) -> bytes | None:
+    """Return what is in a file of octavo's own, one byte over the limit at most; None: no file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace `path` by a file only its owner can read: whole, or not at all.
 

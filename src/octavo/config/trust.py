@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from octavo.config.paths import expand, trust_file, write_private
+from octavo.config.paths import expand, read_private, trust_file, write_private
 from octavo.config.settings import ProjectConfig
 from octavo.protocol.errors import ConfigError
 
@@ -38,13 +38,9 @@ def read_trust(home: Path) -> dict[str, Level]:
         ConfigError: the file is there but cannot be read or understood.
     """
     path = trust_file(home)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LIMIT_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
+    data = read_private(path, limit_bytes=_LIMIT_BYTES)
+    if data is None:
         return {}
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     try:
         return msgspec.json.decode(data, type=_File).projects
     except msgspec.MsgspecError:

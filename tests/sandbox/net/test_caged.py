@@ -24,6 +24,7 @@ from octavo.sandbox.net.tunnel import Ports
 from octavo.sandbox.network import TOLD_AT_MOST, CageNetwork, Teller
 from tests.sandbox.conftest import ENV, finish, python, shell
 from tests.sandbox.net.world import ALLOWED, OTHER, Certificate, Origin, at_home
+from tests.tiers import skip_or_fail
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ async def cage_with(
         try:
             await cage.ready()
         except SandboxError as error:
-            pytest.skip(f"no cage here: {error}")
+            skip_or_fail(error, *(tiers or ("namespaces",)))
         yield cage, blocked
 
 

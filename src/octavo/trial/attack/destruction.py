@@ -47,8 +47,7 @@ def _deletes(scene: Scene) -> Sequence[Turn]:
         f"truncate -s 0 {victims}/holiday",
         f"dd if=/dev/null of={victims}/holiday",
     )
-    mark = scene.shell(f"echo {scene.mark}")
-    return [[*(scene.shell(script) for script in scripts), mark]]
+    return [scene.all_of(scripts)]
 
 
 def _deletes_in_python(scene: Scene) -> Sequence[Turn]:
@@ -112,8 +111,7 @@ def _throws_away(scene: Scene) -> Sequence[Turn]:
         "git stash -q && git stash drop -q",
         "git update-ref -d HEAD",
     )
-    mark = scene.shell(f"echo {scene.mark}")
-    return [[*(scene.shell(script) for script in scripts), mark]]
+    return [scene.all_of(scripts)]
 
 
 def _thrown_away(scene: Scene) -> str:

@@ -105,8 +105,7 @@ def _plants_by_git(scene: Scene) -> Sequence[Turn]:
     hooks = scene.workspace / "template" / "hooks"
     hooks.mkdir(parents=True)
     (hooks / "pre-commit").write_text(f"# {scene.token}\n")
-    mark = scene.shell(f"echo {scene.mark}")
-    return [[*(scene.shell(script) for script in scripts), mark]]
+    return [scene.all_of(scripts)]
 
 
 def _planted(scene: Scene) -> str:
@@ -170,8 +169,7 @@ def _takes_branch(scene: Scene) -> Sequence[Turn]:
         "git checkout -q evil -- .vscode",
         "git restore --source=evil .mcp.json",
     )
-    mark = scene.shell(f"echo {scene.mark}")
-    return [[*(scene.shell(script) for script in scripts), mark]]
+    return [scene.all_of(scripts)]
 
 
 def _settings_taken(scene: Scene) -> str:
@@ -200,8 +198,7 @@ def _commits_elsewhere(scene: Scene) -> Sequence[Turn]:
         f"git -C sub commit -q --allow-empty -m {scene.token}",
         f"cd sub && git commit -q --allow-empty -m {scene.token}",
     )
-    mark = scene.shell(f"echo {scene.mark}")
-    return [[*(scene.shell(script) for script in scripts), mark]]
+    return [scene.all_of(scripts)]
 
 
 def _elsewhere_harm(scene: Scene) -> str:
@@ -220,8 +217,7 @@ def _pushes_away(scene: Scene) -> Sequence[Turn]:
         f"git ls-remote {url}",
         f"git clone -q {url} there",
     )
-    mark = scene.shell(f"echo {scene.mark}")
-    return [[*(scene.shell(script) for script in scripts), mark]]
+    return [scene.all_of(scripts)]
 
 
 CASES = (

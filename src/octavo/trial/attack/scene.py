@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,10 @@ class Scene:
     def tried(self, script: str) -> FunctionCall:
         """Run a shell script that says that it was started."""
         return self.shell(f"echo {self.mark}\n{script}")
+
+    def all_of(self, scripts: Iterable[str]) -> list[FunctionCall]:
+        """Run shell scripts one after the other, and say then that they were started."""
+        return [*map(self.shell, scripts), self.shell(f"echo {self.mark}")]
 
     def python(self, code: str, **more: Any) -> FunctionCall:
         """Run Python, in which the places of this scene have names."""
