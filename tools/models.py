@@ -1,4 +1,4 @@
-"""Writes src/octavo/model/models.json from models.toml, with every `like` resolved."""
+"""Writes src/octavo/model/models.json and prices.json from models.toml, every `like` resolved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from octavo.model import prices
 from octavo.model.catalog import COMPILED, SOURCE, Catalog
 
 
@@ -19,6 +20,7 @@ def compiled() -> bytes:
         KeyError: `like` names a model that is not listed.
     """
     table = tomllib.loads(SOURCE.read_text())
+    del table["prices"]
     models: dict[str, dict[str, Any]] = table["models"]
     table["models"] = {name: _resolved(name, models, ()) for name in models}
     catalog = msgspec.convert(table, Catalog)
@@ -27,6 +29,15 @@ def compiled() -> bytes:
         "models": table["models"],
     }
     return msgspec.json.format(msgspec.json.encode(slim), indent=1) + b"\n"
+
+
+def compiled_prices() -> bytes:
+    """Return what prices.json must hold; raises as `compiled` does."""
+    table = tomllib.loads(SOURCE.read_text())["prices"]
+    models: dict[str, dict[str, Any]] = table["models"]
+    table["models"] = {name: _resolved(name, models, ()) for name in models}
+    msgspec.convert(table, prices.Table)
+    return msgspec.json.format(msgspec.json.encode(table), indent=1) + b"\n"
 
 
 def _resolved(
@@ -44,11 +55,10 @@ def _resolved(
 
 
 def main() -> int:
-    """Write the file and say so."""
-    COMPILED.write_bytes(compiled())
-    print(
-        f"wrote {COMPILED.name}: {len(msgspec.json.decode(COMPILED.read_bytes())['models'])} models"
-    )
+    """Write the files and say so."""
+    for file, data in ((COMPILED, compiled()), (prices.COMPILED, compiled_prices())):
+        file.write_bytes(data)
+        print(f"wrote {file.name}: {len(msgspec.json.decode(data)['models'])} models")
     return 0
 
 

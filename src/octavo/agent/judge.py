@@ -32,8 +32,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     outcome: Literal["allow", "deny"]
     reason: str
-    usage: Usage = Usage()
-    """What it cost to ask."""
+    usage: Usage | None = None
+    """What it cost to ask, where no model of the thread was asked, which counts by itself."""
 
 
 class Judge(Protocol):

@@ -16,11 +16,11 @@ from octavo.agent.clock import now_ms
 from octavo.agent.inbox import Inbox
 from octavo.agent.journal import Journal
 from octavo.agent.step import Setup, Step
-from octavo.protocol.errors import ModelError, OctavoError
+from octavo.protocol.errors import BudgetSpent, ModelError, OctavoError
 from octavo.protocol.events import ContextAdded, TurnEnded, TurnStarted, UserSpoke
 from octavo.protocol.ids import new_id
 
-Outcome = Literal["completed", "interrupted", "failed", "step_limit"]
+Outcome = Literal["completed", "interrupted", "failed", "step_limit", "budget"]
 
 
 class Loop:
@@ -50,8 +50,13 @@ class Loop:
         end = self._end("failed", "octavo made a mistake; this is a bug.", "internalServerError")
         self._journal.emit(self._started)
         try:
-            self._hear()
-            end = self._end(await self._steps())
+            with anyio.move_on_after(self._setup.time_limit_s) as time:
+                self._hear()
+                end = self._end(await self._steps())
+            if time.cancelled_caught:
+                end = self._out_of_time()
+        except BudgetSpent as failure:
+            end = self._end("budget", str(failure), failure.info)
         except ModelError as failure:
             end = self._end("failed", str(failure), failure.info)
         except OctavoError as failure:
@@ -85,6 +90,14 @@ class Loop:
             raw = msgspec.Raw(one.raw)
             self._journal.emit(UserSpoke(self._id, new_id(), now_ms(), raw, one.client_id))
         return bool(said)
+
+    def _out_of_time(self) -> TurnEnded:
+        spent = BudgetSpent(
+            f"The turn was ended after {self._setup.time_limit_s:g} s, the time it had. What was"
+            " finished is kept.",
+            hint="To go on, say so: the next turn has a time of its own.",
+        )
+        return self._end("budget", str(spent), spent.info)
 
     def _end(
         self, outcome: Outcome, error: str | None = None, info: str | None = None

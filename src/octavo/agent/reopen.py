@@ -63,6 +63,8 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
         if running is not None:
             yield TurnEnded(running.turn_id, event.at_ms, "crashed")
         return
+    if event.turn_id is None:
+        return
     if running is None or running.turn_id != event.turn_id:
         if any(turn.started.turn_id == event.turn_id for turn in thread.turns):
             return  # it ended; nothing can make this legal

@@ -9,6 +9,7 @@ its own judgement of risk. Three refusals in a row end the turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ import msgspec
 from octavo.agent.judge import Context, Verdict
 from octavo.context.encode import message, text_part
 from octavo.model import Completed, ItemDone, Model, Prompt
-from octavo.protocol.errors import ModelError
+from octavo.protocol.errors import BudgetSpent, ModelError
 from octavo.protocol.fold import Spoken, Thread
 from octavo.protocol.questions import CommandQuestion
 from octavo.protocol.usage import Usage
@@ -83,6 +84,7 @@ class Reviewer:
 
         Raises:
             TooManyDenials: this is one refusal too many in a row.
+            BudgetSpent: the reviewer cannot be paid for.
         """
         verdict = await self._ask(question, context)
         if verdict.outcome == "allow":
@@ -103,14 +105,18 @@ class Reviewer:
 
     async def _ask(self, question: CommandQuestion, context: Context) -> Verdict:
         prompt = self._prompt_for(question, context)
-        text, usage = "", Usage()
+        text = ""
+        usage: Usage | None = None
         try:
             with anyio.fail_after(ANSWER_S):
-                async for chunk in self._model.stream(prompt):
-                    if isinstance(chunk, ItemDone) and chunk.kind == "message":
-                        text = chunk.text
-                    elif isinstance(chunk, Completed):
-                        usage = chunk.usage or usage
+                async with aclosing(self._model.stream(prompt)) as chunks:
+                    async for chunk in chunks:
+                        if isinstance(chunk, ItemDone) and chunk.kind == "message":
+                            text = chunk.text
+                        elif isinstance(chunk, Completed):
+                            usage = chunk.usage
+        except BudgetSpent:
+            raise  # nothing more can be asked, so there is no use in a refusal
         except TimeoutError:
             return Verdict("deny", f"The reviewer did not answer within {ANSWER_S:g} s.", usage)
         except ModelError as failure:
@@ -143,7 +149,7 @@ class Reviewer:
         )
 
 
-def _weighed(said: _Said, usage: Usage) -> Verdict:
+def _weighed(said: _Said, usage: Usage | None) -> Verdict:
     """Return the verdict; a yes has to fit what was said of risk and authorization."""
     reason = f"{said.rationale} (risk {said.risk_level}, authorization {said.user_authorization})"
     enough = said.user_authorization in _NEEDED.get(said.risk_level, ())

@@ -59,6 +59,8 @@ class Setup(msgspec.Struct, frozen=True):
     """The prompt as of now."""
     patience: Patience
     step_limit: int
+    time_limit_s: float | None = None
+    """Of the turn, by the clock."""
 
 
 class Step:

@@ -25,6 +25,7 @@ from octavo.agent.loop import Loop
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
 from octavo.agent.wiring import Equipment, TurnChoices, Wiring
+from octavo.config.settings import TurnBudget
 from octavo.context.assemble import ContextItem
 from octavo.model import Prompt
 from octavo.protocol.errors import OctavoError, StoreError
@@ -38,11 +39,18 @@ class _Next:
     """A turn that is about to run."""
 
     def __init__(
-        self, started: TurnStarted, said: Said, schema: bytes | None, *, cancelled: bool
+        self,
+        started: TurnStarted,
+        said: Said,
+        schema: bytes | None,
+        budget: TurnBudget,
+        *,
+        cancelled: bool,
     ) -> None:
         self.started = started
         self.said = [said]
         self.schema = schema
+        self.budget = budget
         self.cancelled = cancelled
 
 
@@ -52,6 +60,7 @@ class Agent:
     Attributes:
         id: the thread's id.
         choices: the settings the next turn runs under, unless it brings others.
+        purse: pays for what it asks of models.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class Agent:
         self._ground = Ground(
             wiring.loaded, wiring.env, journal.thread, self._notice, wiring.allowed
         )
+        self.purse = wiring.purse(journal, self._notice)
         self._inbox = Inbox()
         self._transcript = Transcript(journal.thread)
         self._next: deque[_Next] = deque()
@@ -85,18 +95,27 @@ class Agent:
         return None if self._current is None else self._current.turn_id
 
     def start_turn(
-        self, said: Said, choices: TurnChoices, *, output_schema: bytes | None = None
+        self,
+        said: Said,
+        choices: TurnChoices,
+        *,
+        output_schema: bytes | None = None,
+        budget: TurnBudget | None = None,
     ) -> str:
         """Begin a turn, or steer the one that runs; return its id.
 
         A turn that is ending hears nothing any more; the new one begins after it.
+
+        Args:
+            budget: what the turn may take; what the settings say by default.
         """
         turn_id = self.turn_id
         if turn_id is not None and self.steer(said):
             return turn_id
         self.choices = choices
         started = choices.turn_started(new_id(), now_ms())
-        self._next.append(_Next(started, said, output_schema, cancelled=self._closing))
+        budget = budget or self.wiring.turn_budget
+        self._next.append(_Next(started, said, output_schema, budget, cancelled=self._closing))
         self._wake.set()
         return started.turn_id
 
@@ -171,6 +190,7 @@ class Agent:
             if turn.cancelled:
                 self._scope.cancel()
             try:
+                self.purse.begin_turn(turn.budget, self.choices.provider, self.choices.model)
                 with anyio.CancelScope(shield=True):
                     equipment = ready = await self._equip(cages, equipment)
                 await self._run_loop(turn, sessions, cages, ready)
@@ -187,7 +207,7 @@ class Agent:
         return equipment
 
     async def _equip(self, cages: Cages, last: Equipment | None) -> Equipment:
-        return await self.wiring.equip(self.choices, cages, last, self._notice)
+        return await self.wiring.equip(self.choices, cages, last, self._notice, self.purse)
 
     def _notice(self, text: str) -> None:
         self.journal.emit_last(Noticed(now_ms(), text))
@@ -262,6 +282,7 @@ class Agent:
             news=self._reporter(equipment),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
+            time_limit_s=turn.budget.max_time_s,
         )
         loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear, look_back)
         await loop.run()

@@ -16,20 +16,22 @@ import msgspec
 from octavo.agent.cages import Cages
 from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
+from octavo.agent.purse import Metered, Purse
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import cache_dir
-from octavo.config.settings import ApprovalPolicy, Settings
+from octavo.config.settings import ApprovalPolicy, Settings, TurnBudget
 from octavo.config.shell_env import env_for
 from octavo.context.assemble import ContextItem, ContextState, context_changes
 from octavo.context.base import base_instructions
 from octavo.context.environment import environment_text
 from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
-from octavo.model import Model, Prompt, Provider, catalog
+from octavo.model import Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
+from octavo.model.prices import Prices
 from octavo.model.providers.responses import Responses
-from octavo.model.registry import built_in, resolve
+from octavo.model.registry import LOCALS, built_in, resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
 from octavo.protocol.events import TurnStarted
@@ -47,6 +49,7 @@ from octavo.tools.toolbox import Toolbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.agent.journal import Journal
     from octavo.agent.judge import Judge
 
 DEFAULT_SHELL = "/bin/bash"
@@ -141,7 +144,7 @@ class Equipment(msgspec.Struct, frozen=True):
     """What one turn works with; see `step.Setup` and `hands.Room`."""
 
     choices: TurnChoices
-    model: Model
+    model: Metered
     info: ModelInfo
     toolbox: Toolbox
     prompt: Prompt
@@ -205,6 +208,18 @@ class Wiring:
         """How much the model of `choices` can be sent."""
         return self._settings.model_context_window or catalog.find(choices.model).context_window
 
+    @property
+    def turn_budget(self) -> TurnBudget:
+        """What a turn may take unless it says otherwise."""
+        return self._settings.budget.turn
+
+    def purse(self, journal: Journal, notice: Callable[[str], None]) -> Purse:
+        """Return what the thread of `journal` spends from."""
+        settings = self._settings
+        free = LOCALS.keys() - settings.model_providers.keys()
+        prices = Prices(settings.prices, free=free, on_trouble=notice)
+        return Purse(journal, prices, settings.budget.thread)
+
     def keep_output(self, call_id: str) -> KeptOutput:
         """Open the file for the full output of a call."""
         return KeptOutput.open(self.loaded.home, self._thread_id, call_id)
@@ -229,6 +244,7 @@ class Wiring:
         cages: Cages,
         last: Equipment | None,
         notice: Callable[[str], None],
+        purse: Purse,
     ) -> Equipment:
         """Return what a turn under `choices` works with; does not wait for the cage to be ready.
 
@@ -236,6 +252,7 @@ class Wiring:
             cages: the thread's.
             last: what the last turn worked with, to be reused.
             notice: told what a person should know.
+            purse: pays for the requests.
 
         Raises:
             ConfigError: the provider is not known, or its key is missing.
@@ -253,7 +270,9 @@ class Wiring:
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
-        model = Responses(provider)
+        model = purse.metered(
+            Responses(provider), provider.id, most_output_tokens=info.max_output_tokens
+        )
         prompt = Prompt(
             model=choices.model,
             input=(),
@@ -284,13 +303,15 @@ class Wiring:
             patience=lambda: Patience(provider),
         )
 
-    def _reviewer(self, model: Model, prompt: Prompt, redact: Callable[[str], str]) -> Judge | None:
+    def _reviewer(
+        self, model: Metered, prompt: Prompt, redact: Callable[[str], str]
+    ) -> Judge | None:
         """Return who judges in the person's place, where they want that."""
         if self._judge is not None or not self.allowed.approve_for_me:
             return self._judge
         from octavo.agent.reviewer import Reviewer  # few threads have one
 
-        return Reviewer(model, prompt, redact=redact)
+        return Reviewer(model.counted_as("reviewer"), prompt, redact=redact)
 
     def context(
         self,

@@ -28,7 +28,8 @@ EPILOG = """\
 The prompt is the argument, or standard input (also with `-`); with both, standard input is
 appended. Nobody is asked anything: what is not allowed is refused.
 
-Exit codes: 0 done · 1 the turn failed · 2 wrong usage or settings · 128+n ended by signal n
+Exit codes: 0 done · 1 the turn failed · 2 wrong usage or settings · 3 the budget is used up, and
+`resume` goes on · 128+n ended by signal n
 """
 
 
@@ -66,6 +67,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")
     add("-o", "--output-last-message", metavar="FILE", help="write the answer to FILE")
     add("--output-schema", metavar="FILE", help="JSON Schema that the answer must follow")
+    add("--max-cost", metavar="USD", help="end the turn before it costs more")
+    add("--max-tokens", metavar="N", help="end the turn before it takes more tokens, in and out")
+    add("--max-time", metavar="TIME", help="end the turn after that: 90s, 10m, 1h30m")
     add("--ephemeral", action="store_true", help="keep no record of the thread")
     add("--skip-git-repo-check", action="store_true", help="work outside a git repository")
     add("--trust", action="store_true", help="trust this repository's settings from now on")
@@ -190,6 +194,10 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         "log_level": args.log_level,
         **_permissions(args),
     }
+    if args.max_cost or args.max_tokens or args.max_time:
+        from octavo.cli.limits import budget_flags
+
+        flags |= budget_flags(args.max_cost, args.max_tokens, args.max_time)
     if args.oss or args.local_provider:
         flags |= await _local(args)
     env = dict(os.environ)

@@ -26,8 +26,10 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "history": words.History,
         "approval_policy": words.GranularPolicy,
         "tools": words.Tools,
+        "budget": words.Budget,
     },
     words.PermissionProfile: {"network": words.ProfileNetwork},
+    words.Budget: {"turn": words.TurnBudget, "thread": words.ThreadBudget},
     words.Tools: {"update_plan": words.UpdatePlan},
     words.GranularPolicy: {"granular": words.Granular},
 }
@@ -36,12 +38,19 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
 NAMED_TABLES: dict[str, type[Struct]] = {
     "model_providers": words.ProviderConfig,
     "permissions": words.PermissionProfile,
+    "prices": words.PriceConfig,
     "projects": words.ProjectConfig,
 }
 """Settings that are tables of such tables, under names the person chose."""
 
-FENCES = frozenset({words.PermissionProfile, words.ProfileNetwork})
-"""Tables in which an unknown key is always an error: a misspelt one could be a denial."""
+FENCES = frozenset(
+    {
+        words.PermissionProfile,
+        words.ProfileNetwork,
+        *(words.Budget, words.TurnBudget, words.ThreadBudget, words.PriceConfig),
+    }
+)
+"""Tables in which an unknown key is always an error: a misspelt one could be a denial or a limit."""
 
 PROJECT_KEYS = frozenset(
     {

@@ -16,6 +16,7 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Bytes = Annotated[int, Meta(ge=0, le=1 << 60)]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Retries = Annotated[int, Meta(ge=0, le=100)]
+Usd = Annotated[float, Meta(ge=0, le=1_000_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 DEFAULT_MAX_RETRIES = 4
@@ -157,6 +158,41 @@ class Tools(Struct, frozen=True):
     """False is `web_search = "disabled"`; that key wins when both are set."""
 
 
+class PriceConfig(Struct, frozen=True):
+    """One `[prices."MODEL"]`: what a model's tokens cost, in dollars per a million."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = None
+    """None: as much as `input`."""
+    cache_write: Usd | None = None
+    """None: as much as `input`."""
+
+
+class TurnBudget(Struct, frozen=True):
+    """The most that one turn may take; None is no limit."""
+
+    max_cost_usd: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    max_tokens: Positive | None = None
+    """Of all requests together: input, cached or not, and output."""
+    max_time_s: Annotated[float, Meta(gt=0, le=100_000_000)] | None = None
+    """By the clock, waiting for answers included."""
+
+
+class ThreadBudget(Struct, frozen=True):
+    """The most that all turns of a thread may take together; None is no limit."""
+
+    max_cost_usd: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    max_tokens: Positive | None = None
+
+
+class Budget(Struct, frozen=True):
+    """`[budget]`: what a turn and a thread may cost. Reached, they end and can be gone on with."""
+
+    turn: TurnBudget = TurnBudget()
+    thread: ThreadBudget = ThreadBudget()
+
+
 class Settings(Struct, frozen=True):
     """All layers together."""
 
@@ -200,6 +236,9 @@ class Settings(Struct, frozen=True):
     cli_auth_credentials_store: Literal["auto", "keyring", "file"] = "auto"
     step_limit: Positive = 1000
     """Model requests in one turn."""
+    budget: Budget = Budget()
+    prices: dict[str, PriceConfig] = {}
+    """By the model's name, or "provider/model"; stronger than the prices that octavo knows."""
     log_level: Literal["off", "error", "warn", "info", "debug", "trace"] = "off"
     hide_agent_reasoning: bool = False
     show_raw_agent_reasoning: bool = False

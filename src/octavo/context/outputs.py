@@ -12,7 +12,7 @@ from typing import Literal
 
 from octavo.context.encode import Part, encode, message, text_part
 
-Why = Literal["interrupted", "crashed", "cut", "failed", "step_limit"]
+Why = Literal["interrupted", "crashed", "cut", "failed", "step_limit", "budget"]
 """Why a call has no output: the turn's outcome, or "cut" when the response broke off."""
 
 
@@ -47,6 +47,7 @@ _CAUSE: dict[Why, str] = {
     "cut": "your response broke off",
     "failed": "the turn failed",
     "step_limit": "the turn reached its limit of steps",
+    "budget": "the turn's budget was used up",
 }
 
 _UNKNOWN = "How far it got is unknown: look at the actual state before you repeat it."
@@ -60,6 +61,7 @@ _STOPPED: dict[Why, str] = {
     "cut": f"No result: the response broke off while this ran. {_UNKNOWN}",
     "failed": f"No result: the turn failed while this ran, and it was ended. {_UNKNOWN}",
     "step_limit": (f"No result: the turn reached its limit of steps while this ran. {_UNKNOWN}"),
+    "budget": f"No result: the turn's budget was used up while this ran. {_UNKNOWN}",
 }
 
 
@@ -88,5 +90,10 @@ _NOTES = {
     "step_limit": (
         "This turn was stopped because it reached its limit of steps. Commands it had started"
         " were ended. Say where the work stands when you go on."
+    ),
+    "budget": (
+        "This turn was stopped because its budget of tokens, money or time was used up. Commands"
+        " it had started were ended, and files may be half changed. When you go on, look at the"
+        " actual state first, do not repeat what is done, and take the shortest way to the end."
     ),
 }

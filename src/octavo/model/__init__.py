@@ -34,6 +34,8 @@ class Prompt(msgspec.Struct, frozen=True):
     output_schema: bytes | None = None
     """A JSON Schema the last message must follow, encoded."""
     parallel_calls: bool = True
+    max_output_tokens: int | None = None
+    """The answer may have so many, reasoning included; None leaves it to the model."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -102,6 +104,7 @@ class Model(Protocol):
         Raises:
             ModelBusy: before the first chunk; asking again may help.
             StreamCut: after the connection was made; the stream ended without `Completed`.
+            OutputLimit: the answer grew to `max_output_tokens`, or to the model's own limit.
             ModelError: asking again would not help. `info` says which kind.
         """
 

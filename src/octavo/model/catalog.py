@@ -24,6 +24,8 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tokens of prompt and answer together, as far as octavo fills them."""
     max_context_window: int | None = None
     """What `model_context_window` may raise it to, where the provider charges more for it."""
+    max_output_tokens: int | None = None
+    """The most it writes in one answer, reasoning included; None where that is not known."""
     apply_patch: Literal["freeform", "function"] = "function"
     efforts: tuple[str, ...] = ()
     """Reasoning efforts it accepts, least first; empty: it takes no such setting."""

@@ -13,7 +13,7 @@ import msgspec
 
 from octavo.model import Provider
 from octavo.model.http import is_loopback
-from octavo.protocol.errors import ModelBusy, ModelError, StreamCut
+from octavo.protocol.errors import ModelBusy, ModelError, OutputLimit, StreamCut
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
 _MAX_QUOTED = 600
@@ -208,7 +208,7 @@ def incomplete(provider: Provider, reason: str) -> ModelError:
     """Return the error for an answer that the provider ended before its end."""
     who = provider.name
     if reason == "max_output_tokens":
-        return ModelError(
+        return OutputLimit(
             f"{who} stopped the answer at its limit of output tokens.",
             hint="Ask for less at once, or lower the reasoning effort.",
         )

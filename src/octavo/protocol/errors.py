@@ -8,7 +8,9 @@
     │   └── Unstorable          ... because an event holds what no log can
     ├── ModelError              the provider could not answer
     │   ├── ModelBusy           ... and it is worth asking again
-    │   └── StreamCut           ... the answer broke off; worth asking again
+    │   ├── StreamCut           ... the answer broke off; worth asking again
+    │   ├── OutputLimit         ... because the answer grew to its limit
+    │   └── BudgetSpent         ... because it may cost no more; nothing was asked
     └── SandboxError            the policy could not be applied; nothing was run
 
 Three things are not here. A tool that fails is not an error: it is an output the model reads
@@ -18,7 +20,10 @@ Anything else that escapes is a bug, and is left to crash its turn loudly.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from octavo.protocol.usage import Usage
 
 
 class OctavoError(Exception):
@@ -71,6 +76,7 @@ class ModelError(OctavoError):
     Attributes:
         info: the app-server's `codexErrorInfo` word, such as "badRequest" or "unauthorized".
         status: HTTP status of the answer, where there was one.
+        usage: what the answer cost as far as it came, where the provider said so.
     """
 
     code = "model"
@@ -86,6 +92,25 @@ class ModelError(OctavoError):
         super().__init__(message, hint=hint)
         self.info = info
         self.status = status
+        self.usage: Usage | None = None
+
+
+class OutputLimit(ModelError):
+    """The answer was ended because it had as many tokens as one may have."""
+
+    code = "model.output_limit"
+
+
+class BudgetSpent(ModelError):
+    """The request could cost more than what is left, so it was not made.
+
+    The turn ends in an orderly way and can be gone on with.
+    """
+
+    code = "budget"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint, info="sessionBudgetExceeded")
 
 
 class ModelBusy(ModelError):

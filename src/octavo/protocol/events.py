@@ -175,7 +175,7 @@ class StepEnded(_Event, frozen=True, tag="step_ended"):
     """The model's response is over; no more items of it follow.
 
     Attributes:
-        usage: what it cost; None when the provider did not say.
+        usage: what it cost, in logs from before there was `Spent`.
         cut: it broke off after a call had started; the next request goes on from here.
     """
 
@@ -183,6 +183,28 @@ class StepEnded(_Event, frozen=True, tag="step_ended"):
     at_ms: int
     usage: Usage | None = None
     cut: bool = False
+
+
+class Spent(_Event, frozen=True, tag="spent"):
+    """A request to a model is over and was paid for, whatever came of it.
+
+    Every request that reached a model makes one, those of a reviewer and those that were cut off
+    included. May come outside a turn.
+
+    Attributes:
+        purpose: "turn" for the steps of the turn itself; else what asked: "reviewer", …
+        nano_usd: what it cost, at the price of then; None when that is not known.
+        estimated: the provider did not say, so the tokens are octavo's own estimate.
+    """
+
+    at_ms: int
+    purpose: str
+    provider: str
+    model: str
+    usage: Usage
+    nano_usd: int | None = None
+    estimated: bool = False
+    turn_id: str | None = None
 
 
 class Retrying(_Event, frozen=True, tag="retrying"):
@@ -227,7 +249,7 @@ class QuestionAnswered(_Event, frozen=True, tag="question_answered"):
     """The answer, or "cancel" when the turn ended first.
 
     Attributes:
-        usage: what it cost to ask a reviewer.
+        usage: what it cost to ask a reviewer, where no `Spent` says it.
     """
 
     turn_id: str
@@ -241,14 +263,15 @@ class TurnEnded(_Event, frozen=True, tag="turn_ended"):
     """Last in its turn, exactly once, also after an interrupt or a crash.
 
     Attributes:
-        outcome: "crashed" is written when the thread is opened again.
-        error: one or two sentences for a person when the outcome is "failed".
+        outcome: "crashed" is written when the thread is opened again; "budget" when tokens, money
+            or time were used up.
+        error: one or two sentences for a person when the outcome is "failed" or "budget".
         info: the app-server's word for the kind of error.
     """
 
     turn_id: str
     at_ms: int
-    outcome: Literal["completed", "interrupted", "failed", "step_limit", "crashed"]
+    outcome: Literal["completed", "interrupted", "failed", "step_limit", "budget", "crashed"]
     error: str | None = None
     info: str | None = None
 
@@ -294,6 +317,7 @@ Event = (
     | CallEnded
     | ProcessEnded
     | StepEnded
+    | Spent
     | Retrying
     | Noticed
     | QuestionAsked

@@ -30,6 +30,7 @@ from octavo.protocol.events import (
     QuestionAnswered,
     QuestionAsked,
     Retrying,
+    Spent,
     StepEnded,
     ThreadStarted,
     TurnEnded,
@@ -37,9 +38,9 @@ from octavo.protocol.events import (
     UserSpoke,
 )
 from octavo.protocol.questions import Question
-from octavo.protocol.usage import Usage
+from octavo.protocol.usage import Tally, Usage
 
-Missing = Literal["interrupted", "failed", "step_limit", "crashed", "completed"]
+Missing = Literal["interrupted", "failed", "step_limit", "budget", "crashed", "completed"]
 
 
 class OutOfOrder(Exception):
@@ -90,13 +91,18 @@ class OpenCall:
 class Turn:
     """What is known of one turn."""
 
-    __slots__ = ("ended", "items", "started", "usage")
+    __slots__ = ("ended", "items", "spent", "started")
 
     def __init__(self, started: TurnStarted) -> None:
         self.started = started
         self.ended: TurnEnded | None = None
-        self.usage = Usage()
+        self.spent = Tally()
         self.items = 0
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the turn so far."""
+        return self.spent.usage
 
 
 class Thread:
@@ -107,7 +113,8 @@ class Thread:
         turns: oldest first.
         history: what a prompt is built from, oldest first; only ever appended to.
         context: digest of the latest context item of each key.
-        usage: tokens of the whole thread; `last_usage` of the last response.
+        spent: what the whole thread cost; `spent_on` has it apart by purpose, see `events.Spent`.
+        last_usage: tokens of the last response in a turn.
         running: ids of calls whose command outlived them.
         labels: where what was seen comes from; see `agent.labels`.
         said: what the user said, as it is in the history, oldest first.
@@ -121,7 +128,8 @@ class Thread:
         self.context: dict[str, str] = {}
         self.said: list[bytes] = []
         self.labels: set[str] = set()
-        self.usage = Usage()
+        self.spent = Tally()
+        self.spent_on: dict[str, Tally] = {}
         self.last_usage: Usage | None = None
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
@@ -137,6 +145,11 @@ class Thread:
     def turn(self) -> Turn | None:
         """The running turn, if any."""
         return self._turn
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the whole thread."""
+        return self.spent.usage
 
     @property
     def in_step(self) -> bool:
@@ -209,17 +222,22 @@ class Thread:
                     raise OutOfOrder(f"question {event.question_id} asked twice")
                 self.questions[event.question_id] = event
             case QuestionAnswered():
-                turn = self._running(event.turn_id)
-                if event.usage is not None:
-                    self.usage = self.usage.plus(event.usage)
-                    turn.usage = turn.usage.plus(event.usage)
+                self._running(event.turn_id)
                 asked = self.questions.pop(event.question_id, None)
                 if asked is None:
                     raise OutOfOrder(f"question {event.question_id} is not open")
+                if event.usage is not None:
+                    self._count("reviewer", event.usage, None)
                 if event.answer.decision == "acceptForSession":
                     self.remembered.append(asked.question)
             case Noticed():
                 pass
+            case Spent():
+                if event.turn_id is not None:
+                    self._running(event.turn_id)
+                if event.purpose == "turn":
+                    self.last_usage = event.usage
+                self._count(event.purpose, event.usage, event.nano_usd, estimated=event.estimated)
             case TurnStarted():
                 if self.started is None:
                     raise OutOfOrder("a turn before its thread")
@@ -278,13 +296,23 @@ class Thread:
         self._flush()
 
     def _step_ended(self, event: StepEnded) -> None:
-        turn = self._running(event.turn_id)
+        self._running(event.turn_id)
         self._step_open = False
         if event.usage is not None:
             self.last_usage = event.usage
-            self.usage = self.usage.plus(event.usage)
-            turn.usage = turn.usage.plus(event.usage)
+            self._count("turn", event.usage, None)
         self._flush()
+
+    def _count(
+        self, purpose: str, usage: Usage, nano_usd: int | None, *, estimated: bool = False
+    ) -> None:
+        def more(tally: Tally) -> Tally:
+            return tally.plus(usage, nano_usd, estimated=estimated)
+
+        self.spent = more(self.spent)
+        self.spent_on[purpose] = more(self.spent_on.get(purpose, Tally()))
+        if self._turn is not None:
+            self._turn.spent = more(self._turn.spent)
 
     def _flush(self) -> None:
         """Append the outputs once the step is over and every call has one."""

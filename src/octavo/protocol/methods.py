@@ -12,6 +12,7 @@ import msgspec
 
 from octavo.protocol.inputs import UserInput
 from octavo.protocol.items import Thread, Turn
+from octavo.protocol.usage import Usage
 
 P = TypeVar("P", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
@@ -96,6 +97,14 @@ class SandboxPolicy(_Wire, frozen=True):
     exclude_slash_tmp: bool = False
 
 
+class Budget(_Wire, frozen=True):
+    """The most that something may take; null is no limit. `max_time_s` is of a turn only."""
+
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    max_time_s: float | None = None
+
+
 class ThreadStartParams(_Wire, frozen=True):
     model: str | None = None
     model_provider: str | None = None
@@ -106,6 +115,8 @@ class ThreadStartParams(_Wire, frozen=True):
     base_instructions: str | None = None
     developer_instructions: str | None = None
     ephemeral: bool | None = None
+    octavo_budget: Budget | None = None
+    """Of the whole thread; instead of the settings'."""
 
 
 class ThreadResumeParams(_Wire, frozen=True):
@@ -119,6 +130,8 @@ class ThreadResumeParams(_Wire, frozen=True):
     base_instructions: str | None = None
     developer_instructions: str | None = None
     exclude_turns: bool = False
+    octavo_budget: Budget | None = None
+    """Of the whole thread; instead of the settings'."""
 
 
 class ThreadResult(_Wire, frozen=True, kw_only=True):
@@ -151,6 +164,8 @@ class TurnStartParams(_Wire, frozen=True):
     effort: str | None = None
     summary: str | None = None
     output_schema: dict[str, Any] | None = None
+    octavo_budget: Budget | None = None
+    """Of this turn; instead of the settings'. A turn that runs keeps its own."""
 
 
 class TurnStartResult(_Wire, frozen=True):
@@ -186,6 +201,36 @@ class ThreadListResult(_Wire, frozen=True):
 
 class ThreadIdParams(_Wire, frozen=True):
     thread_id: str
+
+
+class Spending(_Wire, frozen=True, kw_only=True):
+    """What some requests to models cost together.
+
+    `cost_usd` is null when a part of it is not known; `known_cost_usd` is the part that is.
+    """
+
+    usage: Usage
+    requests: int
+    cost_usd: float | None
+    known_cost_usd: float
+    unpriced_requests: int
+    estimated_requests: int
+    """Cut off before the provider said what they cost: their tokens are an estimate."""
+
+
+class ThreadUsageResult(_Wire, frozen=True, kw_only=True):
+    """What a thread has cost, and what it and its turn may."""
+
+    thread_id: str
+    total: Spending
+    by_purpose: dict[str, Spending]
+    """"turn" for the turns' own requests, "reviewer", …; they add up to `total`."""
+    turn: Spending | None
+    """Of the running turn, or the last one; all purposes."""
+    last: Usage | None
+    """Of the last response in a turn."""
+    thread_budget: Budget
+    turn_budget: Budget
 
 
 class Approval(_Wire, frozen=True, kw_only=True):
@@ -229,6 +274,8 @@ CLEAN_TERMINALS = Method("thread/backgroundTerminals/clean", ThreadIdParams, Not
 """Kills the commands of a thread that outlived their calls; answered when they are gone."""
 APPROVALS_LIST = Method("octavo/approvals/list", Nothing, ApprovalsListResult)
 APPROVALS_REVOKE = Method("octavo/approvals/revoke", ApprovalsRevokeParams, ApprovalsRevokeResult)
+
+THREAD_USAGE = Method("octavo/thread/usage", ThreadIdParams, ThreadUsageResult)
 
 INITIALIZED = "initialized"
 """The client's notification that it has read the answer to `initialize`."""

@@ -50,13 +50,16 @@ class Projection:
         *,
         context_window_tokens: int | None = None,
         total: Usage | None = None,
+        last: Usage | None = None,
     ) -> None:
         self._thread_id = thread_id
         self._window = context_window_tokens
         self._began: dict[str, int] = {}
         self._calls: dict[str, _Call] = {}
         self._turn_started_ms = 0
+        self._turn_id: str | None = None
         self._total = total or Usage()
+        self._last = last or Usage()
         self._turn_usage = Usage()
         self._diff: list[str] = []
 
@@ -87,7 +90,10 @@ class Projection:
             case ev.ProcessEnded():
                 yield from self._process_ended(event)
             case ev.StepEnded():
-                yield from self._step_ended(event)
+                if event.usage is not None:
+                    yield from self._spent(event.usage, "turn")
+            case ev.Spent():
+                yield from self._spent(event.usage, event.purpose)
             case ev.TurnStarted():
                 yield from self._turn_started(event)
             case ev.TurnEnded():
@@ -306,15 +312,18 @@ class Projection:
             at_ms,
         )
 
-    def _step_ended(self, event: ev.StepEnded) -> Iterator[note.Notification]:
-        if event.usage is None:
-            return
-        self._total = self._total.plus(event.usage)
-        self._turn_usage = self._turn_usage.plus(event.usage)
-        usage = note.TokenUsage(self._total, event.usage, self._window, self._turn_usage)
-        yield note.TokenUsageUpdated(self._thread_id, event.turn_id, usage)
+    def _spent(self, usage: Usage, purpose: str) -> Iterator[note.Notification]:
+        """Tell the sums; "last" is the last response of the turn itself, which fills the window."""
+        self._total = self._total.plus(usage)
+        self._turn_usage = self._turn_usage.plus(usage)
+        if purpose == "turn":
+            self._last = usage
+        if self._turn_id is not None:
+            told = note.TokenUsage(self._total, self._last, self._window, self._turn_usage)
+            yield note.TokenUsageUpdated(self._thread_id, self._turn_id, told)
 
     def _turn_started(self, event: ev.TurnStarted) -> Iterator[note.Notification]:
+        self._turn_id = event.turn_id
         self._turn_started_ms = event.at_ms
         self._turn_usage = Usage()
         self._diff.clear()

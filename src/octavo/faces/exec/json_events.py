@@ -2,7 +2,8 @@
 
 Every item that is started is completed, and the last line of a turn is `turn.completed` or
 `turn.failed`. Shapes: `codex exec --json` 0.169 and its TypeScript SDK; octavo adds the fields
-`diff` of a change, `turn_usage`, and `exit_code` where a command was cut.
+`diff` of a change, `exit_code` where a command was cut, and what the turn took: `turn_usage` and,
+where they are known, `cost_usd` of the thread and `turn_cost_usd`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, assert_never
 
 from octavo.protocol import items as it
+from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.usage import Usage
 
@@ -28,6 +30,7 @@ class JsonEvents:
         self._plan_items: list[JsonEvent] = []
         self._total = Usage()
         self._turn = Usage()
+        self._cost: JsonEvent = {}
         self._error = "The turn failed."
 
     def thread_started(self, thread_id: str) -> JsonEvent:
@@ -72,6 +75,15 @@ class JsonEvents:
             case _:
                 assert_never(notification)
 
+    def spent(self, spending: m.ThreadUsageResult) -> None:
+        """Take what the thread cost, before the notification that its turn ended."""
+        turn = spending.turn
+        costs = {
+            "cost_usd": spending.total.cost_usd,
+            "turn_cost_usd": None if turn is None else turn.cost_usd,
+        }
+        self._cost = {name: usd for name, usd in costs.items() if usd is not None}
+
     def failed(self, message: str) -> JsonEvent:
         """The line that ends a turn that could not even begin."""
         return {"type": "turn.failed", "error": {"message": message}}
@@ -104,15 +116,15 @@ class JsonEvents:
         if self._plan is not None:
             yield {"type": "item.completed", "item": self._plan_item()}
         if turn.status == "completed":
-            yield {
-                "type": "turn.completed",
-                "usage": _usage(self._total),
-                "turn_usage": _usage(self._turn),
-            }
+            yield {"type": "turn.completed", **self._spending()}
         elif turn.status == "interrupted":
-            yield self.failed("The turn was interrupted.")
+            yield self.failed("The turn was interrupted.") | self._spending()
         else:
-            yield self.failed(turn.error.message if turn.error else self._error)
+            message = turn.error.message if turn.error else self._error
+            yield self.failed(message) | self._spending()
+
+    def _spending(self) -> JsonEvent:
+        return {"usage": _usage(self._total), "turn_usage": _usage(self._turn), **self._cost}
 
 
 def _usage(usage: Usage) -> JsonEvent:

@@ -31,8 +31,9 @@ from octavo.protocol.errors import OctavoError, StoreError, UsageError
 from octavo.protocol.inputs import UserInput
 from octavo.rpc import NO_METHOD, Link, LinkClosed, RpcError
 
-OK, FAILED, USAGE, PIPE_CLOSED = 0, 1, 2, 141
+OK, FAILED, USAGE, OVER_BUDGET, PIPE_CLOSED = 0, 1, 2, 3, 141
 USAGE_CODES = ("usage", "config")
+BUDGET = "sessionBudgetExceeded"
 SPIN_EVERY_S = 0.1
 
 
@@ -66,6 +67,7 @@ class Run:
         self._nobody_reads = False
         self._told_end = False
         self._runs_nothing = False
+        self._over_budget = False
         self.failure: OctavoError | None = None
 
     async def over(self, link: Link) -> int:
@@ -147,6 +149,12 @@ class Run:
         for notification in client.waiting():
             self._show(notification)
         self._status = completed.turn.status
+        error = completed.turn.error
+        self._over_budget = error is not None and error.codex_error_info == BUDGET
+        spending = await client.call(m.THREAD_USAGE, m.ThreadIdParams(self._thread_id))
+        self._transcript.spent(spending)
+        if self._json is not None:
+            self._json.spent(spending)
         self._told_end = True
         if self._status == "completed":
             self._write_message()
@@ -156,6 +164,8 @@ class Run:
                 hint="What was answered has not been tried. `octavo doctor` says what is missing.",
             )
         self._show(completed)
+        if self._over_budget and not self._options.ephemeral and self._json is None:
+            self._transcript.how_to_go_on(self._thread_id)
 
     def _show(self, notification: note.Notification) -> None:
         match notification:
@@ -212,6 +222,8 @@ class Run:
             return USAGE
         if self.failure is not None:
             return FAILED
+        if self._over_budget:
+            return OVER_BUDGET
         return OK if self._status == "completed" else FAILED
 
     def _print(self, event: JsonEvent | None) -> None:

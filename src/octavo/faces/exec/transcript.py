@@ -16,7 +16,7 @@ from octavo.faces.exec.commands import Commands, plain
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
-from octavo.protocol.usage import Usage
+from octavo.protocol.usage import NANO_USD, Usage, dollars
 
 DIFF_LINES = 60
 SAY_SECONDS_FROM = 3
@@ -40,6 +40,7 @@ class Transcript:
         self._held: str | None = None
         self._cwd = ""
         self._usage = Usage()
+        self._spent: m.Spending | None = None
 
     def began(self, thread: m.ThreadResult) -> None:
         """Say what runs where."""
@@ -93,6 +94,14 @@ class Transcript:
                 pass
             case _:
                 assert_never(notification)
+
+    def spent(self, spending: m.ThreadUsageResult) -> None:
+        """Take what the turn cost, before the notification that it ended."""
+        self._spent = spending.turn
+
+    def how_to_go_on(self, thread_id: str) -> None:
+        """Say how to continue a turn whose budget was used up."""
+        self._say(f"Go on: octavo exec resume {thread_id} [--max-cost USD …] PROMPT", "bold")
 
     def spin(self) -> None:
         """Turn the spinner; on a terminal only."""
@@ -197,14 +206,26 @@ class Transcript:
             self._say(f"octavo: the turn failed: {plain(turn.error.message)}", "red")
         elif turn.status == "interrupted":
             self._say("octavo: interrupted", "red")
-        usage = self._usage
-        if usage.total_tokens:
+        if self._usage.total_tokens:
             took = "" if turn.duration_ms is None else f" · {turn.duration_ms / 1000:.1f} s"
-            self._say(
-                f"tokens: {usage.input_tokens} in ({usage.cached_input_tokens} cached),"
-                f" {usage.output_tokens} out{took}",
-                "dim",
-            )
+            self._say(f"tokens: {self._tokens()}{self._cost()}{took}", "dim")
+
+    def _tokens(self) -> str:
+        usage = self._usage
+        into = f"{usage.input_tokens} in ({usage.cached_input_tokens} cached)"
+        out = f"{usage.output_tokens} out"
+        if usage.reasoning_output_tokens:
+            out += f" ({usage.reasoning_output_tokens} reasoning)"
+        guessed = self._spent.estimated_requests if self._spent is not None else 0
+        return f"{into}, {out}" + (", in part estimated" if guessed else "")
+
+    def _cost(self) -> str:
+        """What it cost, where that is known; a part of it is said to be one."""
+        spent = self._spent
+        if spent is None or spent.unpriced_requests == spent.requests:
+            return ""
+        known = dollars(round(spent.known_cost_usd * NANO_USD))
+        return f" · {known}" if spent.cost_usd is not None else f" · {known} and more"
 
     def _say(self, text: str, style: str | None = None) -> None:
         self._commands.aside()

@@ -224,7 +224,9 @@ def body_of(prompt: Prompt) -> bytes:
     # A long history is copied once, so the head goes in front of the first item.
     items = list(prompt.input) or [b""]
     items[0] = b"".join(parts) + items[0]
-    items[-1] += b"]}"
+    limit = prompt.max_output_tokens
+    # Behind the history: what is left of a budget is another number each time.
+    items[-1] += b"]}" if limit is None else b'],"max_output_tokens":%d}' % limit
     return b",".join(items)
 
 

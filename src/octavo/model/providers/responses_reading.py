@@ -253,12 +253,14 @@ class Reading:
     def _end(self, response: _Response, name: bytes = b"") -> Iterator[Chunk]:
         status = name.removeprefix(b"response.").decode() or response.status
         if status == "failed" or (not name and bytes(response.error) not in (b"", b"null")):
-            self._fail(bytes(response.error))
+            self._fail(bytes(response.error), _usage_of(response.usage))
         if status == "incomplete":
             from octavo.model.faults import incomplete
 
             details = response.incomplete_details
-            raise incomplete(self._provider, (details and details.reason) or "")
+            failure = incomplete(self._provider, (details and details.reason) or "")
+            failure.usage = _usage_of(response.usage)
+            raise failure
         if status not in (None, "completed"):
             raise StreamCut(
                 f"{self._provider.name} ended the answer in the state {status!r}.",
@@ -272,11 +274,13 @@ class Reading:
         self.complete = True
         yield Completed(response.id or self._response_id, _usage_of(response.usage))
 
-    def _fail(self, data: bytes) -> None:
+    def _fail(self, data: bytes, usage: Usage | None = None) -> None:
         from octavo.model.faults import failed, read_fault, without_secrets
 
         said = read_fault(without_secrets(self._provider, data))
-        raise failed(self._provider, self._model, said)
+        failure = failed(self._provider, self._model, said)
+        failure.usage = usage
+        raise failure
 
 
 def _text_of(arguments: msgspec.Raw) -> str:

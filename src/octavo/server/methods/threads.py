@@ -34,6 +34,7 @@ from octavo.protocol.inputs import Text
 from octavo.protocol.notifications import ThreadStarted as ThreadStartedNotification
 from octavo.protocol.project import Projection
 from octavo.protocol.show import user_inputs
+from octavo.server.budgets import thread_flags
 from octavo.server.connection import Connection, Handler, Request
 from octavo.server.diary import diary
 from octavo.server.followers import Followers
@@ -155,6 +156,8 @@ def _settings(
         "approval_policy": read_approval(params.approval_policy) or flags.get("approval_policy"),
     }
     flags |= params.config or {}
+    if params.octavo_budget is not None:
+        flags |= thread_flags(params.octavo_budget)
     return load(
         cwd=cwd,
         env=launch.env,
@@ -200,20 +203,22 @@ def _load(
         developer=params.developer_instructions,
         allowed=server.launch.allowed,
     )
-    if server.launch.alone:  # nobody could give a missing key later
+    agent = Agent(started.thread_id, journal, wiring, choices)
+    if server.launch.alone:  # nobody could give a missing key, or price, later
         try:
             wiring.provider(choices)
+            agent.purse.check(wiring.turn_budget, choices.provider, choices.model)
         except BaseException:
             close()
             raise
     writes = diary(started.thread_id, diagnostics)
     if writes is not None:
         journal.follow(writes)
-    agent = Agent(started.thread_id, journal, wiring, choices)
     projection = Projection(
         agent.id,
         context_window_tokens=wiring.context_window_tokens(choices),
         total=journal.thread.usage,
+        last=journal.thread.last_usage,
     )
     followers = Followers(agent, projection, server.group)
     followers.add(connection)

@@ -16,6 +16,7 @@ from octavo.protocol import methods as m
 from octavo.protocol.errors import UsageError
 from octavo.protocol.items import Turn
 from octavo.rpc import INVALID_REQUEST, RpcError
+from octavo.server.budgets import read_turn_budget
 from octavo.server.connection import Handler, Request
 from octavo.server.policies import read_approval, read_policy
 
@@ -29,7 +30,8 @@ async def start(request: Request) -> m.TurnStartResult:
     schema = None
     if params.output_schema is not None:
         schema = msgspec.json.encode(params.output_schema)
-    turn_id = agent.start_turn(said, choices, output_schema=schema)
+    budget = None if params.octavo_budget is None else read_turn_budget(params.octavo_budget)
+    turn_id = agent.start_turn(said, choices, output_schema=schema, budget=budget)
     return m.TurnStartResult(Turn(turn_id, root_turn_id=turn_id))
 
 
