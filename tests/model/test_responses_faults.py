@@ -12,7 +12,15 @@ import pytest
 
 from octavo.model import Chunk, ItemDone, Prompt
 from octavo.model.providers.responses import Responses
-from octavo.protocol.errors import ConfigError, ModelBusy, ModelError, OctavoError, StreamCut
+from octavo.protocol.errors import (
+    ConfigError,
+    ModelBusy,
+    ModelError,
+    OctavoError,
+    OutputLimit,
+    StreamCut,
+)
+from octavo.protocol.usage import Usage
 from octavo.trial.scripted import (
     Answer,
     Step,
@@ -295,8 +303,17 @@ async def test_a_broken_answer_says_how_it_broke(step: Answer, says: str) -> Non
 async def test_an_answer_that_failed_says_why(step: Answer, info: str, says: str) -> None:
     _, error = await _fault_of(step)
 
-    assert _shape(error) == (ModelError, info, None)
+    kind = OutputLimit if "output tokens" in says else ModelError
+    assert _shape(error) == (kind, info, None)
     assert says in str(error)
+
+
+async def test_an_answer_that_was_ended_says_what_it_cost() -> None:
+    step = answer(say("Hi."), incomplete="max_output_tokens", input_tokens=70, output_tokens=7)
+    _, error = await _fault_of(step)
+
+    assert isinstance(error, OutputLimit)
+    assert error.usage == Usage(input_tokens=70, output_tokens=7, total_tokens=77)
 
 
 @pytest.mark.parametrize(

@@ -160,13 +160,14 @@ class Purse:
         )
 
     def _used_up(self, budget: Budget, price: Price | None, input_tokens: int) -> BudgetSpent:
-        least = input_tokens + LEAST_OUTPUT_TOKENS
-        next_one = f"{least:,} tokens"
+        parts = []
         if price is not None and budget.limit.nano_usd is not None:
-            next_one += f", {dollars(price.most_nano_usd(input_tokens, LEAST_OUTPUT_TOKENS))}"
+            parts.append(dollars(price.most_nano_usd(input_tokens, LEAST_OUTPUT_TOKENS)))
+        if budget.limit.tokens is not None:
+            parts.append(f"{input_tokens + LEAST_OUTPUT_TOKENS:,} tokens")
         return BudgetSpent(
             f"The budget of the {budget.name} ({_limits(budget.limit)}) is used up: "
-            f"{_spent(budget)}, and the next request could take {next_one} or more. "
+            f"{_spent(budget)}, and the next request could take {' and '.join(parts)} or more. "
             "What was finished is kept.",
             hint=_hint(budget),
         )
@@ -197,10 +198,10 @@ def _limits(limit: Limit) -> str:
 
 
 def _spent(budget: Budget) -> str:
-    said = f"{budget.spent.tokens:,} tokens"
-    if budget.limit.nano_usd is not None:
-        said = f"{dollars(budget.spent.nano_usd)} ({said})"
-    return f"{said} were spent"
+    tokens = f"{budget.spent.tokens:,} tokens"
+    if budget.limit.nano_usd is None:
+        return f"{tokens} were spent"
+    return f"{dollars(budget.spent.nano_usd)} was spent ({tokens})"
 
 
 def _hint(budget: Budget) -> str:

@@ -25,11 +25,9 @@ INTERMIXED = True
 """Options may stand between the words; `quick` reads them without argparse."""
 
 EPILOG = """\
-The prompt is the argument, or standard input (also with `-`); with both, standard input is
-appended. Nobody is asked anything: what is not allowed is refused.
+The prompt is the argument, or standard input (also with `-`), or both. Nobody is asked anything.
 
-Exit codes: 0 done · 1 the turn failed · 2 wrong usage or settings · 3 the budget is used up, and
-`resume` goes on · 128+n ended by signal n
+Exit codes: 0 done · 1 failed · 2 wrong usage or settings · 3 over budget · 128+n ended by signal n
 """
 
 
@@ -69,7 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--output-schema", metavar="FILE", help="JSON Schema that the answer must follow")
     add("--max-cost", metavar="USD", help="end the turn before it costs more")
     add("--max-tokens", metavar="N", help="end the turn before it takes more tokens, in and out")
-    add("--max-time", metavar="TIME", help="end the turn after that: 90s, 10m, 1h30m")
+    add("--max-time", metavar="TIME", help="end the turn after so long: 90s, 10m, 1h30m")
     add("--ephemeral", action="store_true", help="keep no record of the thread")
     add("--skip-git-repo-check", action="store_true", help="work outside a git repository")
     add("--trust", action="store_true", help="trust this repository's settings from now on")

@@ -56,7 +56,7 @@ def add_permissions_option(parser: argparse.ArgumentParser) -> None:
         "-P",
         "--permissions",
         metavar="NAME",
-        help="the permission profile that holds: one of [permissions.NAME], or a built-in one",
+        help="the permission profile: of [permissions.NAME], or a built-in one",
     )
 
 

@@ -50,7 +50,7 @@ FENCES = frozenset(
         *(words.Budget, words.TurnBudget, words.ThreadBudget, words.PriceConfig),
     }
 )
-"""Tables in which an unknown key is always an error: a misspelt one could be a denial or a limit."""
+"""Tables in which an unknown key is always an error: a misspelt one could deny or limit."""
 
 PROJECT_KEYS = frozenset(
     {

@@ -116,12 +116,12 @@ class Prices:
         *,
         free: Collection[str],
         on_trouble: Callable[[str], None],
-        source: Path = COMPILED,
+        source: Path | None = None,
     ) -> None:
         self._own = {name.lower(): Price(**msgspec.structs.asdict(p)) for name, p in own.items()}
         self._free = free
         self._on_trouble = on_trouble
-        self._source = source
+        self._source = source or COMPILED
         self._table: Mapping[str, Listed] | None = None
 
     def of(self, provider: str, model: str) -> Price | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import time
 
+import anyio
+
 from octavo.tools import Hands
+from octavo.tools.capture import Window
 from octavo.tools.denials import explain
 from octavo.tools.sessions import Session, exit_code
 
@@ -39,10 +42,37 @@ async def wait_and_report(
     max_output_tokens: float | None,
     note: str | None = None,
 ) -> str:
-    """Wait for the command, at most that long, and return what there is to say then."""
+    """Wait for the command, at most that long, and return what there is to say then.
+
+    Cancelled, it ends the command that this call started, and returns what that had written: the
+    model is to know it when the thread goes on. Whoever cancelled hears of it at their next wait.
+    """
     began_s = time.monotonic()
-    window = await session.wait(wait_s)
+    try:
+        window = await session.wait(wait_s)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            if session.call_id == hands.call_id:
+                await hands.sessions.kill_calls([session.call_id])
+                note = _STOPPED
+            window = session.capture.take(final=not session.running)
+            wall_s = time.monotonic() - began_s
+            return await _report(session, hands, window, wall_s, max_output_tokens, note)
     wall_s = time.monotonic() - began_s
+    return await _report(session, hands, window, wall_s, max_output_tokens, note)
+
+
+_STOPPED = "it was ended while it ran, as the turn was. What it had changed stays changed."
+
+
+async def _report(
+    session: Session,
+    hands: Hands,
+    window: Window,
+    wall_s: float,
+    max_output_tokens: float | None,
+    note: str | None,
+) -> str:
     limit = hands.output_limit_tokens
     if max_output_tokens is not None:
         limit = min(limit, max(0, whole(max_output_tokens)))
