@@ -40,7 +40,7 @@ def output(call_id: str, turn_id: str = "1", facts: ev.CallFacts | None = None) 
 
 
 def step(turn_id: str = "1", tokens: int = 0) -> ev.StepEnded:
-    return ev.StepEnded(turn_id, 0, Usage(total_tokens=tokens))
+    return ev.StepEnded(turn_id, 0, Usage(total_tokens=tokens) if tokens else None)
 
 
 def ended(outcome: str = "completed", turn_id: str = "1") -> ev.TurnEnded:
@@ -100,6 +100,30 @@ def test_usage_adds_up_over_turns_and_within_one() -> None:
     assert [turn.usage.total_tokens for turn in thread.turns] == [5, 8]
 
 
+def spent(tokens: int, purpose: str, nano_usd: int | None, turn_id: str | None = "1") -> ev.Spent:
+    usage = Usage(total_tokens=tokens)
+    return ev.Spent(0, purpose, "p", "m", usage, nano_usd, turn_id=turn_id)
+
+
+def test_what_was_spent_adds_up_by_purpose_by_turn_and_in_all() -> None:
+    thread = fold(
+        [
+            *(STARTED, turn(), item("x"), spent(5, "turn", 10), step(), spent(3, "reviewer", 1)),
+            *(ended(), spent(2, "compaction", None, None), turn("2"), spent(7, "turn", 4, "2")),
+        ]
+    )
+
+    assert [turn.spent.nano_usd for turn in thread.turns] == [11, 4]
+    assert {name: tally.nano_usd for name, tally in thread.spent_on.items()} == {
+        "turn": 14,
+        "reviewer": 1,
+        "compaction": 0,
+    }
+    assert (thread.spent.usage.total_tokens, thread.spent.nano_usd) == (17, 15)
+    assert (thread.spent.requests, thread.spent.unpriced) == (4, 1)
+    assert thread.last_usage == Usage(total_tokens=7)
+
+
 def test_a_command_may_end_after_its_turn() -> None:
     running = output("a", facts=ev.CallFacts(running=True, session_id=7))
     thread = fold([STARTED, turn(), call("a"), running, step(), ended()])
@@ -130,6 +154,7 @@ def test_a_command_may_end_after_its_turn() -> None:
         ([STARTED, turn(), ended()], step()),
         ([STARTED, turn(), call("a"), step(), output("a")], output("a")),
         ([STARTED], ev.ProcessEnded("a", 0, ev.CallFacts())),
+        ([STARTED, turn(), ended()], spent(1, "turn", None)),
         ([STARTED, turn()], ev.QuestionAnswered("1", "q", 0, Answer("accept"))),
     ],
 )
@@ -150,7 +175,7 @@ ANY_EVENT = st.one_of(
     st.sampled_from(["1", "2"]).map(turn),
     st.sampled_from(["1", "2"]).flatmap(
         lambda turn_id: st.one_of(
-            st.sampled_from(["completed", "interrupted", "failed", "crashed"]).map(
+            st.sampled_from(["completed", "interrupted", "failed", "budget", "crashed"]).map(
                 lambda outcome: ended(outcome, turn_id)
             ),
             st.text(max_size=3).map(lambda text: said(text, turn_id)),
@@ -175,6 +200,7 @@ ANY_EVENT = st.one_of(
     ),
     CALLS.map(lambda call_id: ev.ProcessEnded(call_id, 0, ev.CallFacts(exit_code=0))),
     st.just(ev.Noticed(0, "careful")),
+    st.sampled_from(["1", "2", None]).map(lambda turn_id: spent(1, "turn", 1, turn_id)),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,6 +148,40 @@ def test_usage_counts_the_response_the_turn_and_the_thread() -> None:
     assert told[-1].token_usage == note.TokenUsage(
         Usage(total_tokens=103), Usage(total_tokens=2), 10, Usage(total_tokens=3)
     )
+
+
+def spent(tokens: int, purpose: str = "turn") -> ev.Spent:
+    return ev.Spent(0, purpose, "p", "m", Usage(total_tokens=tokens), turn_id="1")
+
+
+def test_a_steps_usage_is_told_after_its_items_and_that_of_others_at_once() -> None:
+    projection = Projection("t", context_window_tokens=10)
+    turn = ev.TurnStarted("1", 0, "m", "p", "/w", "read-only", "never")
+    item = ev.ItemAdded("1", "a", "message", 0, msgspec.Raw(b"{}"))
+    events = [turn, spent(1), item, ev.StepEnded("1", 0), spent(2, "reviewer")]
+    told = [n for e in events for n in projection(e)]
+
+    kinds = [type(n) for n in told[-4:]]
+    updated = note.TokenUsageUpdated
+    assert kinds == [note.ItemStarted, note.ItemCompleted, updated, updated]
+    last = told[-1]
+    assert isinstance(last, note.TokenUsageUpdated)
+    assert last.token_usage == note.TokenUsage(
+        Usage(total_tokens=3), Usage(total_tokens=1), 10, Usage(total_tokens=3)
+    )
+
+
+@pytest.mark.parametrize(
+    "end", [ev.Retrying("1", 0, "Again.", 1, 4), ev.TurnEnded("1", 0, "budget", "Spent.")]
+)
+def test_the_usage_of_what_was_cut_off_is_told_as_well(end: ev.Event) -> None:
+    projection = Projection("t")
+    turn = ev.TurnStarted("1", 0, "m", "p", "/w", "read-only", "never")
+    told = [n for e in (turn, spent(1), end) for n in projection(e)]
+
+    assert [
+        n.token_usage.total.total_tokens for n in told if isinstance(n, note.TokenUsageUpdated)
+    ] == [1]
 
 
 def test_a_failed_attempt_is_told_as_an_error_that_is_retried() -> None:

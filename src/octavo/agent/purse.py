@@ -26,8 +26,6 @@ from octavo.protocol.usage import NANO_USD, Usage, dollars
 
 LEAST_OUTPUT_TOKENS = 1_000
 """A request that could say less than this is not worth making."""
-OUTPUT_CAP_TOKENS = 32_000
-"""For a model whose own limit is not known, where there is a budget."""
 
 
 class Purse:
@@ -96,12 +94,12 @@ class Purse:
             )
 
     def metered(
-        self, model: Model, provider: str, *, most_output_tokens: int | None, purpose: str = "turn"
+        self, model: Model, provider: str, *, most_output_tokens: int, purpose: str = "turn"
     ) -> Metered:
         """Return `model`, with its requests paid for from this purse.
 
         Args:
-            most_output_tokens: what the model can write in one answer, if that is known.
+            most_output_tokens: what the model can write in one answer, as far as is known.
             purpose: what its requests are counted as; see `events.Spent`.
         """
         return Metered(self, model, provider, most_output_tokens, purpose)
@@ -218,7 +216,7 @@ class Metered:
         purse: Purse,
         model: Model,
         provider: str,
-        most_output_tokens: int | None,
+        most_output_tokens: int,
         purpose: str,
     ) -> None:
         self._purse = purse
@@ -240,17 +238,20 @@ class Metered:
         """
         purse = self._purse
         measured = self._gauge.measure(prompt)
-        most = self._most_output_tokens or OUTPUT_CAP_TOKENS
+        most = self._most_output_tokens
         price = purse.price(self._provider, prompt.model) if purse.is_limited else None
         reservation, paid_for = await purse.reserve(price, measured, most)
-        if paid_for is not None and paid_for != self._most_output_tokens:
+        if paid_for is not None:
             prompt = msgspec.structs.replace(prompt, max_output_tokens=paid_for)
         bill = _Bill(measured)
         with reservation:
             try:
                 async with aclosing(self._model.stream(prompt)) as chunks:
                     async for chunk in chunks:
-                        yield bill.take(chunk)
+                        told = bill.take(chunk)
+                        if isinstance(chunk, Completed):
+                            self._settle(bill, reservation, prompt)
+                        yield told
             except OutputLimit as failure:
                 bill.fail(failure)
                 if paid_for is None or paid_for >= most:

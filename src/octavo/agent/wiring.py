@@ -270,9 +270,7 @@ class Wiring:
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
-        model = purse.metered(
-            Responses(provider), provider.id, most_output_tokens=info.max_output_tokens
-        )
+        model = purse.metered(Responses(provider), provider.id, most_output_tokens=info.max_output)
         prompt = Prompt(
             model=choices.model,
             input=(),

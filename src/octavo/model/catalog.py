@@ -24,8 +24,6 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tokens of prompt and answer together, as far as octavo fills them."""
     max_context_window: int | None = None
     """What `model_context_window` may raise it to, where the provider charges more for it."""
-    max_output_tokens: int | None = None
-    """The most it writes in one answer, reasoning included; None where that is not known."""
     apply_patch: Literal["freeform", "function"] = "function"
     efforts: tuple[str, ...] = ()
     """Reasoning efforts it accepts, least first; empty: it takes no such setting."""
@@ -39,6 +37,8 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web_search: bool = False
     """Its provider can search the web for it."""
     images: bool = False
+    max_output: int = 32_000
+    """Tokens of one answer, reasoning included. Sent where the API wants a limit."""
     family: bool = False
     """Names that continue this one mean it, too: `devstral-small-2` is a `devstral`."""
     known: bool = True

@@ -189,7 +189,7 @@ class Spent(_Event, frozen=True, tag="spent"):
     """A request to a model is over and was paid for, whatever came of it.
 
     Every request that reached a model makes one, those of a reviewer and those that were cut off
-    included. May come outside a turn.
+    included; that of a step comes before its `StepEnded`. May come outside a turn.
 
     Attributes:
         purpose: "turn" for the steps of the turn itself; else what asked: "reviewer", …

@@ -58,6 +58,7 @@ class Projection:
         self._calls: dict[str, _Call] = {}
         self._turn_started_ms = 0
         self._turn_id: str | None = None
+        self._usage_is_news = False
         self._total = total or Usage()
         self._last = last or Usage()
         self._turn_usage = Usage()
@@ -91,14 +92,18 @@ class Projection:
                 yield from self._process_ended(event)
             case ev.StepEnded():
                 if event.usage is not None:
-                    yield from self._spent(event.usage, "turn")
+                    self._spent(event.usage, "turn")
+                yield from self._usage_told()
             case ev.Spent():
-                yield from self._spent(event.usage, event.purpose)
+                self._spent(event.usage, event.purpose)
+                if event.purpose != "turn":  # a step's is told when its items have been
+                    yield from self._usage_told()
             case ev.TurnStarted():
                 yield from self._turn_started(event)
             case ev.TurnEnded():
                 yield from self._turn_ended(event)
             case ev.Retrying():
+                yield from self._usage_told()
                 self._began.clear()
                 error = it.TurnError(event.message, error_info(event.info, event.status))
                 yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
@@ -312,15 +317,19 @@ class Projection:
             at_ms,
         )
 
-    def _spent(self, usage: Usage, purpose: str) -> Iterator[note.Notification]:
-        """Tell the sums; "last" is the last response of the turn itself, which fills the window."""
+    def _spent(self, usage: Usage, purpose: str) -> None:
+        """Count; "last" is the last response of the turn itself, which fills the window."""
         self._total = self._total.plus(usage)
         self._turn_usage = self._turn_usage.plus(usage)
         if purpose == "turn":
             self._last = usage
-        if self._turn_id is not None:
+        self._usage_is_news = True
+
+    def _usage_told(self) -> Iterator[note.Notification]:
+        if self._usage_is_news and self._turn_id is not None:
             told = note.TokenUsage(self._total, self._last, self._window, self._turn_usage)
             yield note.TokenUsageUpdated(self._thread_id, self._turn_id, told)
+        self._usage_is_news = False
 
     def _turn_started(self, event: ev.TurnStarted) -> Iterator[note.Notification]:
         self._turn_id = event.turn_id
@@ -332,6 +341,7 @@ class Projection:
         yield note.TurnStarted(self._thread_id, turn)
 
     def _turn_ended(self, event: ev.TurnEnded) -> Iterator[note.Notification]:
+        yield from self._usage_told()
         self._began.clear()
         for call_id, call in list(self._calls.items()):
             if isinstance(call.item, it.CommandExecution) and call.item.process_id is not None:
