@@ -31,7 +31,7 @@ HEAVY = {
     *("octavo.policy", "tree_sitter", "octavo.agent.permits", "octavo.agent.remembered"),
     *("octavo.config.approvals", "octavo.config.rule_files", "octavo.agent.reviewer"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
-    "octavo.sandbox.net",
+    *("octavo.sandbox.net", "octavo.cli.limits"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

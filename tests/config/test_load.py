@@ -238,6 +238,10 @@ WRONG_VALUES = [
         '"danger-full-access", found "none".',
     ),
     ("hide_agent_reasoning = 1", "hide_agent_reasoning: expected true or false, found 1."),
+    (
+        "budget.turn.max_cost_usd = 0",
+        "budget.turn.max_cost_usd: expected a number above 0, up to 1000000, found 0.",
+    ),
     ('model = ""', "model: expected a string of 1 to 1000 characters, found an empty string."),
     ("history = 3", "history: expected a table, found 3."),
     ("model_providers = []", "model_providers: expected a table, found a list."),

@@ -42,9 +42,10 @@ async def test_tokens_that_are_used_up_end_with_3_and_say_how_to_go_on(place: Pl
 
     assert done.status == 3
     assert len(done.requests) == 3
-    assert "The budget of the turn (20,000 tokens) is used up: 15,000 tokens" in done.err
+    assert "stopped. The budget of the turn (20,000 tokens) is used up: 15,000 tokens" in done.err
     last = done.err.strip().splitlines()[-1]
     assert last.startswith("Go on: octavo exec resume ")
+    assert last.endswith(" --max-tokens N PROMPT")
     thread_id = last.split()[5]
     again = await place.exec([say("Ok.")], "resume", thread_id, "--max-tokens", "20k", "go on")
     assert (again.status, again.out) == (0, "Ok.\n")

@@ -222,6 +222,7 @@ async def test_a_reviewer_that_cannot_be_paid_for_ends_the_turn(workspace: Path)
     assert turn.error is not None
     assert turn.error.codex_error_info == "sessionBudgetExceeded"
     assert (workspace / "junk").exists()
+    assert play.items(it.DynamicToolCall) == []  # nobody refused the call
     assert (reviewed.reviews, found.total.requests) == ([], 1)
 
 
@@ -309,7 +310,7 @@ async def test_a_budget_that_makes_no_sense_is_refused(
 def _paying(model: Model, max_tokens: int) -> tuple[Purse, Thread, Model]:
     journal = Journal(Thread(), None)
     prices = Prices({"m": PriceConfig(1, 1)}, free=(), on_trouble=print)
-    purse = Purse(journal, prices, ThreadBudget())
+    purse = Purse(journal, lambda: prices, ThreadBudget())
     purse.begin_turn(TurnBudget(max_tokens=max_tokens), "trial", "m")
     return purse, journal.thread, purse.metered(model, "trial", most_output_tokens=2000)
 

@@ -8,7 +8,7 @@ it has none, so nobody counts it twice.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import msgspec
@@ -19,10 +19,13 @@ from octavo.agent.gauge import Gauge
 from octavo.agent.journal import Journal
 from octavo.config.settings import ThreadBudget, TurnBudget
 from octavo.model import Chunk, Completed, ItemDone, Model, Prompt, ReasoningDelta, TextDelta
-from octavo.model.prices import Price, Prices
 from octavo.protocol.errors import BudgetSpent, ConfigError, ModelError, OutputLimit, StreamCut
 from octavo.protocol.events import Spent
 from octavo.protocol.usage import NANO_USD, Usage, dollars
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.model.prices import Price, Prices
 
 LEAST_OUTPUT_TOKENS = 1_000
 """A request that could say less than this is not worth making."""
@@ -32,7 +35,7 @@ class Purse:
     """A thread's money. One turn runs at a time.
 
     Args:
-        prices: what models cost.
+        prices: gives what models cost; asked before the first request only if that matters then.
         limits: for the whole thread; what its log says it has spent is counted.
         parent: what the thread spends from as well, where it works for another one.
     """
@@ -40,14 +43,15 @@ class Purse:
     def __init__(
         self,
         journal: Journal,
-        prices: Prices,
+        prices: Callable[[], Prices],
         limits: ThreadBudget,
         *,
         parent: Budget | None = None,
     ) -> None:
         spent = journal.thread.spent
         self._journal = journal
-        self._prices = prices
+        self._find_prices = prices
+        self._prices: Prices | None = None
         self.thread = Budget(
             "thread",
             limit_of(limits.max_cost_usd, limits.max_tokens),
@@ -76,7 +80,7 @@ class Purse:
         both = limit.and_(self.thread.limit)
         if both.nano_usd is None:
             return
-        if self._prices.of(provider, model) is None:
+        if self.price(provider, model) is None:
             raise ConfigError(
                 f"A budget in money is set, and what {model!r} costs at the provider {provider!r} "
                 "is not known.",
@@ -111,6 +115,8 @@ class Purse:
 
     def price(self, provider: str, model: str) -> Price | None:
         """Return what a model costs; None when that is not known."""
+        if self._prices is None:
+            self._prices = self._find_prices()
         return self._prices.of(provider, model)
 
     async def reserve(

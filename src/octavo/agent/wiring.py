@@ -51,6 +51,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.agent.journal import Journal
     from octavo.agent.judge import Judge
+    from octavo.model.prices import Prices
 
 DEFAULT_SHELL = "/bin/bash"
 
@@ -216,8 +217,13 @@ class Wiring:
     def purse(self, journal: Journal, notice: Callable[[str], None]) -> Purse:
         """Return what the thread of `journal` spends from."""
         settings = self._settings
-        free = LOCALS.keys() - settings.model_providers.keys()
-        prices = Prices(settings.prices, free=free, on_trouble=notice)
+
+        def prices() -> Prices:
+            from octavo.model.prices import Prices  # the first request does not wait for them
+
+            free = LOCALS.keys() - settings.model_providers.keys()
+            return Prices(settings.prices, free=free, on_trouble=notice)
+
         return Purse(journal, prices, settings.budget.thread)
 
     def keep_output(self, call_id: str) -> KeptOutput:

@@ -87,6 +87,8 @@ def _plain(kind: object) -> str:
 def _bounds(meta: msgspec.Meta) -> str:
     if meta.ge is not None:
         return f" from {meta.ge} to {meta.le}"
+    if meta.gt is not None:
+        return f" above {meta.gt}, up to {meta.le}"
     return f" of {meta.min_length} to {meta.max_length} characters"
 
 

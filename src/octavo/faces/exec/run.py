@@ -23,7 +23,7 @@ from octavo.faces.exec.commands import plain
 from octavo.faces.exec.json_events import JsonEvent, JsonEvents
 from octavo.faces.exec.options import Options
 from octavo.faces.exec.prompt import inputs, output_schema
-from octavo.faces.exec.transcript import Transcript
+from octavo.faces.exec.transcript import BUDGET, Transcript
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
@@ -33,7 +33,6 @@ from octavo.rpc import NO_METHOD, Link, LinkClosed, RpcError
 
 OK, FAILED, USAGE, OVER_BUDGET, PIPE_CLOSED = 0, 1, 2, 3, 141
 USAGE_CODES = ("usage", "config")
-BUDGET = "sessionBudgetExceeded"
 SPIN_EVERY_S = 0.1
 
 
@@ -165,7 +164,7 @@ class Run:
             )
         self._show(completed)
         if self._over_budget and not self._options.ephemeral and self._json is None:
-            self._transcript.how_to_go_on(self._thread_id)
+            self._transcript.how_to_go_on(spending)
 
     def _show(self, notification: note.Notification) -> None:
         match notification:

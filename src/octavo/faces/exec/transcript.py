@@ -18,6 +18,8 @@ from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.usage import NANO_USD, Usage, dollars
 
+BUDGET = "sessionBudgetExceeded"
+"""The app-server's word for a turn that ended because its budget, or its thread's, was used up."""
 DIFF_LINES = 60
 SAY_SECONDS_FROM = 3
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -99,9 +101,19 @@ class Transcript:
         """Take what the turn cost, before the notification that it ended."""
         self._spent = spending.turn
 
-    def how_to_go_on(self, thread_id: str) -> None:
-        """Say how to continue a turn whose budget was used up."""
-        self._say(f"Go on: octavo exec resume {thread_id} [--max-cost USD …] PROMPT", "bold")
+    def how_to_go_on(self, spending: m.ThreadUsageResult) -> None:
+        """Say how to continue after a budget was used up."""
+        turn, thread = spending.turn_budget, spending.thread_budget
+        flags = [
+            *(["--max-cost USD"] if turn.max_cost_usd is not None else []),
+            *(["--max-tokens N"] if turn.max_tokens is not None else []),
+            *(["--max-time TIME"] if turn.max_time_s is not None else []),
+            *(["-c budget.thread.max_cost_usd=USD"] if thread.max_cost_usd is not None else []),
+            *(["-c budget.thread.max_tokens=N"] if thread.max_tokens is not None else []),
+        ]
+        self._say(
+            f"Go on: octavo exec resume {spending.thread_id} {' '.join(flags)} PROMPT", "bold"
+        )
 
     def spin(self) -> None:
         """Turn the spinner; on a terminal only."""
@@ -202,7 +214,9 @@ class Transcript:
         self.stop()
         if turn.status != "completed":
             self._let_go()
-        if turn.status == "failed" and turn.error is not None:
+        if turn.error is not None and turn.error.codex_error_info == BUDGET:
+            self._say(f"octavo: stopped. {plain(turn.error.message)}", "yellow")
+        elif turn.status == "failed" and turn.error is not None:
             self._say(f"octavo: the turn failed: {plain(turn.error.message)}", "red")
         elif turn.status == "interrupted":
             self._say("octavo: interrupted", "red")
