@@ -40,6 +40,9 @@ def _wrong(value: object, wanted: object, key: Key) -> tuple[Key, str] | None:
             found = None if hint is None else _wrong(inner, hint, (*key, name))
             if found is not None:
                 return found
+        absent = _absent(wanted, value)
+        if absent is not None:
+            return key, f"{absent} is missing"
     shown = _shown(value)
     if get_origin(_without_none(wanted)) is Literal and isinstance(value, str) and len(value) < 40:
         shown = basic_string(value)
@@ -55,6 +58,15 @@ def _inside(wanted: object, name: str) -> object:
     if get_origin(wanted) is dict:
         return get_args(wanted)[1]
     return None
+
+
+def _absent(wanted: object, value: Mapping[str, object]) -> str | None:
+    """Return a name that has to be in a table and is not."""
+    wanted = _without_none(wanted)
+    if not (isinstance(wanted, type) and issubclass(wanted, msgspec.Struct)):
+        return None
+    needed = len(wanted.__struct_fields__) - len(wanted.__struct_defaults__)
+    return next((n for n in wanted.__struct_fields__[:needed] if n not in value), None)
 
 
 def _without_none(wanted: object) -> object:
