@@ -242,7 +242,7 @@ WRONG_VALUES = [
         "budget.turn.max_cost_usd = 0",
         "budget.turn.max_cost_usd: expected a number above 0, up to 1000000, found 0.",
     ),
-    ('[prices."a.b"]\ninput = 1', 'prices."a.b": output is missing.'),
+    ('prices."a.b" = { input = 1 }', 'prices."a.b": output is missing.'),
     ('model = ""', "model: expected a string of 1 to 1000 characters, found an empty string."),
     ("history = 3", "history: expected a table, found 3."),
     ("model_providers = []", "model_providers: expected a table, found a list."),

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from octavo.agent.ground import Allowed
 from octavo.agent.journal import Journal
-from octavo.agent.purse import Purse
+from octavo.agent.purse import Metered, Purse
 from octavo.config.settings import PriceConfig, ThreadBudget, TurnBudget
 from octavo.model import Completed, Model, Prompt, Provider
 from octavo.model.prices import Prices
@@ -297,17 +298,28 @@ async def test_the_output_of_an_interrupted_command_is_known_when_the_thread_goe
 async def test_a_budget_that_makes_no_sense_is_refused(
     budget: dict[str, Any], workspace: Path
 ) -> None:
-    import msgspec
-
     async with playing([say("x")], workspace) as play:
         with pytest.raises(RpcError, match="octavoBudget makes no sense"):
             await play.begin("go", octavo_budget=msgspec.convert(budget, m.Budget))
 
 
+async def test_a_threads_budget_in_money_needs_to_know_what_it_has_cost(workspace: Path) -> None:
+    async with playing([say("x")], workspace) as play:
+        await play.turn("go")
+        thread_id = play.thread_id
+    async with playing([say("y")], workspace, start=False, overrides=[PRICED]) as play:
+        with pytest.raises(RpcError, match="what 1 of its requests cost is not known"):
+            await play.resume(thread_id, octavo_budget=m.Budget(max_cost_usd=5))
+        await play.resume(thread_id, octavo_budget=m.Budget(max_tokens=100_000))
+        turn = await play.turn("go", octavo_budget=m.Budget(max_cost_usd=5))
+
+    assert turn.status == "completed"
+
+
 # Side by side.
 
 
-def _paying(model: Model, max_tokens: int) -> tuple[Purse, Thread, Model]:
+def _paying(model: Model, max_tokens: int) -> tuple[Purse, Thread, Metered]:
     journal = Journal(Thread(), None)
     prices = Prices({"m": PriceConfig(1, 1)}, free=(), on_trouble=print)
     purse = Purse(journal, lambda: prices, ThreadBudget())
@@ -324,7 +336,7 @@ async def test_requests_side_by_side_wait_for_each_other_rather_than_overspend()
 
         async def ask(n: int) -> None:
             prompt = Prompt("m", [b'{"role":"user","content":"%d"}' % n], b"[]", str(n))
-            child = model.counted_as(f"child {n}")  # type: ignore[attr-defined] # a Metered
+            child = model.counted_as(f"child {n}")
             try:
                 async for chunk in child.stream(prompt):
                     if isinstance(chunk, Completed):

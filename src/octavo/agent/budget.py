@@ -61,6 +61,10 @@ def _least(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else min(one, other)
 
 
+NOTHING = Amount()
+NO_LIMIT = Limit()
+
+
 class OverBudget(Exception):
     """A reservation is more than what is left; nothing was reserved.
 
@@ -85,27 +89,27 @@ class Budget:
     def __init__(
         self,
         name: str,
-        limit: Limit = Limit(),  # noqa: B008 - frozen
+        limit: Limit = NO_LIMIT,
         *,
         parent: Budget | None = None,
-        spent: Amount = Amount(),  # noqa: B008 - frozen
+        spent: Amount = NOTHING,
     ) -> None:
         self.name = name
         self.limit = limit
         self.spent = spent
         self._parent = parent
         self._root: Budget = self if parent is None else parent._root
-        self._held = Amount()
+        self._held = NOTHING
         self._settled: anyio.Event | None = None
         """Of the root: set when any reservation below it is settled."""
 
-    def child(self, name: str, limit: Limit = Limit()) -> Budget:  # noqa: B008 - frozen
+    def child(self, name: str, limit: Limit = NO_LIMIT) -> Budget:
         """Return a budget of its own that also spends from this one."""
         return Budget(name, limit, parent=self)
 
     def left(self) -> Limit:
         """Return what may be reserved now, from this budget and all it is part of."""
-        left = Limit()
+        left = NO_LIMIT
         for budget in self._chain():
             left = left.and_(budget.limit.less(budget.spent.plus(budget._held)))
         return left
@@ -136,7 +140,7 @@ class Budget:
             amount = size(self.left())
             if amount is not None:
                 return self.reserve(amount)
-            if all(budget._held == Amount() for budget in self._chain()):
+            if all(budget._held == NOTHING for budget in self._chain()):
                 raise OverBudget(self._nearest(size))
             root = self._root
             root._settled = root._settled or anyio.Event()
@@ -182,4 +186,4 @@ class Reservation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.settle(Amount())
+        self.settle(NOTHING)

@@ -13,7 +13,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from octavo.agent.budget import Amount, Budget, Limit, OverBudget, Reservation
+from octavo.agent.budget import NO_LIMIT, Amount, Budget, Limit, OverBudget, Reservation
 from octavo.agent.clock import now_ms
 from octavo.agent.gauge import Gauge
 from octavo.agent.journal import Journal
@@ -111,7 +111,7 @@ class Purse:
     @property
     def is_limited(self) -> bool:
         """Whether anything limits the turn."""
-        return self.turn.left() != Limit()
+        return self.turn.left() != NO_LIMIT
 
     def price(self, provider: str, model: str) -> Price | None:
         """Return what a model costs; None when that is not known."""
@@ -134,10 +134,12 @@ class Purse:
         def size(left: Limit) -> Amount | None:
             nonlocal output_tokens, capped
             output_tokens = _affordable(left, price, input_tokens, most_output_tokens)
-            capped = left != Limit()
+            capped = left != NO_LIMIT
             if capped and output_tokens < LEAST_OUTPUT_TOKENS:
                 return None
             cost = price.most_nano_usd(input_tokens, output_tokens) if price else 0
+            if left.nano_usd is not None:
+                cost = min(cost, left.nano_usd)  # it is rounded up
             return Amount(input_tokens + output_tokens, cost)
 
         try:
@@ -156,7 +158,7 @@ class Purse:
 
     def cut_short(self) -> BudgetSpent:
         """Return the error for an answer that was ended because no more was paid for."""
-        budget = self.thread if self.turn.limit == Limit() else self.turn
+        budget = self.thread if self.turn.limit == NO_LIMIT else self.turn
         return BudgetSpent(
             f"The answer was ended where the budget of the {budget.name} "
             f"({_limits(budget.limit)}) was used up: {_spent(budget)}. What was finished is kept.",
