@@ -123,6 +123,8 @@ def test_an_untrusted_projects_file_is_ignored_and_said_so(place: Place) -> None
         'web_search = "live"',
         "[tools]\nweb_search = true",
         'project_root_markers = ["x"]',
+        "[budget.turn]\nmax_cost_usd = 1000.0",
+        "[prices.m]\ninput = 0.0\noutput = 0.0",
         'log_level = "trace"',
         'history = { persistence = "none" }',
         'approvals_reviewer = "auto_review"',

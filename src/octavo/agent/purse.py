@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LEAST_OUTPUT_TOKENS = 1_000
 """A request that could say less than this is not worth making."""
+_MOST_TOKENS = 1 << 40
+"""Of one request. Whoever says that it was more is not believed."""
 
 
 class Purse:
@@ -307,7 +309,7 @@ class _Bill:
             case ItemDone(call=call) if call is not None:
                 self._output_bytes += len(call.arguments) + len(call.name)
             case Completed():
-                self._said = chunk.usage
+                self._hear(chunk.usage)
                 return msgspec.structs.replace(chunk, usage=None)
             case _:
                 pass
@@ -316,8 +318,15 @@ class _Bill:
     def fail(self, failure: Exception) -> None:
         """Count an answer that went wrong."""
         if isinstance(failure, ModelError):
-            self._said = failure.usage or self._said
+            self._hear(failure.usage)
         self._refused = not self._began and not isinstance(failure, StreamCut)
+
+    def _hear(self, usage: Usage | None) -> None:
+        """Believe the provider, unless what it says cannot be."""
+        if usage is not None and all(
+            0 <= n <= _MOST_TOKENS for n in msgspec.structs.astuple(usage)
+        ):
+            self._said = usage
 
     def usage(self) -> tuple[Usage | None, bool]:
         """Return what it cost and whether that is a guess; None when it cost nothing."""
