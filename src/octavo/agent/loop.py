@@ -34,7 +34,10 @@ class Loop:
         inbox: Inbox,
         clear: Callable[[], Awaitable[None]],
         look_back: Callable[[], None],
+        *,
+        asked_for_room: bool = False,
     ) -> None:
+        """`asked_for_room`: make some first; without anything to answer, that is all."""
         self._started = started
         self._id = started.turn_id
         self._setup = setup
@@ -42,6 +45,7 @@ class Loop:
         self._inbox = inbox
         self._clear = clear
         self._look_back = look_back
+        self._asked_for_room = asked_for_room
         self.ending = False
         """What is said from now on is not heard any more."""
 
@@ -50,8 +54,11 @@ class Loop:
         end = self._end("failed", "octavo made a mistake; this is a bug.", "internalServerError")
         self._journal.emit(self._started)
         try:
-            self._hear()
-            end = self._end(await self._steps())
+            heard = self._hear()
+            if self._asked_for_room:
+                await self._setup.make_room("asked")
+                heard = self._hear() or heard
+            end = self._end(await self._steps() if heard else "completed")
         except ModelError as failure:
             end = self._end("failed", str(failure), failure.info)
         except OctavoError as failure:
@@ -69,11 +76,23 @@ class Loop:
 
     async def _steps(self) -> Outcome:
         for _ in range(self._setup.step_limit):
-            called = await Step(self._id, self._setup, self._journal).take()
+            await self._setup.make_room("auto")
+            called = await self._step()
             heard = self._hear()
             if not called and not heard:
                 return "completed"
         return "step_limit"
+
+    async def _step(self) -> bool:
+        """Take a step; a thread that the provider finds too long is made shorter first."""
+        while True:
+            try:
+                return await Step(self._id, self._setup, self._journal).take()
+            except ModelError as failure:
+                if failure.info != "contextWindowExceeded":
+                    raise
+                if not await self._setup.make_room("refused"):
+                    raise
 
     def _hear(self) -> bool:
         """Let news and what the user said become part of the thread; return if the user spoke."""
