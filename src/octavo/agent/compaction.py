@@ -118,7 +118,7 @@ class Compaction:
             if self._shortenings > SHORTENINGS_LIMIT:
                 return False
             return self._leave_out(work, trigger, "the provider refuses what a compaction left")
-        if trigger != "asked" and cut.made is not None and not self._has_grown(cut.made):
+        if trigger != "asked" and cut.made is not None and not self._has_grown():
             return self._leave_out(work, trigger, "a compaction had not made enough room")
         if not work.has_steps and cut.made is None:
             return self._leave_out(work, trigger, "there is no work yet to sum up")
@@ -198,9 +198,10 @@ class Compaction:
             "compaction.full",
         )
 
-    def _has_grown(self, made: Compacted) -> bool:
-        grown_tokens = self._gauge.used_tokens() - made.after_tokens
-        return grown_tokens >= self._gauge.limits.compact_at * GROWN_PERCENT // 100
+    def _has_grown(self) -> bool:
+        """Whether enough came since the last compaction for a summary to be worth it."""
+        least_tokens = self._gauge.limits.compact_at * GROWN_PERCENT // 100
+        return self._transcript.grown_tokens() >= least_tokens
 
     def _let_go_of_foreign(self) -> None:
         while self._gauge.is_foreign():

@@ -58,6 +58,11 @@ class Transcript:
         self._scale = min(max(scale, 1.0), SCALE_LIMIT)
         return cut.covered_tokens + self.scaled(self._tokens[-1] - covered)
 
+    def grown_tokens(self) -> int:
+        """Return about how many tokens came since the last compaction, or the thread's start."""
+        self.items()
+        return self._tokens[-1] - self._tokens[0]
+
     def scaled(self, estimated_tokens: int) -> int:
         """Return an estimate, corrected by how far off the last one was."""
         return round(estimated_tokens * self._scale)

@@ -23,6 +23,7 @@ from octavo.protocol.view import Place
 BOUNDED = ("agents_md", "pins")
 """What of the surroundings counts as pinned, and is shown in part when it is too large."""
 FILES_SHOWN = 60
+PLAN_CHARS = 8_000
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -97,7 +98,8 @@ def summary_item(summary: str | None, kept: Kept, dropped: Sequence[str]) -> byt
     """
     texts = [] if summary is None else [summary.strip()]
     if kept.plan:
-        texts.append(f"# The plan as it stands\n{kept.plan}")
+        more = "\n… recall it with the query update_plan" if len(kept.plan) > PLAN_CHARS else ""
+        texts.append(f"# The plan as it stands\n{kept.plan[:PLAN_CHARS]}{more}")
     files = _files("changed", kept.changed) + _files("opened", kept.opened)
     if files:
         texts.append("# Files of this work\n" + "\n".join(files))
