@@ -448,6 +448,7 @@ async def test_an_interrupted_compaction_leaves_everything_as_it_was(workspace: 
         await play.turn("one")
         turn_id = await play.begin("two")
         await play.until_item(True, it.ContextCompaction)
+        await play.model.request(2)
         await play.client.interrupt(play.thread_id, turn_id)
         turn = await play.ended(turn_id)
         assert turn.status == "interrupted"
