@@ -19,15 +19,16 @@ ITEMS_SHOWN = 20
 LINES_SHOWN = 4
 """Of one item."""
 LINE_CHARS = 300
-SEARCH_S = 3.0
+SEARCH_S = 2.0
 PATTERN_CHARS = 300
 PIECE_CHARS = 400
 """A line is matched in pieces of this length, each with half of the one before."""
 _UNBOUNDED_LIMIT = 2
 _YIELD_EVERY = 200
 
-Match = Callable[[str], "list[str]"]
-"""The lines of a text that match, shortened around the match; none when the item does not."""
+Match = Callable[[str, float], "list[str]"]
+"""The lines of a text that match, shortened around the match; none when the item does not.
+Raises TimeoutError at the given moment."""
 
 
 async def search(hands: Hands, query: str, *, regex: bool) -> str:
@@ -45,11 +46,12 @@ async def search(hands: Hands, query: str, *, regex: bool) -> str:
     for number in range(len(record) - 1, -1, -1):
         if number % _YIELD_EVERY == 0:
             await anyio.lowlevel.checkpoint()
-        if time.monotonic() > ends_at:
+        entry = record.entry(number)
+        try:
+            lines = [] if entry is None else match(entry.text, ends_at)
+        except TimeoutError:
             found.append(f"[The search was stopped after {SEARCH_S:g} s, at item {number}.]")
             break
-        entry = record.entry(number)
-        lines = [] if entry is None else match(entry.text)
         if entry is None or not lines:
             continue
         shown = _listed(entry, lines)
@@ -105,7 +107,9 @@ def _words(query: str) -> Match:
     if not wanted:
         raise ToolFailed("The query is empty. Give words that are in what you look for.")
 
-    def match(text: str) -> list[str]:
+    def match(text: str, ends_at: float) -> list[str]:
+        if time.monotonic() > ends_at:
+            raise TimeoutError
         folded = text.casefold()
         if not all(word in folded or word in " ".join(folded.split()) for word in wanted):
             return []
@@ -129,10 +133,12 @@ def _pattern(query: str) -> Match:
     except (re.error, RecursionError, OverflowError) as error:
         raise ToolFailed(f"This is no regular expression: {error}.") from None
 
-    def match(text: str) -> list[str]:
+    def match(text: str, ends_at: float) -> list[str]:
         found = []
         for line in text.splitlines():
             for at, piece in _pieces(line):
+                if time.monotonic() > ends_at:
+                    raise TimeoutError
                 hit = pattern.search(piece)
                 if hit is not None:
                     found.append(_around(line, at + hit.start()))
