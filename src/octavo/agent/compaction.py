@@ -178,14 +178,7 @@ class Compaction:
         event = work.event(item_id or new_id(), "trimmed", trigger, usage=usage, failure=why)
         self._journal.emit(event)
         if is_less:
-            gone = event.dropped
-            self._notice(
-                f"The thread is too long for the model, and {why.rstrip('.')}. So {gone.items} of "
-                f"its older items ({gone.outputs} outputs of tools; about {gone.tokens:,} tokens) "
-                "were left out of what the model is shown. They stay in the thread, and the model "
-                "can look them up.",
-                "compaction.trimmed",
-            )
+            self._notice(_told(event, why.rstrip(".")), "compaction.trimmed")
         return is_less
 
     def _say_full(self) -> None:
@@ -211,6 +204,21 @@ class Compaction:
 
     def _notice(self, text: str, code: str) -> None:
         self._journal.emit(Noticed(now_ms(), text, self._turn_id, code))
+
+
+def _told(event: Compacted, why: str) -> str:
+    """Return what a person is told of parts that were left out."""
+    gone = event.dropped
+    what = (
+        f"{gone.items} of its older items ({gone.outputs} outputs of tools; about "
+        f"{gone.tokens:,} tokens) were left out of what the model is shown."
+        if gone.items
+        else "the end of AGENTS.md, or of what is pinned, is left out of what the model is shown."
+    )
+    return (
+        f"The thread is too long for the model, and {why}. So {what} Everything stays in the "
+        "thread, and the model can look it up."
+    )
 
 
 class _Work:
