@@ -26,6 +26,7 @@ FIGURES = (
     "big_output",
     "resume",
     "patch",
+    "assemble",
     "cage",
     "one_shot",
 )

@@ -18,6 +18,7 @@ STATE = ContextState(
     environment="Today.",
     developer="Use tabs.",
     agents_md="# AGENTS.md",
+    pins="Pinned.",
 )
 
 states = st.builds(
@@ -45,6 +46,7 @@ def test_a_new_thread_is_told_everything_in_order() -> None:
         ("developer", "developer", "Use tabs."),
         ("agents_md", "user", "# AGENTS.md"),
         ("environment", "user", "Today."),
+        ("pins", "user", "Pinned."),
     ]
 
 

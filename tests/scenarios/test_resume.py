@@ -313,7 +313,8 @@ async def test_a_thread_of_20_000_items_is_resumed_whole(workspace: Path) -> Non
         for event in events:
             rollout.append(event)
 
-    _, body = await go_on(workspace, first.thread_id)
+    roomy = ["model_context_window=10_000_000"]
+    _, body = await go_on(workspace, first.thread_id, overrides=roomy)
 
     thread, warnings = reopen(Reading(events))
     assert warnings == []

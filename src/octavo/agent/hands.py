@@ -29,7 +29,7 @@ from octavo.protocol.questions import (
 )
 from octavo.sandbox import FileChange, FileState, Policy, Process, Sandbox
 from octavo.store.kept import KeptOutput
-from octavo.tools import Permit, ToolFailed, WantedCommand
+from octavo.tools import Permit, Record, ToolFailed, WantedCommand
 from octavo.tools.sessions import CommandSessions
 
 TYPE_CHECKING = False
@@ -84,8 +84,20 @@ class CallHands:
         self._accepted: FileChangeQuestion | None = None
         self._permits: list[Permit] = []
         self._ended: CallFacts | None = None
+        self._record: Record | None = None
         self.labels: frozenset[str] = frozenset()
         """Where what the call reads comes from, as far as its words tell."""
+
+    @property
+    def record(self) -> Record:
+        if self._record is None:
+            from octavo.agent.record import ThreadRecord  # only compacted threads look back
+
+            self._record = ThreadRecord(self._room.journal.thread, self._saw)
+        return self._record
+
+    def _saw(self, labels: Sequence[str]) -> None:
+        self.labels |= frozenset(labels)
 
     async def begin(self, intent: Intent) -> None:
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)

@@ -34,7 +34,10 @@ class Loop:
         inbox: Inbox,
         clear: Callable[[], Awaitable[None]],
         look_back: Callable[[], None],
+        *,
+        asked_for_room: bool = False,
     ) -> None:
+        """`asked_for_room`: make some first; without anything to answer, that is all."""
         self._started = started
         self._id = started.turn_id
         self._setup = setup
@@ -42,6 +45,7 @@ class Loop:
         self._inbox = inbox
         self._clear = clear
         self._look_back = look_back
+        self._asked_for_room = asked_for_room
         self.ending = False
         """What is said from now on is not heard any more."""
 
@@ -51,8 +55,11 @@ class Loop:
         self._journal.emit(self._started)
         try:
             with anyio.move_on_after(self._setup.time_limit_s) as time:
-                self._hear()
-                end = self._end(await self._steps())
+                heard = self._hear()
+                if self._asked_for_room:
+                    await self._setup.make_room("asked")
+                    heard = self._hear() or heard
+                end = self._end(await self._steps() if heard else "completed")
             if time.cancelled_caught:
                 end = self._out_of_time()
         except BudgetSpent as failure:
@@ -74,11 +81,23 @@ class Loop:
 
     async def _steps(self) -> Outcome:
         for _ in range(self._setup.step_limit):
-            called = await Step(self._id, self._setup, self._journal).take()
+            await self._setup.make_room("auto")
+            called = await self._step()
             heard = self._hear()
             if not called and not heard:
                 return "completed"
         return "step_limit"
+
+    async def _step(self) -> bool:
+        """Take a step; a thread that the provider finds too long is made shorter first."""
+        while True:
+            try:
+                return await Step(self._id, self._setup, self._journal).take()
+            except ModelError as failure:
+                if failure.info != "contextWindowExceeded":
+                    raise
+                if not await self._setup.make_room("refused"):
+                    raise
 
     def _hear(self) -> bool:
         """Let news and what the user said become part of the thread; return if the user spoke."""

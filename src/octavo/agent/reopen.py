@@ -14,15 +14,19 @@ import msgspec
 from octavo.context.outputs import missing_output
 from octavo.protocol.events import (
     CallEnded,
+    Compacted,
+    CompactionUndone,
     ContextAdded,
     Event,
     ItemAdded,
     Noticed,
+    Pinned,
     ProcessEnded,
     StepEnded,
     ThreadStarted,
     TurnEnded,
     TurnStarted,
+    Unpinned,
     UserSpoke,
 )
 from octavo.protocol.fold import OutOfOrder, Thread
@@ -58,6 +62,8 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed):
         return
+    if isinstance(event, CompactionUndone | Pinned | Unpinned):
+        return
     running = None if thread.turn is None else thread.turn.started
     if isinstance(event, TurnStarted):
         if running is not None:
@@ -72,7 +78,7 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
         if running is not None:
             yield TurnEnded(running.turn_id, at_ms, "crashed")
         yield _turn_started(thread, event.turn_id, at_ms)
-    if not isinstance(event, ItemAdded | UserSpoke | ContextAdded):
+    if not isinstance(event, ItemAdded | UserSpoke | ContextAdded | Compacted):
         return
     at_ms = _at_ms(event, thread)
     if not isinstance(event, ItemAdded) and thread.in_step:

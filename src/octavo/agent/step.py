@@ -8,7 +8,7 @@ put outputs in the order of the calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Literal, Protocol
 
@@ -57,6 +57,8 @@ class Setup(msgspec.Struct, frozen=True):
     """What the model must be told before the next request, besides what the user said."""
     prompt: Callable[[], Prompt]
     """The prompt as of now."""
+    make_room: Callable[[Literal["auto", "asked", "refused"]], Awaitable[bool]]
+    """Makes what the model is shown smaller where it has to be; see `compaction`."""
     patience: Patience
     step_limit: int
     time_limit_s: float | None = None

@@ -10,6 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import anyio
 import msgspec
@@ -22,33 +23,36 @@ from octavo.agent.hands import CallHands, Room
 from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
 from octavo.agent.loop import Loop
+from octavo.agent.make_room import MakeRoom
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
+from octavo.agent.window import Gauge
 from octavo.agent.wiring import Equipment, TurnChoices, Wiring
 from octavo.config.settings import TurnBudget
 from octavo.context.assemble import ContextItem
 from octavo.model import Prompt
 from octavo.protocol.errors import OctavoError, StoreError
-from octavo.protocol.events import Noticed, TurnEnded, TurnStarted
+from octavo.protocol.events import CompactionUndone, Noticed, TurnEnded, TurnStarted
 from octavo.protocol.ids import new_id
 from octavo.protocol.questions import Answer
 from octavo.tools.sessions import CommandSessions
 
 
 class _Next:
-    """A turn that is about to run."""
+    """A turn that is about to run; without anything said, only to make room."""
 
     def __init__(
         self,
         started: TurnStarted,
-        said: Said,
+        said: Said | None,
         schema: bytes | None,
         budget: TurnBudget,
         *,
         cancelled: bool,
     ) -> None:
         self.started = started
-        self.said = [said]
+        self.said = [] if said is None else [said]
+        self.asks_for_room = said is None
         self.schema = schema
         self.budget = budget
         self.cancelled = cancelled
@@ -86,6 +90,7 @@ class Agent:
         self._warned: set[str] = set()
         self._idle = anyio.Event()
         self._sessions: CommandSessions | None = None
+        self._wants_room = False
 
     @property
     def turn_id(self) -> str | None:
@@ -118,6 +123,28 @@ class Agent:
         self._next.append(_Next(started, said, output_schema, budget, cancelled=self._closing))
         self._wake.set()
         return started.turn_id
+
+    def compact(self) -> None:
+        """Make room: before the running turn's next request, else in a turn of its own."""
+        if self.turn_id is not None:
+            self._wants_room = True
+            return
+        started = self.choices.turn_started(new_id(), now_ms())
+        budget = self.wiring.turn_budget
+        self._next.append(_Next(started, None, None, budget, cancelled=self._closing))
+        self._wake.set()
+
+    def undo_compaction(self) -> bool:
+        """Lift the last compaction; False if there is none. Not while a turn runs."""
+        made = self.journal.thread.cut.made
+        if made is None:
+            return False
+        self.journal.emit(CompactionUndone(made.item_id, now_ms()))
+        return True
+
+    def shown_tokens(self) -> int:
+        """Return about how many tokens of the thread a model is shown."""
+        return self._transcript.tokens(0)
 
     def steer(self, said: Said) -> bool:
         """Say something into the running turn; False if there is none that would hear it."""
@@ -200,6 +227,8 @@ class Agent:
                 self.wiring.on_bug("".join(traceback.format_exception(bug)))
                 self._refuse(turn.started, OctavoError("octavo made a mistake; this is a bug."))
         self._scope = self._loop = self._current = None
+        if self._take_wish_for_room() and not self._next:  # it ended before it could
+            self.compact()
         try:
             await self.journal.sync()
         except StoreError as failure:
@@ -274,17 +303,22 @@ class Agent:
                 said = later.pointed_out(changed)
                 journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
+        prompt = self._prompter(equipment, turn.schema)
         setup = Setup(
             model=equipment.model,
             toolbox=equipment.toolbox,
             hands=hands,
-            prompt=self._prompter(equipment, turn.schema),
+            prompt=prompt,
             news=self._reporter(equipment),
+            make_room=self._room_maker(turn, equipment, prompt),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
             time_limit_s=turn.budget.max_time_s,
         )
-        loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear, look_back)
+        loop = self._loop = Loop(
+            *(turn.started, setup, journal, self._inbox, clear, look_back),
+            asked_for_room=turn.asks_for_room,
+        )
         await loop.run()
 
     def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:
@@ -293,7 +327,7 @@ class Agent:
         Only the cage can change within a turn: what confines it is known when it is ready, and the
         first request does not wait for that.
         """
-        told: tuple[str, ...] | None = None
+        told: object = None
         unconfinable = False
 
         def news() -> Sequence[ContextItem]:
@@ -304,11 +338,12 @@ class Agent:
                 unconfinable = True
                 self.journal.emit(Noticed(now_ms(), str(failure), code=failure.code))
             gaps = () if report is None else report.gaps
-            if gaps == told:
+            pins = self.journal.thread.pins
+            if (gaps, *pins) == told:
                 return ()
-            told = gaps
+            told = (gaps, *pins)
             known = self.journal.thread.context
-            items, warnings = self.wiring.context(known, self.choices, equipment, report)
+            items, warnings = self.wiring.context(known, self.choices, equipment, report, pins)
             for warning in warnings:
                 if warning not in self._warned:
                     self._warned.add(warning)
@@ -321,6 +356,37 @@ class Agent:
         base = msgspec.structs.replace(equipment.prompt, output_schema=schema)
 
         def prompt() -> Prompt:
-            return msgspec.structs.replace(base, input=self._transcript.items())
+            tools = self._tools(equipment)
+            return msgspec.structs.replace(base, input=self._transcript.items(), tools=tools)
 
         return prompt
+
+    def _tools(self, equipment: Equipment) -> bytes:
+        """What is declared: `recall` as well, from the thread's first compaction on."""
+        compacted = bool(self.journal.thread.added)
+        return equipment.tools_after_compaction if compacted else equipment.prompt.tools
+
+    def _room_maker(
+        self, turn: _Next, equipment: Equipment, prompt: Callable[[], Prompt]
+    ) -> MakeRoom:
+        """What is asked before every step, and does nothing as long as there is room."""
+        thread, choices = self.journal.thread, equipment.choices
+
+        def surroundings() -> Sequence[ContextItem]:
+            report = equipment.sandbox.report
+            return self.wiring.context({}, choices, equipment, report, thread.pins)[0]
+
+        gauge = Gauge(
+            thread,
+            self._transcript,
+            self.wiring.limits(choices),
+            lambda: self._tools(equipment),
+            (choices.model, choices.provider),
+        )
+        means = partial(self.wiring.means, equipment, prompt, surroundings)
+        wants = self._take_wish_for_room
+        return MakeRoom(self.journal, self._transcript, gauge, means, turn.started.turn_id, wants)
+
+    def _take_wish_for_room(self) -> bool:
+        wanted, self._wants_room = self._wants_room, False
+        return wanted

@@ -17,6 +17,7 @@ from octavo.agent.cages import Cages
 from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
 from octavo.agent.purse import Metered, Purse
+from octavo.agent.window import Limits
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import cache_dir
@@ -27,6 +28,7 @@ from octavo.context.base import base_instructions
 from octavo.context.environment import environment_text
 from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
+from octavo.context.pins import pins_text
 from octavo.model import Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
 from octavo.model.prices import Prices
@@ -41,7 +43,7 @@ from octavo.sandbox.keeper import Spare
 from octavo.sandbox.policy import private_directories
 from octavo.store.kept import KeptOutput
 from octavo.tools import Tool
-from octavo.tools.builtin import TOOLS
+from octavo.tools.builtin import AFTER_COMPACTION, TOOLS
 from octavo.tools.declare import WebSearch, choose, declarations
 from octavo.tools.login_env import capture_login_env
 from octavo.tools.redact import redactor, secret_values
@@ -49,6 +51,7 @@ from octavo.tools.toolbox import Toolbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.agent.compaction import Means
     from octavo.agent.journal import Journal
     from octavo.agent.judge import Judge
     from octavo.model.prices import Prices
@@ -150,6 +153,8 @@ class Equipment(msgspec.Struct, frozen=True):
     toolbox: Toolbox
     prompt: Prompt
     """With everything but the history."""
+    tools_after_compaction: bytes
+    """The declarations that take the place of the prompt's once a thread was compacted."""
     judge: Judge | None
     sandbox: Sandbox
     env: Mapping[str, str]
@@ -226,6 +231,43 @@ class Wiring:
 
         return Purse(journal, prices, settings.budget.thread)
 
+    def limits(self, choices: TurnChoices) -> Limits:
+        """When a thread that the model of `choices` works on is compacted."""
+        settings = self._settings
+        window = self.context_window_tokens(choices)
+        at, percent = settings.model_auto_compact_token_limit, settings.model_auto_compact_percent
+        return Limits.of(window, at, percent)
+
+    def means(
+        self,
+        equipment: Equipment,
+        prompt: Callable[[], Prompt],
+        surroundings: Callable[[], Sequence[ContextItem]],
+    ) -> Means:
+        """Return what a compaction works with.
+
+        Raises:
+            ConfigError: `experimental_compact_prompt_file` cannot be used.
+        """
+        from octavo.agent.compaction import Means
+        from octavo.context.summary import compact_prompt
+
+        settings = self._settings
+        file = settings.experimental_compact_prompt_file
+        return Means(
+            model=equipment.model.counted_as("compaction"),
+            prompt=prompt,
+            patience=equipment.patience,
+            surroundings=surroundings,
+            redact=equipment.redact,
+            policy=equipment.choices.policy,
+            # Only OpenAI's own service is known to keep summaries.
+            remote=equipment.choices.provider == "openai",
+            own_prompt=compact_prompt(
+                settings.compact_prompt, None if file is None else Path(file)
+            ),
+        )
+
     def keep_output(self, call_id: str) -> KeptOutput:
         """Open the file for the full output of a call."""
         return KeptOutput.open(self.loaded.home, self._thread_id, call_id)
@@ -274,6 +316,7 @@ class Wiring:
             env = self._command_env()
             login_env = LoginShell(sandbox, self.env, cache_dir(self.loaded.home), notice)
         tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
+        all_tools = [*tools, *AFTER_COMPACTION]
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
         model = purse.metered(Responses(provider), provider.id, most_output_tokens=info.max_output)
@@ -292,11 +335,12 @@ class Wiring:
             model=model,
             info=info,
             toolbox=Toolbox(
-                tools,
+                all_tools,
                 redact=redact,
                 on_bug=lambda bug: self.on_bug(repr(bug)),
             ),
             prompt=prompt,
+            tools_after_compaction=declarations(all_tools, web_search=search),
             judge=self._reviewer(model, prompt, redact),
             sandbox=sandbox,
             env=env,
@@ -323,12 +367,14 @@ class Wiring:
         choices: TurnChoices,
         equipment: Equipment,
         report: Report | None,
+        pins: Mapping[str, str],
     ) -> tuple[Sequence[ContextItem], Sequence[str]]:
         """Return what the model must be told now, and warnings for the person.
 
         Args:
             known: what it was told last, as digests by key.
             report: what the cage is; None while that is not known.
+            pins: what the user pinned, by id.
         """
         tier = "namespaces" if report is None else report.tier
         gaps = () if report is None else report.gaps
@@ -365,6 +411,7 @@ class Wiring:
             environment=environment_text(policy.cwd, shell=self.env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
             agents_md=instructions_text(found, policy.cwd),
+            pins=pins_text(pins) if pins else "",
         )
         warnings = found.warnings
         if gaps:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "Work": {
         "exec": "Do a task from a prompt, without asking, and print the answer",
+        "thread": "Sum a thread up for the model, undo that, pin what must stay",
         "demo": "See it work on a small bug: no key, no network",
     },
     "Check": {
@@ -172,8 +173,7 @@ def _help(words: list[str]) -> int:
         return _run(words[0], ["--help"])
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
-    print("octavo: an open coding assistant that works with any model")
-    print("Usage: octavo COMMAND [OPTIONS]\n")
+    print("octavo COMMAND [OPTIONS]: an open coding assistant that works with any model\n")
     for title, group in COMMANDS.items():
         print(f"{title}:")
         for name, purpose in group.items():

@@ -56,6 +56,8 @@ PROJECT_KEYS = frozenset(
     {
         "model",
         "model_context_window",
+        "model_auto_compact_token_limit",
+        "model_auto_compact_percent",
         "model_reasoning_effort",
         "model_reasoning_summary",
         "model_verbosity",
@@ -75,20 +77,24 @@ address, or names a file outside the project."""
 CONSENT_KEYS = frozenset({"shell_environment_policy.set", "shell_environment_policy.exclude"})
 """What a project's file may set besides, once the person agreed to exactly that; see `consent`."""
 
-PATH_KEYS = (("model_instructions_file",), ("sandbox_workspace_write", "writable_roots"))
+PATH_KEYS = (
+    ("model_instructions_file",),
+    ("experimental_compact_prompt_file",),
+    ("sandbox_workspace_write", "writable_roots"),
+)
 """Settings that hold paths, made absolute as they are read."""
 
 CODEX_ONLY = frozenset(
     # Root keys of Codex's config.toml that octavo has no use for.
     """
     agents allow_login_shell analytics audio auto_review
-    background_terminal_max_timeout check_for_update_on_startup cloud compact_prompt
+    background_terminal_max_timeout check_for_update_on_startup cloud
     feedback features file_opener forced_chatgpt_workspace_id
     forced_login_method goals hooks include_apps_instructions
     include_collaboration_mode_instructions
     include_environment_context instructions log_dir marketplaces
     mcp_oauth_callback_port mcp_oauth_callback_url mcp_oauth_credentials_store
-    mcp_optional_startup_grace_ms mcp_servers memories model_auto_compact_token_limit
+    mcp_optional_startup_grace_ms mcp_servers memories
     model_auto_compact_token_limit_scope model_catalog_json
     model_post_turn_compact_threshold_percent notice notify otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata

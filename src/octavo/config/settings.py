@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Bytes = Annotated[int, Meta(ge=0, le=1 << 60)]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Percent = Annotated[int, Meta(ge=10, le=100)]
 Retries = Annotated[int, Meta(ge=0, le=100)]
 Usd = Annotated[float, Meta(ge=0, le=1_000_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -231,6 +232,14 @@ class Settings(Struct, frozen=True):
     developer_instructions: str | None = None
     model_instructions_file: Name | None = None
     """Absolute after loading; in a file, relative to the file's directory."""
+    model_auto_compact_token_limit: Positive | None = None
+    """Tokens at which a thread is compacted; None: a share of the model's window."""
+    model_auto_compact_percent: Percent = 90
+    """That share."""
+    compact_prompt: str | None = None
+    """What a model is asked when it is to sum a thread up; None: octavo's own prompt."""
+    experimental_compact_prompt_file: Name | None = None
+    """The same out of a file. Absolute after loading."""
     history: History = History()
     projects: dict[str, ProjectConfig] = {}
     cli_auth_credentials_store: Literal["auto", "keyring", "file"] = "auto"

@@ -33,6 +33,8 @@ class ContextState(msgspec.Struct, frozen=True):
     developer: str = ""
     """The setting `developer_instructions`."""
     agents_md: str = ""
+    pins: str = ""
+    """What the user wants to be before the model at all times; see `pins.pins_text`."""
 
 
 class ContextItem(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ _ORDER = (
     _Place("developer", "developer", "the developer instructions"),
     _Place("agents_md", "user", "the AGENTS.md instructions"),
     _Place("environment", "user", "your environment"),
+    _Place("pins", "user", "what the user pinned"),
 )
 
 

@@ -230,6 +230,99 @@ class Noticed(_Event, frozen=True, tag="noticed"):
     later were changed."""
 
 
+class Kept(msgspec.Struct, frozen=True, tag_field="kind", tag="kept"):
+    """Entries of the history that are still shown: from `first` up to, not including, `until`."""
+
+    first: int
+    until: int
+
+
+class Added(msgspec.Struct, frozen=True, tag_field="kind", tag="added"):
+    """A model item that is shown and was never part of the history: a summary, a note."""
+
+    raw: msgspec.Raw
+
+
+class Again(msgspec.Struct, frozen=True, tag_field="kind", tag="again"):
+    """What an earlier compaction added, by its number among all that were added, from 0."""
+
+    number: int
+
+
+Shown = Kept | Added | Again
+
+
+class Dropped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much of what was shown before a compaction is not shown after it."""
+
+    items: int = 0
+    outputs: int = 0
+    """How many of the items were outputs of calls."""
+    user_messages: int = 0
+    tokens: int = 0
+
+
+class Compacted(_Event, frozen=True, tag="compacted"):
+    """From now on `view` is what a model is shown for everything before. Nothing else changes.
+
+    Attributes:
+        item_id: of the item that faces show.
+        kind: "local" and "remote" hold a summary, "trimmed" holds only notes of what was left out.
+        trigger: "auto" as the window filled up, "asked" by a person, "refused" by the provider.
+        until: how many entries the history had. With another number the event does not count: the
+            places in `view` would be other ones.
+        view: what is shown, in order; what comes later follows it.
+        context: digests of what `view` says of the surroundings, by key.
+        before_tokens: about how much was shown before; `after_tokens` is shown now.
+        model: whose summary it is; one of the kind "remote" can be read by no other.
+        failure: why there is no summary, where there should be one.
+        usage: what it cost, attempts that failed included.
+    """
+
+    turn_id: str
+    item_id: str
+    at_ms: int
+    kind: Literal["local", "remote", "trimmed"]
+    trigger: Literal["auto", "asked", "refused"]
+    until: int
+    view: tuple[Shown, ...]
+    context: dict[str, str]
+    before_tokens: int
+    after_tokens: int
+    dropped: Dropped = Dropped()
+    model: str = ""
+    provider: str = ""
+    failure: str | None = None
+    usage: Usage | None = None
+
+
+class CompactionUndone(_Event, frozen=True, tag="compaction_undone"):
+    """The last compaction that still counts does not count any more. May come outside a turn.
+
+    Attributes:
+        by: "model" when the model that is asked now cannot read what another one summed up.
+    """
+
+    item_id: str
+    at_ms: int
+    by: Literal["person", "model"] = "person"
+
+
+class Pinned(_Event, frozen=True, tag="pinned"):
+    """A person wants this text to be before the model at all times. May come outside a turn."""
+
+    pin_id: str
+    at_ms: int
+    text: str
+
+
+class Unpinned(_Event, frozen=True, tag="unpinned"):
+    """… and does not any more."""
+
+    pin_id: str
+    at_ms: int
+
+
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):
     """A person is asked; the call waits.
 
@@ -320,6 +413,10 @@ Event = (
     | Spent
     | Retrying
     | Noticed
+    | Compacted
+    | CompactionUndone
+    | Pinned
+    | Unpinned
     | QuestionAsked
     | QuestionAnswered
     | TurnEnded

@@ -17,14 +17,19 @@ from typing import Literal, assert_never
 import msgspec
 
 from octavo.protocol.events import (
+    Added,
     CallEnded,
     CallStarted,
+    Compacted,
+    CompactionUndone,
     ContextAdded,
     Delta,
+    EditIntent,
     Event,
     ItemAdded,
     ItemBegan,
     Noticed,
+    Pinned,
     ProcessEnded,
     Progress,
     QuestionAnswered,
@@ -35,10 +40,12 @@ from octavo.protocol.events import (
     ThreadStarted,
     TurnEnded,
     TurnStarted,
+    Unpinned,
     UserSpoke,
 )
 from octavo.protocol.questions import Question
 from octavo.protocol.usage import Tally, Usage
+from octavo.protocol.view import Cut, is_possible, places
 
 Missing = Literal["interrupted", "failed", "step_limit", "budget", "crashed", "completed"]
 
@@ -79,13 +86,14 @@ Entry = Spoken | Unanswered | TurnNote
 class OpenCall:
     """A call of the running step."""
 
-    __slots__ = ("began", "call_id", "freeform", "raw")
+    __slots__ = ("began", "call_id", "freeform", "labels", "raw")
 
     def __init__(self, call_id: str, *, freeform: bool) -> None:
         self.call_id = call_id
         self.freeform = freeform
         self.began = False
         self.raw: bytes | None = None
+        self.labels: tuple[str, ...] = ()
 
 
 class Turn:
@@ -111,13 +119,20 @@ class Thread:
     Attributes:
         started: the first event, or None before it.
         turns: oldest first.
-        history: what a prompt is built from, oldest first; only ever appended to.
-        context: digest of the latest context item of each key.
+        history: all that was said, oldest first; only ever appended to.
+        cut: how much of it a prompt is built from.
+        added: the items that compactions put in place of it, all that there ever were.
+        context: digest of the latest context item of each key, as far as it is shown.
+        context_at: where in the history the latest context item of each key is; all of them are at
+            `surroundings`.
         spent: what the whole thread cost; `spent_on` has it apart by purpose, see `events.Spent`.
         last_usage: tokens of the last response in a turn.
         running: ids of calls whose command outlived them.
         labels: where what was seen comes from; see `agent.labels`.
-        said: what the user said, as it is in the history, oldest first.
+        labels_at: the same for single entries of the history; an entry without any is not there.
+        said: what the user said, as it is in the history, oldest first; `said_at` is where.
+        edited: files that were changed, absolute, the latest last.
+        pins: texts that a person pinned, by id.
         remembered: questions that were answered with a yes for the whole thread.
     """
 
@@ -125,12 +140,21 @@ class Thread:
         self.started: ThreadStarted | None = None
         self.turns: list[Turn] = []
         self.history: list[Entry] = []
-        self.context: dict[str, str] = {}
+        self.cuts = [Cut((), 0, {}, None)]
+        self.added: list[bytes] = []
+        self.context_at: dict[str, int] = {}
+        self.surroundings: set[int] = set()
         self.said: list[bytes] = []
+        self.said_at: list[int] = []
+        self.edited: dict[str, None] = {}
+        self.pins: dict[str, str] = {}
         self.labels: set[str] = set()
+        self.labels_at: dict[int, tuple[str, ...]] = {}
         self.spent = Tally()
         self.spent_on: dict[str, Tally] = {}
         self.last_usage: Usage | None = None
+        self._measured: Usage | None = None
+        """What the running step's request was."""
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
         self.remembered: list[Question] = []
@@ -150,6 +174,16 @@ class Thread:
     def usage(self) -> Usage:
         """Tokens of the whole thread."""
         return self.spent.usage
+
+    @property
+    def cut(self) -> Cut:
+        """The last compaction that counts."""
+        return self.cuts[-1]
+
+    @property
+    def context(self) -> dict[str, str]:
+        """Digest of the latest context item of each key, as far as it is shown."""
+        return self.cut.context
 
     @property
     def in_step(self) -> bool:
@@ -185,11 +219,7 @@ class Thread:
             case ItemAdded():
                 self._item_added(event)
             case CallStarted():
-                self._running(event.turn_id)
-                call = self._call(event.call_id)
-                if call.began or call.raw is not None:
-                    raise OutOfOrder(f"call {event.call_id} began twice")
-                call.began = True
+                self._call_started(event)
             case CallEnded():
                 self._call_ended(event)
                 self.labels.update(event.labels)
@@ -199,18 +229,20 @@ class Thread:
                 if self.running.pop(event.call_id, self) is self:
                     raise OutOfOrder(f"no command of call {event.call_id} is running")
             case UserSpoke():
-                self._running(event.turn_id)
-                self._between_steps(event)
-                spoken = Spoken(bytes(event.raw))
-                self.history.append(spoken)
-                self.said.append(spoken.raw)
-                if self.first_text is None:
-                    self.first_text = spoken.raw
+                self._user_spoke(event)
             case ContextAdded():
-                self._running(event.turn_id)
-                self._between_steps(event)
-                self.history.append(Spoken(bytes(event.raw)))
-                self.context[event.key] = event.digest
+                self._context_added(event)
+            case Compacted():
+                self._compacted(event)
+            case CompactionUndone():
+                self._compaction_undone(event)
+            case Pinned():
+                if event.pin_id in self.pins:
+                    raise OutOfOrder(f"{event.pin_id} is pinned already")
+                self.pins[event.pin_id] = event.text
+            case Unpinned():
+                if self.pins.pop(event.pin_id, None) is None:
+                    raise OutOfOrder(f"{event.pin_id} is not pinned")
             case Retrying():
                 self._running(event.turn_id)
                 if self._calls:
@@ -222,14 +254,7 @@ class Thread:
                     raise OutOfOrder(f"question {event.question_id} asked twice")
                 self.questions[event.question_id] = event
             case QuestionAnswered():
-                self._running(event.turn_id)
-                asked = self.questions.pop(event.question_id, None)
-                if asked is None:
-                    raise OutOfOrder(f"question {event.question_id} is not open")
-                if event.usage is not None:
-                    self._count("reviewer", event.usage, None)
-                if event.answer.decision == "acceptForSession":
-                    self.remembered.append(asked.question)
+                self._question_answered(event)
             case Noticed():
                 pass
             case Spent():
@@ -237,6 +262,7 @@ class Thread:
                     self._running(event.turn_id)
                 if event.purpose == "turn":
                     self.last_usage = event.usage
+                    self._measured = None if event.estimated else event.usage
                 self._count(event.purpose, event.usage, event.nano_usd, estimated=event.estimated)
             case TurnStarted():
                 if self.started is None:
@@ -269,6 +295,66 @@ class Thread:
         if self._step_open or self._calls:
             raise OutOfOrder(f"{type(event).__name__} inside a step")
 
+    def _call_started(self, event: CallStarted) -> None:
+        self._running(event.turn_id)
+        call = self._call(event.call_id)
+        if call.began or call.raw is not None:
+            raise OutOfOrder(f"call {event.call_id} began twice")
+        call.began = True
+        if isinstance(event.intent, EditIntent):
+            for edit in event.intent.changes:
+                path = edit.move_path or edit.path
+                self.edited.pop(path, None)  # the latest is last
+                self.edited[path] = None
+
+    def _user_spoke(self, event: UserSpoke) -> None:
+        self._running(event.turn_id)
+        self._between_steps(event)
+        spoken = Spoken(bytes(event.raw))
+        self.said_at.append(len(self.history))
+        self.history.append(spoken)
+        self.said.append(spoken.raw)
+        if self.first_text is None:
+            self.first_text = spoken.raw
+
+    def _context_added(self, event: ContextAdded) -> None:
+        self._running(event.turn_id)
+        self._between_steps(event)
+        self.context_at[event.key] = len(self.history)
+        self.surroundings.add(len(self.history))
+        self.history.append(Spoken(bytes(event.raw)))
+        for cut in self.cuts:  # it follows what each of them shows
+            cut.context[event.key] = event.digest
+
+    def _question_answered(self, event: QuestionAnswered) -> None:
+        self._running(event.turn_id)
+        asked = self.questions.pop(event.question_id, None)
+        if asked is None:
+            raise OutOfOrder(f"question {event.question_id} is not open")
+        if event.usage is not None:
+            self._count("reviewer", event.usage, None)
+        if event.answer.decision == "acceptForSession":
+            self.remembered.append(asked.question)
+
+    def _compacted(self, event: Compacted) -> None:
+        self._running(event.turn_id)
+        self._between_steps(event)
+        if not is_possible(event, len(self.history), len(self.added)):
+            raise OutOfOrder("a compaction of another history")
+        base = tuple(places(event, len(self.added)))
+        self.added += [bytes(part.raw) for part in event.view if isinstance(part, Added)]
+        self.cuts.append(Cut(base, event.until, dict(event.context), event))
+        if event.usage is not None:
+            self._count("compaction", event.usage, None)
+
+    def _compaction_undone(self, event: CompactionUndone) -> None:
+        self._between_steps(event)
+        made = self.cut.made
+        if made is None or made.item_id != event.item_id:
+            raise OutOfOrder(f"{event.item_id} is not the last compaction")
+        self.cuts.pop()
+        self.cut.held = event.by == "person"
+
     def _item_added(self, event: ItemAdded) -> None:
         turn = self._running(event.turn_id)
         if self._calls and not self._step_open:
@@ -290,6 +376,7 @@ class Thread:
         if call.raw is not None:
             raise OutOfOrder(f"call {event.call_id} answered twice")
         call.raw = bytes(event.raw)
+        call.labels = event.labels
         self._unanswered -= 1
         if event.facts is not None and event.facts.running:
             self.running[event.call_id] = None
@@ -301,7 +388,15 @@ class Thread:
         if event.usage is not None:
             self.last_usage = event.usage
             self._count("turn", event.usage, None)
+            self._covered(event.usage)
+        elif self._measured is not None:
+            self._covered(self._measured)
+        self._measured = None
         self._flush()
+
+    def _covered(self, usage: Usage) -> None:
+        self.cut.covered = len(self.history)
+        self.cut.covered_tokens = usage.total_tokens
 
     def _count(
         self, purpose: str, usage: Usage, nano_usd: int | None, *, estimated: bool = False
@@ -320,15 +415,20 @@ class Thread:
             return
         for call in self._calls.values():
             assert call.raw is not None
-            self.history.append(Spoken(call.raw))
+            self._answered(call, call.raw)
         self._calls.clear()
+
+    def _answered(self, call: OpenCall, raw: bytes) -> None:
+        if call.labels:
+            self.labels_at[len(self.history)] = call.labels
+        self.history.append(Spoken(raw))
 
     def _turn_ended(self, event: TurnEnded) -> None:
         turn = self._running(event.turn_id)
         self._step_open = False
         for call in self._calls.values():
             if call.raw is not None:
-                self.history.append(Spoken(call.raw))
+                self._answered(call, call.raw)
             else:
                 self.history.append(
                     Unanswered(call.call_id, call.freeform, call.began, event.outcome)

@@ -110,6 +110,15 @@ class ImageView(_Item, frozen=True, tag="imageView", kw_only=True):
     path: str
 
 
+class ContextCompaction(_Item, frozen=True, tag="contextCompaction", kw_only=True):
+    """What the model is shown of the thread was made smaller."""
+
+    octavo_kind: Literal["local", "remote", "trimmed"] | None = None
+    """Whether there is a summary, and whose; None while it is being made."""
+    octavo_tokens_before: int | None = None
+    octavo_tokens_after: int | None = None
+
+
 ThreadItem = (
     UserMessage
     | AgentMessage
@@ -119,6 +128,7 @@ ThreadItem = (
     | DynamicToolCall
     | WebSearch
     | ImageView
+    | ContextCompaction
 )
 
 

@@ -233,6 +233,36 @@ class ThreadUsageResult(_Wire, frozen=True, kw_only=True):
     turn_budget: Budget
 
 
+class UndoCompactionResult(_Wire, frozen=True):
+    """About how many tokens the next request shows, and showed before."""
+
+    tokens: int
+    tokens_before: int
+
+
+class PinParams(_Wire, frozen=True):
+    thread_id: str
+    text: str
+
+
+class Pin(_Wire, frozen=True):
+    """A text that is before the model at all times, also after a compaction."""
+
+    id: str
+    text: str
+
+
+class PinsResult(_Wire, frozen=True):
+    data: tuple[Pin, ...]
+
+
+class UnpinParams(_Wire, frozen=True):
+    """One by id."""
+
+    thread_id: str
+    id: str
+
+
 class Approval(_Wire, frozen=True, kw_only=True):
     """One remembered yes. `words` are of a prefix, `host` of a host."""
 
@@ -272,6 +302,13 @@ TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)
 CLEAN_TERMINALS = Method("thread/backgroundTerminals/clean", ThreadIdParams, Nothing)
 """Kills the commands of a thread that outlived their calls; answered when they are gone."""
+COMPACT = Method("thread/compact/start", ThreadIdParams, Nothing)
+"""Makes what the model is shown smaller, in a turn of its own or at the running one's next step."""
+UNDO_COMPACTION = Method("octavo/thread/compact/undo", ThreadIdParams, UndoCompactionResult)
+"""The last compaction that still counts; what came since stays. Not while a turn runs."""
+PIN = Method("octavo/thread/pin", PinParams, Pin)
+UNPIN = Method("octavo/thread/unpin", UnpinParams, Nothing)
+PINS = Method("octavo/thread/pins", ThreadIdParams, PinsResult)
 APPROVALS_LIST = Method("octavo/approvals/list", Nothing, ApprovalsListResult)
 APPROVALS_REVOKE = Method("octavo/approvals/revoke", ApprovalsRevokeParams, ApprovalsRevokeResult)
 

@@ -161,6 +161,14 @@ class DiffUpdated(_Notification, frozen=True):
     diff: str
 
 
+class Compacted(_Notification, frozen=True):
+    """What the model is shown was made smaller; the item `contextCompaction` says it, too."""
+
+    method: ClassVar[str] = "thread/compacted"
+    thread_id: str
+    turn_id: str
+
+
 class ErrorHappened(_Notification, frozen=True):
     """A request failed; `will_retry` says whether it is repeated or the turn ends."""
 
@@ -204,6 +212,7 @@ Notification = (
     | CommandOutputDelta
     | PlanUpdated
     | DiffUpdated
+    | Compacted
     | ErrorHappened
     | Warned
     | ServerRequestResolved
@@ -226,6 +235,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         CommandOutputDelta,
         PlanUpdated,
         DiffUpdated,
+        Compacted,
         ErrorHappened,
         Warned,
         ServerRequestResolved,

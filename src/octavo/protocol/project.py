@@ -55,6 +55,7 @@ class Projection:
         self._thread_id = thread_id
         self._window = context_window_tokens
         self._began: dict[str, int] = {}
+        self._compacting: str | None = None
         self._calls: dict[str, _Call] = {}
         self._turn_started_ms = 0
         self._turn_id: str | None = None
@@ -104,7 +105,7 @@ class Projection:
                 yield from self._turn_ended(event)
             case ev.Retrying():
                 yield from self._usage_told()
-                self._began.clear()
+                self._began = {i: at for i, at in self._began.items() if i == self._compacting}
                 error = it.TurnError(event.message, error_info(event.info, event.status))
                 yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
             case ev.Noticed():
@@ -123,7 +124,18 @@ class Projection:
                     self._total = self._total.plus(event.usage)
                     self._turn_usage = self._turn_usage.plus(event.usage)
                 yield self._status("active", ())
-            case ev.ThreadStarted() | ev.ContextAdded():
+            case ev.Compacted():
+                yield from self._compacted(event)
+            case ev.CompactionUndone(by="model"):
+                said = (
+                    "The thread was summed up in a form that only the model before can read, so "
+                    "this one is shown what it replaced."
+                )
+                yield note.Warned(said, self._thread_id, "compaction.undone")
+            case ev.CompactionUndone():
+                said = "The last compaction was undone: the model is shown what it replaced."
+                yield note.Warned(said, self._thread_id, "compaction.undone")
+            case ev.ThreadStarted() | ev.ContextAdded() | ev.Pinned() | ev.Unpinned():
                 pass
             case _:
                 assert_never(event)
@@ -160,6 +172,9 @@ class Projection:
             item = it.AgentMessage(id=event.item_id, text="", started_at_ms=event.at_ms)
         elif event.kind == "reasoning":
             item = it.Reasoning(id=event.item_id, started_at_ms=event.at_ms)
+        elif event.kind == "compaction":
+            self._compacting = event.item_id
+            item = it.ContextCompaction(id=event.item_id, started_at_ms=event.at_ms)
         else:
             return
         yield self._started(event.turn_id, item, event.at_ms)
@@ -189,12 +204,16 @@ class Projection:
                 )
             case _:
                 return
-        began_ms = self._began.pop(event.item_id, None)
+        yield from self._shown(event.turn_id, item, event.at_ms)
+
+    def _shown(self, turn_id: str, item: it.ThreadItem, at_ms: int) -> Iterator[note.Notification]:
+        """An item that is complete, whether or not it was seen to begin."""
+        began_ms = self._began.pop(item.id, None)
         if began_ms is None:
-            yield from self._whole(event.turn_id, item, event.at_ms)
+            yield from self._whole(turn_id, item, at_ms)
             return
-        item = msgspec.structs.replace(item, started_at_ms=began_ms, completed_at_ms=event.at_ms)
-        yield self._completed(event.turn_id, item, event.at_ms)
+        item = msgspec.structs.replace(item, started_at_ms=began_ms, completed_at_ms=at_ms)
+        yield self._completed(turn_id, item, at_ms)
 
     def _call_started(self, event: ev.CallStarted) -> Iterator[note.Notification]:
         call = self._calls.get(event.call_id)
@@ -330,6 +349,22 @@ class Projection:
             told = note.TokenUsage(self._total, self._last, self._window, self._turn_usage)
             yield note.TokenUsageUpdated(self._thread_id, self._turn_id, told)
         self._usage_is_news = False
+
+    def _compacted(self, event: ev.Compacted) -> Iterator[note.Notification]:
+        item = it.ContextCompaction(
+            id=event.item_id,
+            octavo_kind=event.kind,
+            octavo_tokens_before=event.before_tokens,
+            octavo_tokens_after=event.after_tokens,
+        )
+        yield from self._shown(event.turn_id, item, event.at_ms)
+        yield note.Compacted(self._thread_id, event.turn_id)
+        if event.usage is not None:
+            self._total = self._total.plus(event.usage)
+            self._turn_usage = self._turn_usage.plus(event.usage)
+        last = Usage(total_tokens=event.after_tokens)
+        usage = note.TokenUsage(self._total, last, self._window, self._turn_usage)
+        yield note.TokenUsageUpdated(self._thread_id, event.turn_id, usage)
 
     def _turn_started(self, event: ev.TurnStarted) -> Iterator[note.Notification]:
         self._turn_id = event.turn_id

@@ -126,6 +126,10 @@ class Hands(Protocol):
     output_limit_tokens: int
     """How much output the model is shown when it names no limit itself."""
 
+    @property
+    def record(self) -> Record:
+        """Everything that was said in this thread, also what the model is not shown any more."""
+
     async def begin(self, intent: Intent) -> None:
         """Record what the call is about to do. Needed once before `spawn` or `change`."""
 
@@ -181,6 +185,31 @@ class Hands(Protocol):
         May come in a later turn, outside of any, or as soon as the call returned, before its own
         end is recorded.
         """
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One item of a thread's record.
+
+    Attributes:
+        number: counted from the thread's start; never changes.
+        title: who said it or what it is, for the model: "the user", "output of exec_command".
+    """
+
+    number: int
+    title: str
+    text: str
+
+
+class Record(Protocol):
+    """What was said in a thread, from its start. Reading it marks the call as having seen it."""
+
+    def __len__(self) -> int: ...
+
+    def entry(self, number: int) -> Entry | None:
+        """Return an item; None when there is nothing to read in it."""
+
+    def saw(self, number: int) -> None:
+        """Say that the model is shown this item, so that the call gets its labels."""
 
 
 class OutputFile(Protocol):

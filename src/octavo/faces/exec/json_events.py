@@ -69,6 +69,7 @@ class JsonEvents:
                 | note.ReasoningTextDelta()
                 | note.CommandOutputDelta()
                 | note.DiffUpdated()
+                | note.Compacted()
                 | note.ServerRequestResolved()
             ):
                 pass
@@ -171,7 +172,7 @@ def _shown(item: it.ThreadItem) -> JsonEvent | None:
                 return None
             text = "".join(part.get("text", "") for part in item.content_items or ())
             return {"type": "error", "message": f"The model's call of {item.tool} failed: {text}"}
-        case it.UserMessage() | it.ImageView():
+        case it.UserMessage() | it.ImageView() | it.ContextCompaction():
             return None
         case _:
             assert_never(item)

@@ -91,6 +91,7 @@ class Transcript:
                 | note.ThreadStatusChanged()
                 | note.ThreadClosed()
                 | note.DiffUpdated()
+                | note.Compacted()
                 | note.ServerRequestResolved()
             ):
                 pass
@@ -152,6 +153,8 @@ class Transcript:
                 self._work("writing")
             case it.FileChange():
                 self._work("writing files")
+            case it.ContextCompaction():
+                self._work("summing up")
             case _:
                 self._work("thinking")
 
@@ -173,6 +176,10 @@ class Transcript:
                 self._change_done(item)
             case it.WebSearch():
                 self._say(f"searched the web: {plain(item.query)}", "cyan")
+            case it.ContextCompaction():
+                before, after = item.octavo_tokens_before or 0, item.octavo_tokens_after or 0
+                how = "left parts out" if item.octavo_kind == "trimmed" else "summed up"
+                self._say(f"{how}: about {before:,} tokens before, {after:,} now", "cyan")
             case it.ImageView():
                 self._say(f"looked at {self._path(item.path)}", "cyan")
             case it.DynamicToolCall():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from octavo.server.connection import Handler
-from octavo.server.methods import approvals, threads, turns, usage
+from octavo.server.methods import approvals, compaction, threads, turns, usage
 
 TABLE: dict[str, Handler] = {
     **threads.HANDLERS,
     **turns.HANDLERS,
+    **compaction.HANDLERS,
     **approvals.HANDLERS,
     **usage.HANDLERS,
 }

@@ -6,6 +6,7 @@ from octavo.tools import Tool
 from octavo.tools.builtin import (
     apply_patch,
     exec_command,
+    recall,
     request_user_input,
     update_plan,
     view_image,
@@ -22,6 +23,9 @@ TOOLS: tuple[Tool, ...] = (
     request_user_input.TOOL,
 )
 """In the order they are declared; `apply_patch` in both its forms, of which a model gets one."""
+
+AFTER_COMPACTION: tuple[Tool, ...] = (recall.TOOL,)
+"""Declared besides, once there is something that the model is not shown any more."""
 
 
 def builtin_tools(*, update_plan: bool = True) -> tuple[Tool, ...]:
