@@ -122,6 +122,9 @@ def test_what_was_spent_adds_up_by_purpose_by_turn_and_in_all() -> None:
     assert (thread.spent.usage.total_tokens, thread.spent.nano_usd) == (17, 15)
     assert (thread.spent.requests, thread.spent.unpriced) == (4, 1)
     assert thread.last_usage == Usage(total_tokens=7)
+    thread.apply(msgspec.structs.replace(spent(99, "turn", 1, "2"), estimated=True))
+    assert thread.last_usage == Usage(total_tokens=7)  # what was cut off fills no window
+    assert thread.spent.estimated == 1
 
 
 def test_a_command_may_end_after_its_turn() -> None:

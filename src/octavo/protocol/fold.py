@@ -260,7 +260,7 @@ class Thread:
             case Spent():
                 if event.turn_id is not None:
                     self._running(event.turn_id)
-                if event.purpose == "turn":
+                if event.purpose == "turn" and not event.estimated:
                     self.last_usage = event.usage
                     self._measured = None if event.estimated else event.usage
                 self._count(event.purpose, event.usage, event.nano_usd, estimated=event.estimated)

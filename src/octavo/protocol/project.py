@@ -96,7 +96,7 @@ class Projection:
                     self._spent(event.usage, "turn")
                 yield from self._usage_told()
             case ev.Spent():
-                self._spent(event.usage, event.purpose)
+                self._spent(event.usage, event.purpose, estimated=event.estimated)
                 if event.purpose != "turn":  # a step's is told when its items have been
                     yield from self._usage_told()
             case ev.TurnStarted():
@@ -336,11 +336,11 @@ class Projection:
             at_ms,
         )
 
-    def _spent(self, usage: Usage, purpose: str) -> None:
-        """Count; "last" is the last response of the turn itself, which fills the window."""
+    def _spent(self, usage: Usage, purpose: str, *, estimated: bool = False) -> None:
+        """Count; "last" is the last whole response of the turn itself, which fills the window."""
         self._total = self._total.plus(usage)
         self._turn_usage = self._turn_usage.plus(usage)
-        if purpose == "turn":
+        if purpose == "turn" and not estimated:
             self._last = usage
         self._usage_is_news = True
 
