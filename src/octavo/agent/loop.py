@@ -13,12 +13,10 @@ import anyio
 import msgspec
 
 from octavo.agent.clock import now_ms
-from octavo.agent.inbox import Inbox
 from octavo.agent.journal import Journal
 from octavo.agent.step import Setup, Step
 from octavo.protocol.errors import ModelError, OctavoError
-from octavo.protocol.events import ContextAdded, TurnEnded, TurnStarted, UserSpoke
-from octavo.protocol.ids import new_id
+from octavo.protocol.events import TurnEnded, TurnStarted
 
 Outcome = Literal["completed", "interrupted", "failed", "step_limit"]
 
@@ -31,7 +29,6 @@ class Loop:
         started: TurnStarted,
         setup: Setup,
         journal: Journal,
-        inbox: Inbox,
         clear: Callable[[], Awaitable[None]],
         look_back: Callable[[], None],
     ) -> None:
@@ -39,7 +36,6 @@ class Loop:
         self._id = started.turn_id
         self._setup = setup
         self._journal = journal
-        self._inbox = inbox
         self._clear = clear
         self._look_back = look_back
         self.ending = False
@@ -50,7 +46,6 @@ class Loop:
         end = self._end("failed", "octavo made a mistake; this is a bug.", "internalServerError")
         self._journal.emit(self._started)
         try:
-            self._hear()
             end = self._end(await self._steps())
         except ModelError as failure:
             end = self._end("failed", str(failure), failure.info)
@@ -68,23 +63,13 @@ class Loop:
                 self._journal.emit_last(msgspec.structs.replace(end, at_ms=now_ms()))
 
     async def _steps(self) -> Outcome:
+        if not await self._setup.ears.hear(called=False):
+            return "completed"
         for _ in range(self._setup.step_limit):
             called = await Step(self._id, self._setup, self._journal).take()
-            heard = self._hear()
-            if not called and not heard:
+            if not await self._setup.ears.hear(called=called):
                 return "completed"
         return "step_limit"
-
-    def _hear(self) -> bool:
-        """Let news and what the user said become part of the thread; return if the user spoke."""
-        for item in self._setup.news():
-            raw = msgspec.Raw(item.raw)
-            self._journal.emit(ContextAdded(self._id, item.key, item.digest, raw))
-        said = self._inbox.take()
-        for one in said:
-            raw = msgspec.Raw(one.raw)
-            self._journal.emit(UserSpoke(self._id, new_id(), now_ms(), raw, one.client_id))
-        return bool(said)
 
     def _end(
         self, outcome: Outcome, error: str | None = None, info: str | None = None

@@ -16,6 +16,8 @@ from octavo.protocol.events import (
     CallEnded,
     ContextAdded,
     Event,
+    HookEnded,
+    HookStarted,
     ItemAdded,
     Noticed,
     ProcessEnded,
@@ -56,7 +58,7 @@ def _bridge(thread: Thread, event: Event, failure: OutOfOrder) -> str:
 
 def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
-    if isinstance(event, ThreadStarted | ProcessEnded | Noticed):
+    if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
     running = None if thread.turn is None else thread.turn.started
     if isinstance(event, TurnStarted):

@@ -17,14 +17,16 @@ import msgspec
 from octavo.agent.approval import Approvals
 from octavo.agent.cages import Cages
 from octavo.agent.clock import now_ms
+from octavo.agent.ears import Ears
 from octavo.agent.ground import Ground, may_widen
 from octavo.agent.hands import CallHands, Room
+from octavo.agent.hooking import Hooking
 from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
 from octavo.agent.loop import Loop
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
-from octavo.agent.wiring import Equipment, TurnChoices, Wiring
+from octavo.agent.wiring import Equipment, TurnChoices, Wiring, hooked
 from octavo.context.assemble import ContextItem
 from octavo.model import Prompt
 from octavo.protocol.errors import OctavoError, StoreError
@@ -32,6 +34,10 @@ from octavo.protocol.events import Noticed, TurnEnded, TurnStarted
 from octavo.protocol.ids import new_id
 from octavo.protocol.questions import Answer
 from octavo.tools.sessions import CommandSessions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.agent.notify import Notifier
 
 
 class _Next:
@@ -65,6 +71,8 @@ class Agent:
         self._ground = Ground(
             wiring.loaded, wiring.env, journal.thread, self._notice, wiring.allowed
         )
+        self._hooking = Hooking(thread_id, wiring, journal)
+        self._notifier: Notifier | None = None
         self._inbox = Inbox()
         self._transcript = Transcript(journal.thread)
         self._next: deque[_Next] = deque()
@@ -153,6 +161,7 @@ class Agent:
                         equipment = await self._turn(turn, sessions, cages, equipment)
                     if self._closing:
                         break
+                await self._hooking.end(self.choices, equipment)
         finally:
             self._sessions = None
             self._idle.set()
@@ -180,6 +189,9 @@ class Agent:
                 self.wiring.on_bug("".join(traceback.format_exception(bug)))
                 self._refuse(turn.started, OctavoError("octavo made a mistake; this is a bug."))
         self._scope = self._loop = self._current = None
+        self.approvals.before = None
+        if self.wiring.loaded.settings.notify:
+            self._notify(turn.started)
         try:
             await self.journal.sync()
         except StoreError as failure:
@@ -191,6 +203,31 @@ class Agent:
 
     def _notice(self, text: str) -> None:
         self.journal.emit_last(Noticed(now_ms(), text))
+
+    def _notify(self, started: TurnStarted) -> None:
+        """Call the person's program, if the turn did what it should."""
+        thread = self.journal.thread
+        turn = thread.turns[-1] if thread.turns else None
+        if turn is None or turn.ended is None or turn.ended.outcome != "completed":
+            return
+        from octavo.agent.last import last_message, user_texts  # few people have such a program
+        from octavo.agent.notify import Notifier, TurnComplete
+
+        if self._notifier is None:
+            settings = self.wiring.loaded.settings
+            self._notifier = Notifier(settings.notify, self.wiring.env)
+        failure = self._notifier.notify(
+            TurnComplete(
+                thread_id=self.id,
+                turn_id=started.turn_id,
+                cwd=started.cwd,
+                client="octavo" if thread.started is None else f"octavo-{thread.started.source}",
+                input_messages=user_texts(thread.said[turn.said_before :]),
+                last_assistant_message=last_message(thread),
+            )
+        )
+        if failure is not None:
+            self._notice(failure)
 
     def _refuse(self, started: TurnStarted, failure: OctavoError) -> None:
         """A turn that could not begin, or whose end could not be told, begins and ends."""
@@ -254,16 +291,22 @@ class Agent:
                 said = later.pointed_out(changed)
                 journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
+        turn_id = turn.started.turn_id
+        ears = Ears(turn_id, journal, self._inbox, self._reporter(equipment))
         setup = Setup(
             model=equipment.model,
             toolbox=equipment.toolbox,
             hands=hands,
             prompt=self._prompter(equipment, turn.schema),
-            news=self._reporter(equipment),
+            ears=ears,
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
         )
-        loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear, look_back)
+        hooks = self._hooking.for_turn(turn_id, choices, equipment, cages)
+        if hooks is not None:
+            self.approvals.before = hooks.before_question
+            setup = hooked(setup, hooks, ears, journal)
+        loop = self._loop = Loop(turn.started, setup, journal, clear, look_back)
         await loop.run()
 
     def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:

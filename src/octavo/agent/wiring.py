@@ -47,7 +47,11 @@ from octavo.tools.toolbox import Toolbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.agent.ears import Ears
+    from octavo.agent.hooks.wraps import TurnHooks
+    from octavo.agent.journal import Journal
     from octavo.agent.judge import Judge
+    from octavo.agent.step import Setup
 
 DEFAULT_SHELL = "/bin/bash"
 
@@ -155,6 +159,18 @@ class Equipment(msgspec.Struct, frozen=True):
     redact: Callable[[str], str]
     """Takes keys out of what tools say."""
     patience: Callable[[], Patience]
+
+
+def hooked(setup: Setup, hooks: TurnHooks, ears: Ears, journal: Journal) -> Setup:
+    """Return what a turn works with, with hooks around all of it: they are the outermost."""
+    from octavo.agent.hooks.wraps import HookedEars, HookedModel, HookedToolbox
+
+    return msgspec.structs.replace(
+        setup,
+        model=HookedModel(setup.model, hooks),
+        toolbox=HookedToolbox(setup.toolbox, hooks),
+        ears=HookedEars(ears, hooks, journal),
+    )
 
 
 class Wiring:

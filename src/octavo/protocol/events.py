@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from octavo.protocol.hooks import HookRun
 from octavo.protocol.questions import Answer, Question
 from octavo.protocol.usage import Usage
 
@@ -205,7 +206,28 @@ class Noticed(_Event, frozen=True, tag="noticed"):
     turn_id: str | None = None
     code: str | None = None
     """For programs: "sandbox.none" where no command can run; "files.later" where files that run
-    later were changed."""
+    later were changed; "hooks.skipped" where a hook is not used."""
+
+
+class HookStarted(_Event, frozen=True, tag="hook_started"):
+    """A hook is about to run. May come outside a turn."""
+
+    at_ms: int
+    run: HookRun
+    turn_id: str | None = None
+
+
+class HookEnded(_Event, frozen=True, tag="hook_ended"):
+    """A hook is over, and nothing of it is left; also when its turn was interrupted.
+
+    Attributes:
+        labels: of what it said to the model; see `CallEnded`.
+    """
+
+    at_ms: int
+    run: HookRun
+    turn_id: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):
@@ -296,6 +318,8 @@ Event = (
     | StepEnded
     | Retrying
     | Noticed
+    | HookStarted
+    | HookEnded
     | QuestionAsked
     | QuestionAnswered
     | TurnEnded

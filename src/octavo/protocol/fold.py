@@ -22,6 +22,8 @@ from octavo.protocol.events import (
     ContextAdded,
     Delta,
     Event,
+    HookEnded,
+    HookStarted,
     ItemAdded,
     ItemBegan,
     Noticed,
@@ -90,10 +92,12 @@ class OpenCall:
 class Turn:
     """What is known of one turn."""
 
-    __slots__ = ("ended", "items", "started", "usage")
+    __slots__ = ("ended", "items", "said_before", "started", "usage")
 
-    def __init__(self, started: TurnStarted) -> None:
+    def __init__(self, started: TurnStarted, said_before: int) -> None:
         self.started = started
+        self.said_before = said_before
+        """How much the user had said in the thread when it began."""
         self.ended: TurnEnded | None = None
         self.usage = Usage()
         self.items = 0
@@ -125,6 +129,7 @@ class Thread:
         self.last_usage: Usage | None = None
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
+        self._hooks: set[str] = set()
         self.remembered: list[Question] = []
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
@@ -218,6 +223,8 @@ class Thread:
                     raise OutOfOrder(f"question {event.question_id} is not open")
                 if event.answer.decision == "acceptForSession":
                     self.remembered.append(asked.question)
+            case HookStarted() | HookEnded():
+                self._hook(event)
             case Noticed():
                 pass
             case TurnStarted():
@@ -225,7 +232,7 @@ class Thread:
                     raise OutOfOrder("a turn before its thread")
                 if self._turn is not None:
                     raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
-                self._turn = Turn(event)
+                self._turn = Turn(event, len(self.said))
                 self.turns.append(self._turn)
             case TurnEnded():
                 self._turn_ended(event)
@@ -250,6 +257,16 @@ class Thread:
     def _between_steps(self, event: Event) -> None:
         if self._step_open or self._calls:
             raise OutOfOrder(f"{type(event).__name__} inside a step")
+
+    def _hook(self, event: HookStarted | HookEnded) -> None:
+        run_id = event.run.id
+        if (run_id in self._hooks) is isinstance(event, HookStarted):
+            raise OutOfOrder(f"hook {run_id} started twice, or ended without having started")
+        if isinstance(event, HookStarted):
+            self._hooks.add(run_id)
+            return
+        self._hooks.remove(run_id)
+        self.labels.update(event.labels)
 
     def _item_added(self, event: ItemAdded) -> None:
         turn = self._running(event.turn_id)

@@ -52,6 +52,12 @@ class JsonEvents:
                     self._error = notification.error.message
             case note.Warned():
                 yield self._warning(notification.message)
+            case note.HookCompleted():
+                for entry in notification.run.entries:
+                    if entry.kind != "context":
+                        name = f"The hook {notification.run.event_name}"
+                        word = "failed" if entry.kind == "error" else notification.run.status
+                        yield self._warning(f"{name} ({word}): {entry.text}")
             case note.TokenUsageUpdated():
                 self._total = notification.token_usage.total
                 self._turn = notification.token_usage.octavo_turn or notification.token_usage.last
@@ -61,6 +67,7 @@ class JsonEvents:
                 note.ThreadStarted()
                 | note.ThreadStatusChanged()
                 | note.ThreadClosed()
+                | note.HookStarted()
                 | note.AgentMessageDelta()
                 | note.ReasoningSummaryTextDelta()
                 | note.ReasoningTextDelta()
