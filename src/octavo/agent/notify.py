@@ -18,11 +18,11 @@ TIMEOUT_S = 60
 ARGUMENT_LIMIT_BYTES = 96 << 10
 """One argument may have 128 KiB on Linux."""
 
-_KEEPER = f"""\
+_KEEPER = """\
 import os, signal, sys
-signal.alarm({TIMEOUT_S})
 signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGKILL))
-child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+signal.alarm(int(sys.argv[1]))
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
 os.waitpid(child, 0)
 """
 
@@ -41,7 +41,10 @@ class TurnComplete(msgspec.Struct, frozen=True, rename="kebab", tag="agent-turn-
 class Notifier:
     """Starts the program, and takes leave of those that have ended."""
 
-    def __init__(self, program: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, program: Sequence[str], env: Mapping[str, str], *, timeout_s: int = TIMEOUT_S
+    ) -> None:
+        self._timeout_s = timeout_s
         self._program = list(program)
         self._env = dict(env)
         self._started: list[int] = []
@@ -52,7 +55,8 @@ class Notifier:
         name = self._program[0]
         if _found(name, self._env) is None:
             return f"The program of `notify`, {name}, is not there or cannot be executed."
-        argv = [sys.executable, "-I", "-S", "-c", _KEEPER, *self._program, _argument(told)]
+        keeper = [sys.executable, "-I", "-S", "-c", _KEEPER, str(self._timeout_s)]
+        argv = [*keeper, *self._program, _argument(told)]
         silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
         try:
             pid = os.posix_spawn(sys.executable, argv, self._env, file_actions=silent, setsid=True)

@@ -13,6 +13,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +30,9 @@ PROJECT_VARIABLES = ("CLAUDE_PROJECT_DIR", "OCTAVO_PROJECT_DIR")
 _TOP_LEVEL = ("$(git rev-parse --show-toplevel)", "`git rev-parse --show-toplevel`")
 
 
+Trust = Literal["trusted", "untrusted", "modified"]
+
+
 class Found(msgspec.Struct, frozen=True):
     """One hook that a file names, and whether it counts.
 
@@ -38,7 +42,7 @@ class Found(msgspec.Struct, frozen=True):
     """
 
     hook: Hook
-    trust: str
+    trust: Trust
     content: bytes
 
     @property
@@ -268,7 +272,7 @@ def _written(hook: Hook) -> bytes:
     )
 
 
-def _trust(bad: Item | None) -> str:
+def _trust(bad: Item | None) -> Trust:
     if bad is None:
         return "trusted"
     return "modified" if bad.state == "changed" else "untrusted"

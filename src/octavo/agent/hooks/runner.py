@@ -218,7 +218,8 @@ class Hooks:
             why = (
                 "It was not run: its file, or one that it names, has changed since you agreed to "
                 "it. "
-                f"`octavo trust {hook.path.parent.parent}` shows it and asks; a new thread begins without it."
+                f"`octavo trust {hook.path.parent.parent}` shows it and asks; a new thread begins "
+                "without it."
             )
             verdict, blocks = failed(why), True
         else:

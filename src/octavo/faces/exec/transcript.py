@@ -167,7 +167,7 @@ class Transcript:
 
     def _hook_done(self, run: HookRun) -> None:
         """Show what a hook said to the person; what went well and is for the model is left out."""
-        name = f"hook {run.event_name}"
+        name = f"hook {run.event_name[:1].upper()}{run.event_name[1:]}"
         for entry in run.entries:
             if entry.kind == "error":
                 self._say(f"! {name} failed: {plain(entry.text)}", "yellow")

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from octavo.server.connection import Handler
+from octavo.protocol import methods as m
+from octavo.server.connection import Handler, Request
 from octavo.server.methods import approvals, threads, turns
 
-TABLE: dict[str, Handler] = {**threads.HANDLERS, **turns.HANDLERS, **approvals.HANDLERS}
+
+async def _list_hooks(request: Request) -> m.HooksListResult:
+    from octavo.server.methods.hooks import list_hooks  # nothing a thread needs at its start
+
+    return await list_hooks(request)
+
+
+TABLE: dict[str, Handler] = {
+    **threads.HANDLERS,
+    **turns.HANDLERS,
+    **approvals.HANDLERS,
+    m.HOOKS_LIST.name: _list_hooks,
+}
