@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import subprocess
+import sys
+from pathlib import Path
 
 import anyio
 import pytest
@@ -15,6 +17,8 @@ from octavo.faces.exec.call import call_signs, wants_call
 from octavo.trial import scripted
 from octavo.trial.scripted import call, say
 from tests.faces.running import OCTAVO, Place, place, trial_provider
+from tests.scenarios.hooking import alive
+from tests.tiers import machine_has
 
 __all__ = ["place"]
 
@@ -117,3 +121,33 @@ def test_a_person_says_what_they_are_called_for(
 def test_terminals_that_do_not_know_words_get_the_bell() -> None:
     assert call_signs(Tui(), {"TERM_PROGRAM": "ghostty"}).startswith("\x1b]9;")
     assert call_signs(Tui(), {}) == "\x07"
+
+
+@pytest.mark.parametrize(
+    ("host", "tier"), [("container", "landlock"), ("apparmor", "bubblewrap"), ("bare", "none")]
+)
+async def test_hooks_run_in_every_sandbox_and_never_without_one(
+    place: Place, host: str, tier: str
+) -> None:
+    if tier != "none" and not machine_has(tier):
+        pytest.skip(f"no {tier} here")
+    mark = f"left-{os.urandom(6).hex()}"
+    made = place.root / "made"
+    hooks(
+        place,
+        "PreToolUse",
+        f"(exec -a {mark} sleep 1000) & touch {made} 2>/dev/null; touch inside; echo 'Not now.' >&2; exit 2",
+    )
+    script = [call("exec_command", cmd="echo it ran", login=False), say("Done.")]
+    restricted = Path(__file__).parents[1] / "sandbox" / "restricted_host.py"
+    done = await place.exec(script, "go", before=(sys.executable, str(restricted), host))
+
+    assert not made.exists()
+    assert "it ran\n" not in done.outputs()[-1]
+    if tier == "none":
+        assert "hook PreToolUse failed: It could not be started" in done.err
+        assert not (place.work / "inside").exists()
+    else:
+        assert "hook PreToolUse said no: Not now." in done.err, done.err
+        assert (place.work / "inside").exists()
+    assert not alive(mark)
