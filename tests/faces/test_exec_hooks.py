@@ -69,6 +69,14 @@ async def test_hooks_that_are_not_trusted_are_said(place: Place) -> None:
     assert not (place.work / "ran").exists()
 
 
+async def test_a_run_without_the_persons_settings_is_without_their_hooks(place: Place) -> None:
+    hooks(place, "SessionStart", "touch ran")
+    done = await place.exec([say("Done.")], "--ignore-user-config", "go")
+
+    assert done.status == 0
+    assert not (place.work / "ran").exists()
+
+
 async def test_trust_on_the_command_line_agrees_to_hooks_as_they_are(place: Place) -> None:
     file = place.work / ".octavo" / "hooks.json"
     file.parent.mkdir()
@@ -136,7 +144,8 @@ async def test_hooks_run_in_every_sandbox_and_never_without_one(
     hooks(
         place,
         "PreToolUse",
-        f"(exec -a {mark} sleep 1000) & touch {made} 2>/dev/null; touch inside; echo 'Not now.' >&2; exit 2",
+        f"(exec -a {mark} sleep 1000) & touch {made} 2>/dev/null; touch inside; "
+        "echo 'Not now.' >&2; exit 2",
     )
     script = [call("exec_command", cmd="echo it ran", login=False), say("Done.")]
     restricted = Path(__file__).parents[1] / "sandbox" / "restricted_host.py"

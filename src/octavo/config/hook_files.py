@@ -160,7 +160,8 @@ def read_hooks(loaded: Loaded, cwd: Path, env: Mapping[str, str]) -> HookFiles:
     own, *theirs = hook_files(loaded, cwd)
     if loaded.settings.hooks:
         reading.own(loaded.settings.hooks, _own_settings(loaded))
-    reading.own_file(own)
+    if loaded.has_own:
+        reading.own_file(own)
     for file in theirs:
         reading.project_file(file)
     for path, table in loaded.project_hooks:

@@ -56,6 +56,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """The person trusts the working directory's repository."""
     project_hooks: tuple[tuple[Path, object], ...] = ()
     """What settings files of a trusted project say of hooks; see `hook_files`."""
+    has_own: bool = True
+    """The person's own settings count; see `load`."""
 
 
 def load(
@@ -126,6 +128,7 @@ def load(
         repo_root=repository_root(cwd),
         trusted=is_trusted(cwd, decided),
         project_hooks=tuple(check.hooks),
+        has_own=not ignore_user_config,
     )
 
 
@@ -133,11 +136,16 @@ def may_have_hooks(loaded: Loaded, cwd: Path) -> bool:
     """Return whether there is anything that could name a hook; most threads have nothing."""
     if loaded.settings.hooks or loaded.project_hooks:
         return True
-    return any(os.path.lexists(file) for file in hook_files(loaded, cwd))
+    own, *theirs = hook_files(loaded, cwd)
+    places = [own, *theirs] if loaded.has_own else theirs
+    return any(os.path.lexists(file) for file in places)
 
 
 def hook_files(loaded: Loaded, cwd: Path) -> list[Path]:
-    """Return where `hooks.json` may be, there or not: the person's own, then the project's."""
+    """Return where `hooks.json` may be, there or not: the person's own, then the project's.
+
+    The person's is named also where their own settings do not count.
+    """
     steps = [cwd, *cwd.parents]
     root = loaded.project_root
     inside = steps[: steps.index(root) + 1] if root in steps else [cwd]

@@ -82,11 +82,21 @@ def test_a_patch_is_told_file_by_file_as_claude_code_does() -> None:
     about = told(Call("c", "apply_patch", msgspec.json.encode({"input": PATCH}).decode()), CWD)
 
     assert about.seen == Seen("apply_patch", {"command": PATCH})
-    assert about.files == (
+    assert about.for_hook(hook("Write|Edit")) == [
         Seen("Write", {"file_path": "/work/a.txt", "content": "one\n"}),
         Seen("Edit", {"file_path": "/work/b.txt", "old_string": "old", "new_string": "new"}),
         Seen("Edit", {"file_path": "/work/c.txt"}),
-    )
+    ]
+
+
+def test_a_patch_in_a_command_is_a_command_and_a_patch() -> None:
+    command = f"cd sub && apply_patch <<'EOF'\n{PATCH}\nEOF"
+    about = told(Call("c", "exec_command", msgspec.json.encode({"cmd": command}).decode()), CWD)
+
+    assert [seen.name for seen in about.for_hook(hook("Bash|apply_patch"))] == ["Bash"]
+    assert about.for_hook(hook("apply_patch")) == [Seen("apply_patch", {"command": f"{PATCH}\n"})]
+    written, *_ = about.for_hook(hook("Write"))
+    assert written.input["file_path"] == "/work/sub/a.txt"
 
 
 def test_a_rewritten_command_keeps_the_rest_of_its_call() -> None:
@@ -114,7 +124,7 @@ def test_what_is_no_input_for_the_tool_is_refused(
 def test_every_call_can_be_told(name: str, arguments: str, freeform: bool) -> None:
     for each in (name, "exec_command", "apply_patch"):
         about = told(Call("c", each, arguments, freeform), CWD)
-        assert about.for_hook(hook("*")) == (about.seen,)
+        assert about.for_hook(hook("*")) == [about.seen]
 
 
 @given(

@@ -42,19 +42,21 @@ class Told(msgspec.Struct, frozen=True):
 
     Attributes:
         seen: under its own name.
-        files: the same under the names of Claude Code, one file each.
+        others: under other names, a group each; those of one group are told one after the other.
         shown: what to call it in a sentence.
     """
 
     seen: Seen
-    files: tuple[Seen, ...] = ()
+    others: tuple[tuple[Seen, ...], ...] = ()
     shown: str = ""
 
     def for_hook(self, hook: Hook) -> Sequence[Seen]:
         """Return what the hook is told: nothing if it is not for this call."""
-        if matches(hook.matcher, self.seen.name):
-            return (self.seen,)
-        return [one for one in self.files if matches(hook.matcher, one.name)]
+        for group in ((self.seen,), *self.others):
+            found = [one for one in group if matches(hook.matcher, one.name)]
+            if found:
+                return found
+        return ()
 
 
 def matches(matcher: str | None, name: str) -> bool:
@@ -74,11 +76,11 @@ def told(call: Call, cwd: Path) -> Told:
         bash: dict[str, Any] = {"command": command if isinstance(command, str) else ""}
         if isinstance(given.get("justification"), str):
             bash["description"] = given["justification"]
-        return Told(Seen("Bash", bash), shown=bash["command"])
+        return Told(Seen("Bash", bash), _patched(bash["command"], cwd), bash["command"])
     if call.name == "apply_patch":
         patch = given.get("input") if isinstance(given, dict) else call.arguments
         text = patch if isinstance(patch, str) else call.arguments
-        return Told(Seen("apply_patch", {"command": text}), _files(text, cwd), "apply_patch")
+        return Told(Seen("apply_patch", {"command": text}), (_files(text, cwd),), "apply_patch")
     return Told(Seen(call.name, given), shown=call.name)
 
 
@@ -110,6 +112,20 @@ def _arguments(call: Call) -> Any:
         return msgspec.json.decode(call.arguments or "{}")
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return call.arguments
+
+
+def _patched(command: str, cwd: Path) -> tuple[tuple[Seen, ...], ...]:
+    """Return a command that is nothing but a patch as what it is."""
+    if "patch" not in command:
+        return ()
+    from octavo.tools.patch.heredoc import extract_heredoc
+
+    found = extract_heredoc(command)
+    if found is None:
+        return ()
+    patch, directory = found
+    whole = Seen("apply_patch", {"command": patch})
+    return ((whole,), _files(patch, cwd / directory if directory else cwd))
 
 
 def _files(patch: str, cwd: Path) -> tuple[Seen, ...]:

@@ -151,38 +151,40 @@ class Hooks:
             about: what matchers are compared with; for a tool call, `told` instead.
             told: the call; each hook gets it under the name that it knows.
         """
-        runs: list[tuple[Hook, dict[str, Any]]] = []
-        for hook in self._hooks:
+        runs: list[tuple[int, Hook, dict[str, Any]]] = []
+        for order, hook in enumerate(self._hooks):
             if hook.event != event:
                 continue
             if told is not None:
                 runs += [
-                    (hook, {**fields, "tool_name": seen.name, "tool_input": seen.input})
+                    (order, hook, {**fields, "tool_name": seen.name, "tool_input": seen.input})
                     for seen in told.for_hook(hook)
                 ]
             elif event not in MATCHING or matches(hook.matcher, about or ""):
-                runs.append((hook, dict(fields)))
+                runs.append((order, hook, dict(fields)))
         if not runs:
             return NOTHING
         verdicts: list[Verdict] = [NOTHING] * len(runs)
 
-        async def one(number: int, hook: Hook, given: dict[str, Any]) -> None:
+        async def one(number: int, order: int, hook: Hook, given: dict[str, Any]) -> None:
             async with self._limit:
-                verdicts[number] = await self._run(hook, place, given)
+                verdicts[number] = await self._run(order, hook, place, given)
 
         async with anyio.create_task_group() as group:
-            for number, (hook, given) in enumerate(runs):
-                group.start_soon(one, number, hook, given)
+            for number, run in enumerate(runs):
+                group.start_soon(one, number, *run)
         return join(verdicts)
 
-    async def _run(self, hook: Hook, place: Place, fields: Mapping[str, Any]) -> Verdict:
+    async def _run(
+        self, order: int, hook: Hook, place: Place, fields: Mapping[str, Any]
+    ) -> Verdict:
         began_ms = now_ms()
         run = HookRun(
             id=f"{EVENTS[hook.event]}:{new_id()}",
             event_name=EVENTS[hook.event],
             source_path=str(hook.path),
             source=hook.source,
-            display_order=self._hooks.index(hook),
+            display_order=order,
             status="running",
             started_at=began_ms // 1000,
             scope="thread" if hook.event.startswith("Session") else "turn",

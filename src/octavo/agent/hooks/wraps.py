@@ -130,8 +130,10 @@ class TurnHooks:
         return None if refusal is None else f"A hook refused it: {refusal}"
 
 
-def _aliases(seen: Seen) -> tuple[Seen, ...]:
-    return (Seen("Edit", seen.input),) if seen.name == "apply_patch" else ()
+def _aliases(seen: Seen) -> tuple[tuple[Seen, ...], ...]:
+    if seen.name != "apply_patch":
+        return ()
+    return ((Seen("Write", seen.input),), (Seen("Edit", seen.input),))
 
 
 class HookedModel:
@@ -228,7 +230,7 @@ def _refused(text: str) -> Outcome:
 def _context(event: str, text: str) -> str:
     """Return a hook's words so that nobody takes them for the user's, or for the tool's."""
     inner = text.replace("</hook_context", "</ hook_context")
-    return f'<hook_context event="{event}">\n{inner}\n</hook_context>'
+    return f'<hook_context event="{event}" by="a program">\n{inner}\n</hook_context>'
 
 
 def _with(outcome: Outcome, said: Sequence[str]) -> Outcome:
