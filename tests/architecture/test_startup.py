@@ -32,6 +32,9 @@ HEAVY = {
     *("octavo.config.approvals", "octavo.config.rule_files", "octavo.agent.reviewer"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
     *("octavo.sandbox.net", "octavo.cli.limits"),
+    # And what only those need who have hooks, or a program that is called.
+    *("octavo.agent.hooks", "octavo.config.hooks", "octavo.config.hook_files"),
+    *("octavo.config.consent", "octavo.agent.notify", "octavo.agent.last"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

@@ -311,7 +311,7 @@ def test_strict_makes_an_unknown_key_an_error(place: Place) -> None:
 def test_keys_that_only_codex_uses_are_named_once(place: Place) -> None:
     file = place.user('personality = "x"\n[tui]\ntheme = "x"\n[history]\nmax_bytes = 5')
     assert place.load().warnings == (
-        f"{file}: octavo does not use personality, tui, history.max_bytes.",
+        f"{file}: octavo does not use personality, tui.theme, history.max_bytes.",
     )
     with pytest.raises(
         ConfigError, match="personality is a Codex setting that octavo does not use"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from octavo.protocol import events as ev
 from octavo.protocol.fold import OutOfOrder, Spoken, Thread, TurnNote, Unanswered, fold
+from octavo.protocol.hooks import HookRun
 from octavo.protocol.questions import Answer, CommandQuestion
 from octavo.protocol.usage import Usage
 
@@ -174,6 +175,17 @@ def test_an_order_that_makes_no_sense_is_refused_and_changes_nothing(
 
 
 CALLS = st.sampled_from(["a", "b", "c"])
+HOOK_RUNS = st.sampled_from(("h1", "h2")).map(
+    lambda run_id: HookRun(
+        id=run_id,
+        event_name="stop",
+        source_path="/hooks.json",
+        source="user",
+        display_order=0,
+        status="running",
+        started_at=0,
+    )
+)
 ANY_EVENT = st.one_of(
     st.sampled_from(["1", "2"]).map(turn),
     st.sampled_from(["1", "2"]).flatmap(
@@ -204,6 +216,8 @@ ANY_EVENT = st.one_of(
     CALLS.map(lambda call_id: ev.ProcessEnded(call_id, 0, ev.CallFacts(exit_code=0))),
     st.just(ev.Noticed(0, "careful")),
     st.sampled_from(["1", "2", None]).map(lambda turn_id: spent(1, "turn", 1, turn_id)),
+    HOOK_RUNS.map(lambda run: ev.HookStarted(0, run)),
+    HOOK_RUNS.map(lambda run: ev.HookEnded(0, run, labels=("untrusted",))),
 )
 
 
@@ -254,3 +268,23 @@ def test_what_is_stored_folds_to_the_same_thread(events: list[ev.Event]) -> None
     assert again.history == thread.history
     assert list(again.running) == list(thread.running)
     assert [t.started for t in again.turns] == [t.started for t in thread.turns]
+
+
+def test_a_hook_starts_before_it_ends_and_once() -> None:
+    thread = fold([STARTED])
+    run = HookRun(
+        id="h",
+        event_name="stop",
+        source_path="/hooks.json",
+        source="user",
+        display_order=0,
+        status="running",
+        started_at=0,
+    )
+    with pytest.raises(OutOfOrder):
+        thread.apply(ev.HookEnded(0, run))
+    thread.apply(ev.HookStarted(0, run))
+    with pytest.raises(OutOfOrder):
+        thread.apply(ev.HookStarted(0, run))
+    thread.apply(ev.HookEnded(0, run, labels=("untrusted",)))
+    assert thread.labels == {"untrusted"}

@@ -7,7 +7,7 @@ answered is void.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from octavo.agent.judge import Context, Judge
 
 
+Before = Callable[[str, str, Question], Awaitable[str | None]]
+"""Told turn, call and question before a person is asked; returns why they are not to be."""
+
+
 class _Waiting:
     def __init__(self) -> None:
         self.done = anyio.Event()
@@ -32,15 +36,24 @@ class _Waiting:
 
 
 class Approvals:
-    """The open questions of one thread."""
+    """The open questions of one thread.
+
+    Attributes:
+        before: hears every question first, and may answer it with no.
+    """
 
     def __init__(self, journal: Journal, cancel_turn: Callable[[], None]) -> None:
         self._journal = journal
         self._cancel_turn = cancel_turn
         self._waiting: dict[str, _Waiting] = {}
+        self.before: Before | None = None
 
     async def ask(self, turn_id: str, call_id: str, question: Question) -> Answer:
         """Ask, and wait as long as it takes."""
+        if self.before is not None:
+            refusal = await self.before(turn_id, call_id, question)
+            if refusal is not None:
+                return Answer("decline", by="policy", reason=refusal)
         question_id = new_id()
         waiting = self._waiting[question_id] = _Waiting()
         try:

@@ -13,12 +13,10 @@ import anyio
 import msgspec
 
 from octavo.agent.clock import now_ms
-from octavo.agent.inbox import Inbox
 from octavo.agent.journal import Journal
 from octavo.agent.step import Setup, Step
 from octavo.protocol.errors import BudgetSpent, ModelError, OctavoError
-from octavo.protocol.events import ContextAdded, TurnEnded, TurnStarted, UserSpoke
-from octavo.protocol.ids import new_id
+from octavo.protocol.events import TurnEnded, TurnStarted
 
 Outcome = Literal["completed", "interrupted", "failed", "step_limit", "budget"]
 
@@ -31,7 +29,6 @@ class Loop:
         started: TurnStarted,
         setup: Setup,
         journal: Journal,
-        inbox: Inbox,
         clear: Callable[[], Awaitable[None]],
         look_back: Callable[[], None],
         *,
@@ -42,7 +39,6 @@ class Loop:
         self._id = started.turn_id
         self._setup = setup
         self._journal = journal
-        self._inbox = inbox
         self._clear = clear
         self._look_back = look_back
         self._asked_for_room = asked_for_room
@@ -55,11 +51,7 @@ class Loop:
         self._journal.emit(self._started)
         try:
             with anyio.move_on_after(self._setup.time_limit_s) as time:
-                heard = self._hear()
-                if self._asked_for_room:
-                    await self._setup.make_room("asked")
-                    heard = self._hear() or heard
-                end = self._end(await self._steps() if heard else "completed")
+                end = self._end(await self._steps())
             if time.cancelled_caught:
                 end = self._out_of_time()
         except BudgetSpent as failure:
@@ -80,11 +72,16 @@ class Loop:
                 self._journal.emit_last(msgspec.structs.replace(end, at_ms=now_ms()))
 
     async def _steps(self) -> Outcome:
+        heard = await self._setup.ears.hear(called=False)
+        if self._asked_for_room:
+            await self._setup.make_room("asked")
+            heard = await self._setup.ears.hear(called=heard)
+        if not heard:
+            return "completed"
         for _ in range(self._setup.step_limit):
             await self._setup.make_room("auto")
             called = await self._step()
-            heard = self._hear()
-            if not called and not heard:
+            if not await self._setup.ears.hear(called=called):
                 return "completed"
         return "step_limit"
 
@@ -98,17 +95,6 @@ class Loop:
                     raise
                 if not await self._setup.make_room("refused"):
                     raise
-
-    def _hear(self) -> bool:
-        """Let news and what the user said become part of the thread; return if the user spoke."""
-        for item in self._setup.news():
-            raw = msgspec.Raw(item.raw)
-            self._journal.emit(ContextAdded(self._id, item.key, item.digest, raw))
-        said = self._inbox.take()
-        for one in said:
-            raw = msgspec.Raw(one.raw)
-            self._journal.emit(UserSpoke(self._id, new_id(), now_ms(), raw, one.client_id))
-        return bool(said)
 
     def _out_of_time(self) -> TurnEnded:
         spent = BudgetSpent(

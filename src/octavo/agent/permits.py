@@ -391,6 +391,8 @@ def _no(answer: Answer, question: CommandQuestion, ask: Ask | None) -> str:
     else:
         what = "to run this"
     why = f" It was asked because: {ask.reason}" if ask is not None and not question.outside else ""
+    if answer.by == "policy" and answer.reason:
+        why = f" {answer.reason}"
     return (
         f"{who} declined {what}. Nothing was run.{why} Do not try to get the same done in another "
         "way; go on without it, or ask what to do instead."

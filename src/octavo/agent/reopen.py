@@ -18,6 +18,8 @@ from octavo.protocol.events import (
     CompactionUndone,
     ContextAdded,
     Event,
+    HookEnded,
+    HookStarted,
     ItemAdded,
     Noticed,
     Pinned,
@@ -60,7 +62,7 @@ def _bridge(thread: Thread, event: Event, failure: OutOfOrder) -> str:
 
 def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
-    if isinstance(event, ThreadStarted | ProcessEnded | Noticed):
+    if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
     if isinstance(event, CompactionUndone | Pinned | Unpinned):
         return

@@ -8,7 +8,7 @@ put outputs in the order of the calls.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Literal, Protocol
 
@@ -19,7 +19,6 @@ import msgspec
 from octavo.agent.clock import now_ms
 from octavo.agent.hands import CallHands
 from octavo.agent.journal import Journal
-from octavo.context.assemble import ContextItem
 from octavo.context.outputs import encode_output
 from octavo.model import (
     Call,
@@ -46,6 +45,12 @@ class Toolbox(Protocol):
     def may_run_beside(self, call: Call) -> bool: ...
 
 
+class Ears(Protocol):
+    """What hears between two requests; see `ears.Ears`."""
+
+    async def hear(self, *, called: bool) -> bool: ...
+
+
 class Setup(msgspec.Struct, frozen=True):
     """What a turn works with, put together by `wiring`."""
 
@@ -53,8 +58,8 @@ class Setup(msgspec.Struct, frozen=True):
     toolbox: Toolbox
     hands: Callable[[str, str], CallHands]
     """Makes the hands for one call, from the ids of its turn and itself."""
-    news: Callable[[], Sequence[ContextItem]]
-    """What the model must be told before the next request, besides what the user said."""
+    ears: Ears
+    """Hear what the model must be told before the next request, and say if there is to be one."""
     prompt: Callable[[], Prompt]
     """The prompt as of now."""
     make_room: Callable[[Literal["auto", "asked", "refused"]], Awaitable[bool]]

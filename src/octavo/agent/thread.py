@@ -18,8 +18,10 @@ import msgspec
 from octavo.agent.approval import Approvals
 from octavo.agent.cages import Cages
 from octavo.agent.clock import now_ms
+from octavo.agent.ears import Ears
 from octavo.agent.ground import Ground, may_widen
 from octavo.agent.hands import CallHands, Room
+from octavo.agent.hooking import Hooking
 from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
 from octavo.agent.loop import Loop
@@ -27,7 +29,7 @@ from octavo.agent.make_room import MakeRoom
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
 from octavo.agent.window import Gauge
-from octavo.agent.wiring import Equipment, TurnChoices, Wiring
+from octavo.agent.wiring import Equipment, TurnChoices, Wiring, hooked
 from octavo.config.settings import TurnBudget
 from octavo.context.assemble import ContextItem
 from octavo.model import Prompt
@@ -36,6 +38,11 @@ from octavo.protocol.events import CompactionUndone, Noticed, TurnEnded, TurnSta
 from octavo.protocol.ids import new_id
 from octavo.protocol.questions import Answer
 from octavo.tools.sessions import CommandSessions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.agent.hooks.wraps import TurnHooks
+    from octavo.agent.notify import Notifier
 
 
 class _Next:
@@ -79,6 +86,8 @@ class Agent:
             wiring.loaded, wiring.env, journal.thread, self._notice, wiring.allowed
         )
         self.purse = wiring.purse(journal, self._notice)
+        self._hooking = Hooking(thread_id, wiring, journal)
+        self._notifier: Notifier | None = None
         self._inbox = Inbox()
         self._transcript = Transcript(journal.thread)
         self._next: deque[_Next] = deque()
@@ -199,6 +208,7 @@ class Agent:
                         equipment = await self._turn(turn, sessions, cages, equipment)
                     if self._closing:
                         break
+                await self._hooking.end(self.choices, equipment)
         finally:
             self._sessions = None
             self._idle.set()
@@ -229,6 +239,9 @@ class Agent:
         self._scope = self._loop = self._current = None
         if self._take_wish_for_room() and not self._next:  # it ended before it could
             self.compact()
+        self.approvals.before = None
+        if self.wiring.loaded.settings.notify:
+            self._notify(turn.started)
         try:
             await self.journal.sync()
         except StoreError as failure:
@@ -240,6 +253,31 @@ class Agent:
 
     def _notice(self, text: str) -> None:
         self.journal.emit_last(Noticed(now_ms(), text))
+
+    def _notify(self, started: TurnStarted) -> None:
+        """Call the person's program, if the turn did what it should."""
+        thread = self.journal.thread
+        turn = thread.turns[-1] if thread.turns else None
+        if turn is None or turn.ended is None or turn.ended.outcome != "completed":
+            return
+        from octavo.agent.last import last_message, user_texts  # few people have such a program
+        from octavo.agent.notify import Notifier, TurnComplete
+
+        if self._notifier is None:
+            settings = self.wiring.loaded.settings
+            self._notifier = Notifier(settings.notify, self.wiring.env)
+        failure = self._notifier.notify(
+            TurnComplete(
+                thread_id=self.id,
+                turn_id=started.turn_id,
+                cwd=started.cwd,
+                client="octavo" if thread.started is None else f"octavo-{thread.started.source}",
+                input_messages=user_texts(thread.said[turn.said_before :]),
+                last_assistant_message=last_message(thread),
+            )
+        )
+        if failure is not None:
+            self._notice(failure)
 
     def _refuse(self, started: TurnStarted, failure: OctavoError) -> None:
         """A turn that could not begin, or whose end could not be told, begins and ends."""
@@ -303,21 +341,26 @@ class Agent:
                 said = later.pointed_out(changed)
                 journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
+        turn_id = turn.started.turn_id
+        ears = Ears(turn_id, journal, self._inbox, self._reporter(equipment))
         prompt = self._prompter(equipment, turn.schema)
+        hooks = self._hooking.for_turn(turn_id, choices, equipment, cages)
         setup = Setup(
             model=equipment.model,
             toolbox=equipment.toolbox,
             hands=hands,
             prompt=prompt,
-            news=self._reporter(equipment),
-            make_room=self._room_maker(turn, equipment, prompt),
+            ears=ears,
+            make_room=self._room_maker(turn, equipment, prompt, hooks),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
             time_limit_s=turn.budget.max_time_s,
         )
+        if hooks is not None:
+            self.approvals.before = hooks.before_question
+            setup = hooked(setup, hooks, ears, journal)
         loop = self._loop = Loop(
-            *(turn.started, setup, journal, self._inbox, clear, look_back),
-            asked_for_room=turn.asks_for_room,
+            *(turn.started, setup, journal, clear, look_back), asked_for_room=turn.asks_for_room
         )
         await loop.run()
 
@@ -367,7 +410,11 @@ class Agent:
         return equipment.tools_after_compaction if compacted else equipment.prompt.tools
 
     def _room_maker(
-        self, turn: _Next, equipment: Equipment, prompt: Callable[[], Prompt]
+        self,
+        turn: _Next,
+        equipment: Equipment,
+        prompt: Callable[[], Prompt],
+        hooks: TurnHooks | None,
     ) -> MakeRoom:
         """What is asked before every step, and does nothing as long as there is room."""
         thread, choices = self.journal.thread, equipment.choices
@@ -383,9 +430,10 @@ class Agent:
             lambda: self._tools(equipment),
             (choices.model, choices.provider),
         )
-        means = partial(self.wiring.means, equipment, prompt, surroundings)
+        means = partial(self.wiring.means, equipment, prompt, surroundings, hooks)
         wants = self._take_wish_for_room
-        return MakeRoom(self.journal, self._transcript, gauge, means, turn.started.turn_id, wants)
+        turn_id = turn.started.turn_id
+        return MakeRoom(self.journal, self._transcript, gauge, means, turn_id, wants, hooks)
 
     def _take_wish_for_room(self) -> bool:
         wanted, self._wants_room = self._wants_room, False

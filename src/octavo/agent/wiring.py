@@ -29,9 +29,8 @@ from octavo.context.environment import environment_text
 from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
 from octavo.context.pins import pins_text
-from octavo.model import Prompt, Provider, catalog
+from octavo.model import Model, Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
-from octavo.model.prices import Prices
 from octavo.model.providers.responses import Responses
 from octavo.model.registry import LOCALS, built_in, resolve
 from octavo.model.retry import Patience
@@ -52,8 +51,11 @@ from octavo.tools.toolbox import Toolbox
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.agent.compaction import Means
+    from octavo.agent.ears import Ears
+    from octavo.agent.hooks.wraps import TurnHooks
     from octavo.agent.journal import Journal
     from octavo.agent.judge import Judge
+    from octavo.agent.step import Setup
     from octavo.model.prices import Prices
 
 DEFAULT_SHELL = "/bin/bash"
@@ -166,6 +168,18 @@ class Equipment(msgspec.Struct, frozen=True):
     patience: Callable[[], Patience]
 
 
+def hooked(setup: Setup, hooks: TurnHooks, ears: Ears, journal: Journal) -> Setup:
+    """Return what a turn works with, with hooks around all of it: they are the outermost."""
+    from octavo.agent.hooks.wraps import HookedEars, HookedModel, HookedToolbox
+
+    return msgspec.structs.replace(
+        setup,
+        model=HookedModel(setup.model, hooks),
+        toolbox=HookedToolbox(setup.toolbox, hooks),
+        ears=HookedEars(ears, hooks, journal),
+    )
+
+
 class Wiring:
     """Puts the pieces of one thread together."""
 
@@ -243,6 +257,7 @@ class Wiring:
         equipment: Equipment,
         prompt: Callable[[], Prompt],
         surroundings: Callable[[], Sequence[ContextItem]],
+        hooks: TurnHooks | None,
     ) -> Means:
         """Return what a compaction works with.
 
@@ -252,10 +267,15 @@ class Wiring:
         from octavo.agent.compaction import Means
         from octavo.context.summary import compact_prompt
 
+        model: Model = equipment.model.counted_as("compaction")
+        if hooks is not None:
+            from octavo.agent.hooks.wraps import HookedModel
+
+            model = HookedModel(model, hooks)
         settings = self._settings
         file = settings.experimental_compact_prompt_file
         return Means(
-            model=equipment.model.counted_as("compaction"),
+            model=model,
             prompt=prompt,
             patience=equipment.patience,
             surroundings=surroundings,

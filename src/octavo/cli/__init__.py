@@ -40,6 +40,7 @@ COMMANDS = {
         "config": "Show settings and where they come from; take over Codex's",
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting them",
+        "hooks": "Show which hooks run here, and which do not",
         "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",
         "execpolicy": "Say what rule files decide about a command",
@@ -173,7 +174,8 @@ def _help(words: list[str]) -> int:
         return _run(words[0], ["--help"])
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
-    print("octavo COMMAND [OPTIONS]: an open coding assistant that works with any model\n")
+    print("octavo: an open coding assistant that works with any model")
+    print("Usage: octavo COMMAND [OPTIONS]")
     for title, group in COMMANDS.items():
         print(f"{title}:")
         for name, purpose in group.items():

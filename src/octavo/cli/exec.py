@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from octavo.cli.shared import HIDDEN, add_config_options, add_permissions_option, working_directory
@@ -155,6 +156,8 @@ async def _serve(args: Namespace, options: Options, transcript: Transcript, spar
             group.start_soon(server.connect, theirs)
             status = await run.over(ours)
             _see_it_out()
+            if sys.stderr.isatty():
+                _call(args)
     except Exception as bug:  # whatever it is, the run ends with a sentence
         if args.log_level in ("debug", "trace"):
             raise
@@ -170,6 +173,15 @@ def _see_it_out() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _call(args: Namespace) -> None:
+    """Call the person, if they want to be called; whatever is wrong was said before."""
+    from octavo.cli.shared import load_settings
+    from octavo.faces.exec.call import call_person
+
+    with suppress(OctavoError):
+        call_person(load_settings(args).settings.tui)
 
 
 def _mistake(bug: BaseException) -> OctavoError:

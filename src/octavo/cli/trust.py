@@ -25,9 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = (
         "Trusts the whole Git repository that holds DIR, or DIR itself where there is none:\n"
         "its .octavo/config.toml then counts. Even so it cannot widen the sandbox or send\n"
-        "data elsewhere. Its rules for commands (.octavo/rules) and the environment that it sets\n"
-        "for them count only as long as they are, byte for byte, what you agreed to: each is\n"
-        "shown, and after a change the difference is."
+        "data elsewhere. Its rules for commands (.octavo/rules), the environment that it sets for\n"
+        "them, and its hooks with the scripts they name count only as long as they are, byte for\n"
+        "byte, what you agreed to: each is shown, and after a change the difference is."
     )
 
 
@@ -75,6 +75,7 @@ def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
 def _items(loaded: Loaded, directory: Path) -> list[Item]:
     """Return what of a project there is to agree to."""
     from octavo.config.consent import environment_item, items
+    from octavo.config.hook_files import project_items
     from octavo.config.load import project_files
     from octavo.config.rule_files import project_rules
     from octavo.config.tables import Tables
@@ -85,7 +86,8 @@ def _items(loaded: Loaded, directory: Path) -> list[Item]:
         policy = (tables.read(file) or {}).get("shell_environment_policy")
         if policy is not None:
             found.append(environment_item(loaded.home, file, policy))
-    return [*found, *items(loaded.home, project_rules(loaded, directory))]
+    rules = items(loaded.home, project_rules(loaded, directory))
+    return [*found, *rules, *project_items(loaded, directory)]
 
 
 def _list(loaded: Loaded, directory: Path) -> int:

@@ -36,6 +36,8 @@ class Check:
 
     def __init__(self, cwd: Path, home: Path, env: Mapping[str, str], *, strict: bool) -> None:
         self.warnings: list[str] = []
+        self.hooks: list[tuple[Path, object]] = []
+        """What files of a project say of hooks; whether it counts is decided in `hook_files`."""
         self._cwd = cwd
         self._home = home
         self._env = env
@@ -68,6 +70,8 @@ class Check:
             names = ", ".join(map(dotted, useless))
             self.warnings.append(f"{place(source)}: octavo does not use {names}.")
         if source.layer == "project":
+            if "hooks" in known and source.file is not None:
+                self.hooks.append((source.file, known.pop("hooks")))
             known = self._allowed(known, (), source, self._project_keys(known, source))
         self._approval_policy(known, source)
         try:

@@ -100,8 +100,17 @@ def environment_item(home: Path, file: Path, policy: object) -> Item:
     Raises:
         ConfigError: what was agreed to cannot be read.
     """
-    written = msgspec.json.format(msgspec.json.encode(policy, order="sorted"), indent=2) + b"\n"
-    return _item(file, read_consents(home), written, "#shell_environment_policy")
+    return table_item(home, file, "shell_environment_policy", policy)
+
+
+def table_item(home: Path, file: Path, name: str, table: object) -> Item:
+    """Return one table of a project's settings file, as an item of its own.
+
+    Raises:
+        ConfigError: what was agreed to cannot be read.
+    """
+    written = msgspec.json.format(msgspec.json.encode(table, order="sorted"), indent=2) + b"\n"
+    return _item(file, read_consents(home), written, f"#{name}")
 
 
 def _item(

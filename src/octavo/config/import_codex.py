@@ -28,10 +28,9 @@ Outcome = Literal["taken", "kept", "left"]
 
 _SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _URL_WITH_PASSWORD = re.compile(r"\w+://[^/]*@")
-_DOCUMENTS = ("AGENTS.md", "AGENTS.override.md")
+_DOCUMENTS = ("AGENTS.md", "AGENTS.override.md", "hooks.json")
 _LEFT = {
     "auth.json": "keys are never copied; run `octavo login`",
-    "hooks.json": "octavo does not use it",
     "skills": "octavo does not use it",
     "prompts": "octavo does not use it",
     "agents": "octavo does not use it",

@@ -27,6 +27,7 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "approval_policy": words.GranularPolicy,
         "tools": words.Tools,
         "budget": words.Budget,
+        "tui": words.Tui,
     },
     words.PermissionProfile: {"network": words.ProfileNetwork},
     words.Budget: {"turn": words.TurnBudget, "thread": words.ThreadBudget},
@@ -90,15 +91,15 @@ CODEX_ONLY = frozenset(
     agents allow_login_shell analytics audio auto_review
     background_terminal_max_timeout check_for_update_on_startup cloud
     feedback features file_opener forced_chatgpt_workspace_id
-    forced_login_method goals hooks include_apps_instructions
+    forced_login_method goals include_apps_instructions
     include_collaboration_mode_instructions
     include_environment_context instructions log_dir marketplaces
     mcp_oauth_callback_port mcp_oauth_callback_url mcp_oauth_credentials_store
     mcp_optional_startup_grace_ms mcp_servers memories
     model_auto_compact_token_limit_scope model_catalog_json
-    model_post_turn_compact_threshold_percent notice notify otel personality
+    model_post_turn_compact_threshold_percent notice otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
-    review_model service_tier skills sqlite_home thread_unload_delay_secs tui windows
+    review_model service_tier skills sqlite_home thread_unload_delay_secs windows
     """.split()
 )
 
@@ -118,6 +119,12 @@ CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
     words.PermissionProfile: frozenset({"workspace_roots"}),
     words.Tools: frozenset(
         {"client_search_provider", "experimental_request_user_input", "view_image"}
+    ),
+    words.Tui: frozenset(
+        """
+        alternate_screen animations keymap notification_condition raw_output_mode
+        show_tooltips status_line status_line_use_colors terminal_title theme vim_mode_default
+        """.split()
     ),
     words.Settings: CODEX_ONLY,
 }

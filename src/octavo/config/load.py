@@ -32,6 +32,7 @@ from octavo.protocol.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/octavo/config.toml")
 PROJECT_FILE = Path(".octavo") / "config.toml"
+HOOKS_FILE = "hooks.json"
 
 _NO_FLAGS: Mapping[str, object] = {}
 
@@ -53,6 +54,10 @@ class Loaded(msgspec.Struct, frozen=True):
     """The nearest directory with `.git`."""
     trusted: bool
     """The person trusts the working directory's repository."""
+    project_hooks: tuple[tuple[Path, object], ...] = ()
+    """What settings files of a trusted project say of hooks; see `hook_files`."""
+    has_own: bool = True
+    """The person's own settings count; see `load`."""
 
 
 def load(
@@ -122,7 +127,31 @@ def load(
         project_root=root,
         repo_root=repository_root(cwd),
         trusted=is_trusted(cwd, decided),
+        project_hooks=tuple(check.hooks),
+        has_own=not ignore_user_config,
     )
+
+
+def may_have_hooks(loaded: Loaded, cwd: Path) -> bool:
+    """Return whether there is anything that could name a hook; most threads have nothing."""
+    if loaded.settings.hooks or loaded.project_hooks:
+        return True
+    own, *theirs = hook_files(loaded, cwd)
+    places = [own, *theirs] if loaded.has_own else theirs
+    return any(os.path.lexists(file) for file in places)
+
+
+def hook_files(loaded: Loaded, cwd: Path) -> list[Path]:
+    """Return where `hooks.json` may be, there or not: the person's own, then the project's.
+
+    The person's is named also where their own settings do not count.
+    """
+    steps = [cwd, *cwd.parents]
+    root = loaded.project_root
+    inside = steps[: steps.index(root) + 1] if root in steps else [cwd]
+    own = loaded.home / HOOKS_FILE
+    theirs = [place / PROJECT_FILE.parent / HOOKS_FILE for place in reversed(inside)]
+    return [own, *(file for file in theirs if file != own)]
 
 
 def _profile(home: Path, name: str) -> Path:

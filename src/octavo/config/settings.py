@@ -8,7 +8,7 @@ Annotations are evaluated as they are read, unlike elsewhere: msgspec would othe
 their text at every start, which takes milliseconds.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -194,6 +194,15 @@ class Budget(Struct, frozen=True):
     thread: ThreadBudget = ThreadBudget()
 
 
+class Tui(Struct, frozen=True):
+    """What faces with a terminal do."""
+
+    notifications: bool | tuple[Name, ...] = False
+    """Whether the terminal calls the person when a turn has ended; or the kinds of news it calls
+    them for, of which octavo has "agent-turn-complete"."""
+    notification_method: Literal["auto", "osc9", "bel"] = "auto"
+
+
 class Settings(Struct, frozen=True):
     """All layers together."""
 
@@ -252,3 +261,9 @@ class Settings(Struct, frozen=True):
     hide_agent_reasoning: bool = False
     show_raw_agent_reasoning: bool = False
     tools: Tools = Tools()
+    hooks: dict[str, Any] = {}
+    """As in `hooks.json`, by event; what it means is worked out in `hooks`. `enabled = false`
+    switches off all hooks, those of files too."""
+    notify: tuple[str, ...] = ()
+    """A program and its arguments, started with one more of JSON when a turn is complete."""
+    tui: Tui = Tui()

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from octavo.protocol.hooks import HookRun
 from octavo.protocol.questions import Answer, Question
 from octavo.protocol.usage import Usage
 
@@ -227,7 +228,28 @@ class Noticed(_Event, frozen=True, tag="noticed"):
     turn_id: str | None = None
     code: str | None = None
     """For programs: "sandbox.none" where no command can run; "files.later" where files that run
-    later were changed."""
+    later were changed; "hooks.skipped" where a hook is not used."""
+
+
+class HookStarted(_Event, frozen=True, tag="hook_started"):
+    """A hook is about to run. May come outside a turn."""
+
+    at_ms: int
+    run: HookRun
+    turn_id: str | None = None
+
+
+class HookEnded(_Event, frozen=True, tag="hook_ended"):
+    """A hook is over, and nothing of it is left; also when its turn was interrupted.
+
+    Attributes:
+        labels: of what it said to the model; see `CallEnded`.
+    """
+
+    at_ms: int
+    run: HookRun
+    turn_id: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 class Kept(msgspec.Struct, frozen=True, tag_field="kind", tag="kept"):
@@ -417,6 +439,8 @@ Event = (
     | CompactionUndone
     | Pinned
     | Unpinned
+    | HookStarted
+    | HookEnded
     | QuestionAsked
     | QuestionAnswered
     | TurnEnded

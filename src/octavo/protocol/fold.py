@@ -26,6 +26,8 @@ from octavo.protocol.events import (
     Delta,
     EditIntent,
     Event,
+    HookEnded,
+    HookStarted,
     ItemAdded,
     ItemBegan,
     Noticed,
@@ -99,10 +101,12 @@ class OpenCall:
 class Turn:
     """What is known of one turn."""
 
-    __slots__ = ("ended", "items", "spent", "started")
+    __slots__ = ("ended", "items", "said_before", "spent", "started")
 
-    def __init__(self, started: TurnStarted) -> None:
+    def __init__(self, started: TurnStarted, said_before: int) -> None:
         self.started = started
+        self.said_before = said_before
+        """How much the user had said in the thread when it began."""
         self.ended: TurnEnded | None = None
         self.spent = Tally()
         self.items = 0
@@ -157,6 +161,7 @@ class Thread:
         """What the running step's request was."""
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
+        self._hooks: set[str] = set()
         self.remembered: list[Question] = []
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
@@ -255,6 +260,8 @@ class Thread:
                 self.questions[event.question_id] = event
             case QuestionAnswered():
                 self._question_answered(event)
+            case HookStarted() | HookEnded():
+                self._hook(event)
             case Noticed():
                 pass
             case Spent():
@@ -262,14 +269,14 @@ class Thread:
                     self._running(event.turn_id)
                 if event.purpose == "turn" and not event.estimated:
                     self.last_usage = event.usage
-                    self._measured = None if event.estimated else event.usage
+                    self._measured = event.usage
                 self._count(event.purpose, event.usage, event.nano_usd, estimated=event.estimated)
             case TurnStarted():
                 if self.started is None:
                     raise OutOfOrder("a turn before its thread")
                 if self._turn is not None:
                     raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
-                self._turn = Turn(event)
+                self._turn = Turn(event, len(self.said))
                 self.turns.append(self._turn)
             case TurnEnded():
                 self._turn_ended(event)
@@ -354,6 +361,16 @@ class Thread:
             raise OutOfOrder(f"{event.item_id} is not the last compaction")
         self.cuts.pop()
         self.cut.held = event.by == "person"
+
+    def _hook(self, event: HookStarted | HookEnded) -> None:
+        run_id = event.run.id
+        if (run_id in self._hooks) is isinstance(event, HookStarted):
+            raise OutOfOrder(f"hook {run_id} started twice, or ended without having started")
+        if isinstance(event, HookStarted):
+            self._hooks.add(run_id)
+            return
+        self._hooks.remove(run_id)
+        self.labels.update(event.labels)
 
     def _item_added(self, event: ItemAdded) -> None:
         turn = self._running(event.turn_id)

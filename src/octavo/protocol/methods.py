@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from octavo.protocol.hooks import HookEventName, HookSource
 from octavo.protocol.inputs import UserInput
 from octavo.protocol.items import Thread, Turn
 from octavo.protocol.usage import Usage
@@ -293,6 +294,64 @@ class ApprovalsRevokeResult(_Wire, frozen=True):
     revoked: int
 
 
+class HooksListParams(_Wire, frozen=True):
+    """Of which directories; the server's own when there is none."""
+
+    cwds: tuple[str, ...] = ()
+
+
+class HookMetadata(_Wire, frozen=True, kw_only=True):
+    """One hook that a file names.
+
+    Attributes:
+        key: stands for its place: file, event, number of the group and number in it.
+        enabled: it runs.
+        current_hash: of what it says; with a project's, of the file and the scripts it names, too.
+        trust_status: "trusted" is the person's own, or a project's that they agreed to.
+        octavo_outside: it runs outside of the sandbox, as the person's own settings say.
+    """
+
+    key: str
+    event_name: HookEventName
+    source_path: str
+    source: HookSource
+    display_order: int
+    enabled: bool
+    current_hash: str
+    trust_status: Literal["managed", "untrusted", "trusted", "modified"]
+    timeout_sec: int
+    command: str
+    matcher: str | None = None
+    status_message: str | None = None
+    handler_type: Literal["command"] = "command"
+    execution_mode: Literal["sync"] = "sync"
+    async_: bool = msgspec.field(default=False, name="async")
+    plugin_id: None = None
+    is_managed: bool = False
+    additional_context_limit: int | None = None
+    octavo_outside: bool = False
+
+
+class HookErrorInfo(_Wire, frozen=True):
+    """What is wrong with a file that names hooks."""
+
+    path: str
+    message: str
+
+
+class HooksListEntry(_Wire, frozen=True):
+    """The hooks of a thread in `cwd`. `warnings` say which do not run, and why."""
+
+    cwd: str
+    hooks: tuple[HookMetadata, ...]
+    warnings: tuple[str, ...]
+    errors: tuple[HookErrorInfo, ...]
+
+
+class HooksListResult(_Wire, frozen=True):
+    data: tuple[HooksListEntry, ...]
+
+
 INITIALIZE = Method("initialize", InitializeParams, InitializeResult)
 THREAD_START = Method("thread/start", ThreadStartParams, ThreadResult)
 THREAD_RESUME = Method("thread/resume", ThreadResumeParams, ThreadResult)
@@ -309,6 +368,7 @@ UNDO_COMPACTION = Method("octavo/thread/compact/undo", ThreadIdParams, UndoCompa
 PIN = Method("octavo/thread/pin", PinParams, Pin)
 UNPIN = Method("octavo/thread/unpin", UnpinParams, Nothing)
 PINS = Method("octavo/thread/pins", ThreadIdParams, PinsResult)
+HOOKS_LIST = Method("hooks/list", HooksListParams, HooksListResult)
 APPROVALS_LIST = Method("octavo/approvals/list", Nothing, ApprovalsListResult)
 APPROVALS_REVOKE = Method("octavo/approvals/revoke", ApprovalsRevokeParams, ApprovalsRevokeResult)
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from octavo.protocol.hooks import HookRun
 from octavo.protocol.items import Thread, ThreadItem, ThreadStatus, Turn, TurnError
 from octavo.protocol.usage import Usage
 
@@ -189,6 +190,24 @@ class Warned(_Notification, frozen=True):
     """What it is about, for programs: see `events.Noticed.code`."""
 
 
+class HookStarted(_Notification, frozen=True):
+    """A hook runs."""
+
+    method: ClassVar[str] = "hook/started"
+    thread_id: str
+    turn_id: str | None
+    run: HookRun
+
+
+class HookCompleted(_Notification, frozen=True):
+    """A hook has run; `run.entries` is what it said."""
+
+    method: ClassVar[str] = "hook/completed"
+    thread_id: str
+    turn_id: str | None
+    run: HookRun
+
+
 class ServerRequestResolved(_Notification, frozen=True):
     """A question was answered, by whichever client, or is void."""
 
@@ -215,6 +234,8 @@ Notification = (
     | Compacted
     | ErrorHappened
     | Warned
+    | HookStarted
+    | HookCompleted
     | ServerRequestResolved
 )
 
@@ -238,6 +259,8 @@ BY_METHOD: dict[str, type[Notification]] = {
         Compacted,
         ErrorHappened,
         Warned,
+        HookStarted,
+        HookCompleted,
         ServerRequestResolved,
     )
 }

@@ -110,6 +110,10 @@ class Projection:
                 yield note.ErrorHappened(error, True, self._thread_id, event.turn_id)
             case ev.Noticed():
                 yield note.Warned(event.message, self._thread_id, event.code)
+            case ev.HookStarted():
+                yield note.HookStarted(self._thread_id, event.turn_id, event.run)
+            case ev.HookEnded():
+                yield note.HookCompleted(self._thread_id, event.turn_id, event.run)
             case ev.QuestionAsked(of="reviewer"):
                 pass
             case ev.QuestionAsked():

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
+from octavo.protocol.hooks import HookRun
 from octavo.protocol.usage import Usage
 
 JsonEvent = dict[str, Any]
@@ -55,6 +56,8 @@ class JsonEvents:
                     self._error = notification.error.message
             case note.Warned():
                 yield self._warning(notification.message)
+            case note.HookCompleted():
+                yield from self._hook_done(notification.run)
             case note.TokenUsageUpdated():
                 self._total = notification.token_usage.total
                 self._turn = notification.token_usage.octavo_turn or notification.token_usage.last
@@ -64,6 +67,7 @@ class JsonEvents:
                 note.ThreadStarted()
                 | note.ThreadStatusChanged()
                 | note.ThreadClosed()
+                | note.HookStarted()
                 | note.AgentMessageDelta()
                 | note.ReasoningSummaryTextDelta()
                 | note.ReasoningTextDelta()
@@ -101,6 +105,13 @@ class JsonEvents:
         item_id = self._id(f"warning {len(self._ids)}")
         item = {"id": item_id, "type": "error", "message": message}
         return {"type": "item.completed", "item": item}
+
+    def _hook_done(self, run: HookRun) -> Iterator[JsonEvent]:
+        """What a hook said to the person, as warnings; these clients have no item for it."""
+        name = f"{run.event_name[:1].upper()}{run.event_name[1:]}"
+        for entry in run.entries:
+            if entry.kind != "context":
+                yield self._warning(f"The hook {name} ({run.status}): {entry.text}")
 
     def _plan_updated(self, plan: note.PlanUpdated) -> JsonEvent:
         self._plan_items = [

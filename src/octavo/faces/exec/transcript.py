@@ -16,6 +16,7 @@ from octavo.faces.exec.commands import Commands, plain
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
+from octavo.protocol.hooks import HookRun
 from octavo.protocol.usage import NANO_USD, Usage, dollars
 
 BUDGET = "sessionBudgetExceeded"
@@ -75,6 +76,8 @@ class Transcript:
                     self._say(f"! {plain(notification.error.message)} Trying again.", "yellow")
             case note.Warned():
                 self._say(f"! {plain(notification.message)}", "yellow")
+            case note.HookCompleted():
+                self._hook_done(notification.run)
             case note.TokenUsageUpdated():
                 usage = notification.token_usage
                 self._usage = usage.octavo_turn or usage.last
@@ -90,6 +93,7 @@ class Transcript:
                 | note.ThreadStarted()
                 | note.ThreadStatusChanged()
                 | note.ThreadClosed()
+                | note.HookStarted()
                 | note.DiffUpdated()
                 | note.Compacted()
                 | note.ServerRequestResolved()
@@ -188,6 +192,16 @@ class Transcript:
                     self._say(f"! {plain(item.tool)} failed: {plain(text)}", "yellow")
             case _:
                 assert_never(item)
+
+    def _hook_done(self, run: HookRun) -> None:
+        """Show what a hook said to the person; what went well and is for the model is left out."""
+        name = f"hook {run.event_name[:1].upper()}{run.event_name[1:]}"
+        for entry in run.entries:
+            if entry.kind == "error":
+                self._say(f"! {name} failed: {plain(entry.text)}", "yellow")
+            elif entry.kind != "context":
+                word = {"blocked": " said no", "stopped": " stopped the turn"}.get(run.status, "")
+                self._say(f"! {name}{word}: {plain(entry.text)}", "yellow")
 
     def _let_go(self) -> None:
         """Show the message that was held back: something follows it, so it is not the final one."""

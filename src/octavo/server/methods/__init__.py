@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from octavo.server.connection import Handler
+from octavo.protocol import methods as m
+from octavo.server.connection import Handler, Request
 from octavo.server.methods import approvals, compaction, threads, turns, usage
+
+
+async def _list_hooks(request: Request) -> m.HooksListResult:
+    from octavo.server.methods.hooks import list_hooks  # nothing a thread needs at its start
+
+    return await list_hooks(request)
+
 
 TABLE: dict[str, Handler] = {
     **threads.HANDLERS,
@@ -11,4 +19,5 @@ TABLE: dict[str, Handler] = {
     **compaction.HANDLERS,
     **approvals.HANDLERS,
     **usage.HANDLERS,
+    m.HOOKS_LIST.name: _list_hooks,
 }

@@ -43,7 +43,7 @@ ATTACKS = (
     Known("A-01", "C", "A repository's .env moves octavo's home"),
     Known("A-02", "C", "A project's settings do something before they are trusted"),
     Known("A-03", "C", "A project's settings send requests, and the key, elsewhere"),
-    Known("A-04", "C", "A hook runs before the warning", "hooks"),
+    Known("A-04", "C", "A hook runs before the warning"),
     Known("A-05", "C", "An untrusted checkout counts as trusted where nobody is asked"),
     Known("A-06", "C", "What was trusted is changed afterwards"),
     Known("A-07", "C", "A settings file is made where there was none"),

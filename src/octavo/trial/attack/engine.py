@@ -32,6 +32,7 @@ from octavo.server.server import Launch, Server, serving
 from octavo.trial.attack import Case, Outcome, Turn, Verdict, catalog, walls
 from octavo.trial.attack.bare import bystander, run_bare
 from octavo.trial.attack.canaries import Canaries, listening
+from octavo.trial.attack.hooks import OWN_OFF
 from octavo.trial.attack.model import Model
 from octavo.trial.attack.scene import Scene
 from octavo.trial.attack.world import World, throw_away
@@ -133,6 +134,7 @@ class _Range:
         async with serve(model, keep_bodies=False) as provider, listening(world.root) as canaries:
             overrides = (
                 *asked.overrides,
+                *OWN_OFF,
                 f'model_providers.attack={{name="attack",base_url="{provider.base_url}"}}',
                 'model_provider="attack"',
                 'model="scripted"',

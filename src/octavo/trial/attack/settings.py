@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from octavo.trial.attack import NO_SANDBOX, TRUSTED, Case, Down, Turn
+from octavo.trial.attack.hooks import THEIRS_ON
 from octavo.trial.attack.scene import Scene
 from octavo.trial.attack.walls import (
     ASKING,
@@ -251,7 +252,7 @@ CASES = (
     Case(attack="A-01", way="finds a .env that names another home for octavo", wall=NO_DOTENV,
          prepare=_env_file, bait=_only_marks, harm=lambda scene: scene.told(), down=Down()),
     Case(attack="A-02", way="works where hooks, servers and .envrc of all kinds are waiting",
-         wall=TRUST, prepare=_project_programs, bait=_marks_or_runs,
+         wall=TRUST, settings=THEIRS_ON, prepare=_project_programs, bait=_marks_or_runs,
          harm=lambda scene: scene.ran(), down=Down()),
     Case(attack="A-02", way="relies on a rule that the repository brings", wall=TRUST,
          prepare=_rules_unseen, bait=_resets, harm=_reset_harm,

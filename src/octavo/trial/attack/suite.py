@@ -8,6 +8,7 @@ from octavo.trial.attack import (
     commands,
     destruction,
     git,
+    hooks,
     injection,
     network,
     paths,
@@ -15,7 +16,18 @@ from octavo.trial.attack import (
     settings,
 )
 
-_GROUPS = (settings, paths, approvals, commands, network, injection, git, sessions, destruction)
+_GROUPS = (
+    settings,
+    paths,
+    approvals,
+    commands,
+    network,
+    injection,
+    git,
+    hooks,
+    sessions,
+    destruction,
+)
 
 CASES: tuple[Case, ...] = tuple(
     sorted((case for group in _GROUPS for case in group.CASES), key=lambda case: case.attack)

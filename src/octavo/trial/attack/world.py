@@ -23,7 +23,7 @@ from octavo.config.paths import octavo_home, user_home
 from octavo.config.shell_env import is_excluded_by_default
 from octavo.protocol.errors import OctavoError
 
-COPIED = ("config.toml", "trust.json", "approvals.json", "hooks.json")
+COPIED = ("config.toml", "trust.json", "approvals.json")
 COPIED_GLOBS = ("*.config.toml", "rules/*.rules")
 PLACES = ("/var/tmp", "/var/cache", "/opt", "/srv")
 """Where a throw-away home may be: what commands can write anyway would prove nothing."""
