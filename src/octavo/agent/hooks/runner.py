@@ -32,7 +32,7 @@ from octavo.config.load import Loaded
 from octavo.protocol.events import HookEnded, HookStarted, Noticed
 from octavo.protocol.hooks import HookEntry, HookRun
 from octavo.protocol.ids import new_id
-from octavo.protocol.visible import visible
+from octavo.protocol.visible import visible, visible_line
 from octavo.sandbox import OFF, Command, Policy, Process, Sandbox
 from octavo.tools.redact import names_secret
 from octavo.tools.truncate import truncate
@@ -42,6 +42,7 @@ SAY_TOKENS = 2_500
 """How much of one hook's text the model gets."""
 SHOWN_TOKENS = 500
 """How much of it a person is shown."""
+STATUS_CHARS = 200
 END_TIMEOUT_S = 10
 """What a hook has at most when its thread ends."""
 _BRIEF = frozenset(("SessionEnd",))
@@ -188,7 +189,9 @@ class Hooks:
             status="running",
             started_at=began_ms // 1000,
             scope="thread" if hook.event.startswith("Session") else "turn",
-            status_message=hook.status_message,
+            status_message=None
+            if hook.status_message is None
+            else visible_line(hook.status_message)[:STATUS_CHARS],
         )
         self._journal.emit(HookStarted(began_ms, run, place.turn_id))
         verdict = failed("The turn ended before it did.")

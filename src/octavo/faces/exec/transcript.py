@@ -26,6 +26,8 @@ SAY_SECONDS_FROM = 3
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 _STYLES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+HOOK_CHARS = 60
+"""How much of what a hook says it does is shown beside the spinner."""
 _PLAN_MARKS = {"pending": "☐", "inProgress": "▸", "completed": "☑"}
 
 
@@ -76,6 +78,8 @@ class Transcript:
                     self._say(f"! {plain(notification.error.message)} Trying again.", "yellow")
             case note.Warned():
                 self._say(f"! {plain(notification.message)}", "yellow")
+            case note.HookStarted():
+                self._work(_hook_shown(notification.run))
             case note.HookCompleted():
                 self._hook_done(notification.run)
             case note.TokenUsageUpdated():
@@ -93,7 +97,6 @@ class Transcript:
                 | note.ThreadStarted()
                 | note.ThreadStatusChanged()
                 | note.ThreadClosed()
-                | note.HookStarted()
                 | note.DiffUpdated()
                 | note.Compacted()
                 | note.ServerRequestResolved()
@@ -195,7 +198,8 @@ class Transcript:
 
     def _hook_done(self, run: HookRun) -> None:
         """Show what a hook said to the person; what went well and is for the model is left out."""
-        name = f"hook {run.event_name[:1].upper()}{run.event_name[1:]}"
+        self._work("thinking")
+        name = _hook_name(run)
         for entry in run.entries:
             if entry.kind == "error":
                 self._say(f"! {name} failed: {plain(entry.text)}", "yellow")
@@ -278,6 +282,16 @@ class Transcript:
             sys.stderr.flush()
         except OSError:  # the person closed the terminal; the work goes on
             return
+
+
+def _hook_name(run: HookRun) -> str:
+    return f"hook {run.event_name[:1].upper()}{run.event_name[1:]}"
+
+
+def _hook_shown(run: HookRun) -> str:
+    """What is being done while a hook runs, on one short line."""
+    said = plain(run.status_message or "").split("\n")[0][:HOOK_CHARS]
+    return said or _hook_name(run)
 
 
 def wants_color(env: dict[str, str] | os._Environ[str], choice: str) -> bool:
