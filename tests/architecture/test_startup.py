@@ -31,7 +31,9 @@ HEAVY = {
     *("octavo.policy", "tree_sitter", "octavo.agent.permits", "octavo.agent.remembered"),
     *("octavo.config.approvals", "octavo.config.rule_files", "octavo.agent.reviewer"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
-    "octavo.sandbox.net",
+    *("octavo.sandbox.net", "octavo.context.pins"),
+    *("octavo.agent.compaction", "octavo.agent.summing", "octavo.agent.workfacts"),
+    *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"
