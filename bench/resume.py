@@ -20,9 +20,12 @@ from octavo.protocol.events import (
     UserSpoke,
 )
 from octavo.protocol.ids import new_id
+from octavo.protocol.usage import Usage
 from octavo.store.rollout import Rollout
 
 ITEMS = 20_000
+MEASURED = Usage(total_tokens=100_000)
+"""What the provider says a request is, whatever is in it: the thread is to be sent whole."""
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -97,7 +100,7 @@ def _write_calls(octavo: Contender, cwd: str) -> str:
                     turn_id, call_id, now, output, facts=CallFacts(exit_code=0, duration_ms=2)
                 )
             )
-            rollout.append(StepEnded(turn_id, now))
+            rollout.append(StepEnded(turn_id, now, MEASURED))
         rollout.append(TurnEnded(turn_id, now, "completed"))
     return thread_id
 

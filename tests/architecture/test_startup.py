@@ -35,6 +35,9 @@ HEAVY = {
     # And what only those need who have hooks, or a program that is called.
     *("octavo.agent.hooks", "octavo.config.hooks", "octavo.config.hook_files"),
     *("octavo.config.consent", "octavo.agent.notify", "octavo.agent.last"),
+    *("octavo.context.pins"),
+    *("octavo.agent.compaction", "octavo.agent.summing", "octavo.agent.workfacts"),
+    *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

@@ -120,6 +120,31 @@ async def test_a_thread_runs_two_turns(place: Place) -> None:
     assert texts == ["Go.", "One.", "And again."]
 
 
+async def test_a_compaction_in_mid_turn_is_no_item_that_the_sdk_does_not_know(
+    place: Place,
+) -> None:
+    headings = ("Goal", "Rules and wishes", "State", "Facts", "Next")
+    summary = "\n".join(f"## {heading}\nSomething about it." for heading in headings)
+    script = [
+        answer(call("exec_command", cmd="echo hi"), input_tokens=500_000),
+        say("I know of no such item."),
+        say(summary),
+        say("Done."),
+        say("Again."),
+    ]
+    told = await place.node("run.mjs", script)
+
+    assert place.requests[1]["input"][-1] == {"type": "compaction_trigger"}
+    assert "about to be shortened" in str(place.requests[2]["input"][-1])
+    assert [item["type"] for item in told["first"]["items"]] == [
+        "command_execution",
+        "agent_message",
+    ]
+    assert told["first"]["finalResponse"] == "Done."
+    assert told["first"]["usage"]["input_tokens"] == 500_300  # the summary was paid for, too
+    assert told["second"]["finalResponse"] == "Again."
+
+
 async def test_all_events_are_streamed_in_order(place: Place) -> None:
     patch = "*** Begin Patch\n*** Add File: new.txt\n+hello\n*** End Patch\n"
     plan = [{"step": "Write", "status": "in_progress"}, {"step": "Check", "status": "pending"}]

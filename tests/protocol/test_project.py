@@ -222,3 +222,41 @@ def test_whatever_happens_each_item_is_begun_and_closed_once(events: list[ev.Eve
         take(ev.ProcessEnded(call_id, 0, ev.CallFacts(exit_code=0)))
 
     assert sorted(begun) == sorted(closed)
+
+
+def test_a_compaction_is_an_item_and_a_notification_in_codex_own_words() -> None:
+    usage = Usage(input_tokens=90, total_tokens=100)
+    told = shown(
+        ev.ItemBegan("1", "c", "compaction", 1_500),
+        ev.Retrying("1", 1_600, "busy", 1, 3),
+        ev.Compacted(
+            *("1", "c", 2_000, "local", "auto", 0, (), {}, 900, 100),
+            model="m",
+            provider="p",
+            usage=usage,
+        ),
+    )
+
+    started, _, completed, compacted, tokens = told
+    assert isinstance(started, note.ItemStarted)
+    assert started.item == it.ContextCompaction(id="c", started_at_ms=1_500)
+    assert msgspec.json.decode(msgspec.json.encode(completed)) == {
+        "threadId": "t",
+        "turnId": "1",
+        "completedAtMs": 2_000,
+        "item": {
+            "type": "contextCompaction",
+            "id": "c",
+            "startedAtMs": 1_500,
+            "completedAtMs": 2_000,
+            "octavoKind": "local",
+            "octavoTokensBefore": 900,
+            "octavoTokensAfter": 100,
+        },
+    }
+    assert (compacted.method, msgspec.json.encode(compacted)) == (
+        "thread/compacted",
+        b'{"threadId":"t","turnId":"1"}',
+    )
+    assert isinstance(tokens, note.TokenUsageUpdated)
+    assert tokens.token_usage == note.TokenUsage(usage, Usage(total_tokens=100), 1000, usage)

@@ -151,12 +151,20 @@ class Compaction:
         return True
 
     async def _summary(self, summing: Summing, prompt: Prompt) -> Summary:
-        if self._means.remote and self._means.own_prompt is None:
+        if self._may_be_remote():
             try:
                 return await summing.remote(prompt)
             except NoSummary:
                 pass  # its model can be asked like any other
         return await summing.local(prompt)
+
+    def _may_be_remote(self) -> bool:
+        """Whether the provider is asked for a summary of its own; one that failed to is not."""
+        if not self._means.remote or self._means.own_prompt is not None:
+            return False
+        made = [cut.made for cut in self._thread.cuts if cut.made is not None]
+        asked = [one for one in made if (one.model, one.provider) == self._gauge.model]
+        return not any(one.kind == "local" for one in asked)
 
     def _leave_out(
         self,

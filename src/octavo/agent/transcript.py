@@ -16,30 +16,37 @@ SCALE_LIMIT = 4.0
 """A provider that measures more than this many times the estimate is not believed."""
 
 
+class _Shown:
+    """What is shown under one cut.
+
+    Attributes:
+        items: model items, oldest first.
+        seen: how much of the history they hold.
+        tokens: what they are worth, by estimate: at the cut, and then after each entry of the
+            history since.
+    """
+
+    __slots__ = ("items", "seen", "tokens")
+
+    def __init__(self, items: list[bytes], seen: int) -> None:
+        self.items = items
+        self.seen = seen
+        self.tokens = [sum(map(item_tokens, items))]
+
+
 class Transcript:
     """The encoded history of one thread, as far as it is shown."""
 
     def __init__(self, thread: Thread) -> None:
         self._thread = thread
-        self._cut: Cut = thread.cut
-        self._items: list[bytes] = []
-        self._seen = 0
-        self._tokens = [0]
-        """What is shown up to each entry of the history from the cut on is worth, in tokens."""
+        self._under: dict[Cut, _Shown] = {}
         self._scale = 1.0
         """Measured tokens an estimated one."""
         self._made: dict[Entry, bytes | None] = {}
-        self._begin(thread.cut)
 
     def items(self) -> list[bytes]:
         """Return the model items so far, oldest first. The caller must not change the list."""
-        if self._cut is not self._thread.cut:
-            self._begin(self._thread.cut)
-        history = self._thread.history
-        while self._seen < len(history):
-            self._append(self.encoded(history[self._seen]))
-            self._seen += 1
-        return self._items
+        return self._shown().items
 
     def tokens(self, besides_tokens: int) -> int:
         """Return about how many tokens a request with the items is.
@@ -49,19 +56,18 @@ class Transcript:
         Args:
             besides_tokens: the estimate for what is sent beside the items.
         """
-        self.items()
-        cut = self._cut
+        tokens, cut = self._shown().tokens, self._thread.cut
         if not cut.covered_tokens:
-            return self.scaled(besides_tokens + self._tokens[-1])
-        covered = self._tokens[cut.covered - cut.since]
+            return self.scaled(besides_tokens + tokens[-1])
+        covered = tokens[cut.covered - cut.since]
         scale = cut.covered_tokens / max(besides_tokens + covered, 1)
         self._scale = min(max(scale, 1.0), SCALE_LIMIT)
-        return cut.covered_tokens + self.scaled(self._tokens[-1] - covered)
+        return cut.covered_tokens + self.scaled(tokens[-1] - covered)
 
     def grown_tokens(self) -> int:
         """Return about how many tokens came since the last compaction, or the thread's start."""
-        self.items()
-        return self._tokens[-1] - self._tokens[0]
+        tokens = self._shown().tokens
+        return tokens[-1] - tokens[0]
 
     def scaled(self, estimated_tokens: int) -> int:
         """Return an estimate, corrected by how far off the last one was."""
@@ -81,18 +87,24 @@ class Transcript:
             return self._thread.added[~place]
         return self.encoded(self._thread.history[place])
 
-    def _begin(self, cut: Cut) -> None:
-        self._cut = cut
-        self._items = [item for item in map(self.at, cut.base) if item is not None]
-        self._tokens = [sum(map(item_tokens, self._items))]
-        self._seen = cut.since
-
-    def _append(self, item: bytes | None) -> None:
-        tokens = 0
-        if item is not None:
-            self._items.append(item)
-            tokens = item_tokens(item)
-        self._tokens.append(self._tokens[-1] + tokens)
+    def _shown(self) -> _Shown:
+        """What is shown now; what was shown under a cut is kept for when it is lifted."""
+        cut, history = self._thread.cut, self._thread.history
+        shown = self._under.get(cut)
+        if shown is None:
+            items = [item for item in map(self.at, cut.base) if item is not None]
+            shown = self._under[cut] = _Shown(items, cut.since)
+        if len(self._under) > len(self._thread.cuts):
+            self._under = {one: self._under[one] for one in self._thread.cuts if one in self._under}
+        for entry in history[shown.seen :] if shown.seen < len(history) else ():
+            item = self.encoded(entry)
+            tokens = 0
+            if item is not None:
+                shown.items.append(item)
+                tokens = item_tokens(item)
+            shown.tokens.append(shown.tokens[-1] + tokens)
+        shown.seen = len(history)
+        return shown
 
 
 def _encoded(entry: Unanswered | TurnNote) -> bytes | None:

@@ -28,7 +28,6 @@ from octavo.context.base import base_instructions
 from octavo.context.environment import environment_text
 from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
-from octavo.context.pins import pins_text
 from octavo.model import Model, Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
 from octavo.model.providers.responses import Responses
@@ -431,7 +430,7 @@ class Wiring:
             environment=environment_text(policy.cwd, shell=self.env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
             agents_md=instructions_text(found, policy.cwd),
-            pins=pins_text(pins) if pins else "",
+            pins=_pinned(pins) if pins else "",
         )
         warnings = found.warnings
         if gaps:
@@ -456,6 +455,12 @@ class Wiring:
             switched_off = self._settings.tools.web_search is False
             chosen = "disabled" if switched_off or provider != "openai" else "cached"
         return chosen if info.web_search else "disabled"
+
+
+def _pinned(pins: Mapping[str, str]) -> str:
+    from octavo.context.pins import pins_text  # few threads have any
+
+    return pins_text(pins)
 
 
 def _writable_roots(policy: Policy, env: Mapping[str, str]) -> tuple[Path, ...]:
