@@ -6,7 +6,7 @@ happen at a step wraps what the loop is given (`step.Setup`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import anyio
@@ -16,6 +16,7 @@ from octavo.agent.clock import now_ms
 from octavo.agent.inbox import Inbox
 from octavo.agent.journal import Journal
 from octavo.agent.step import Setup, Step
+from octavo.context.assemble import ContextItem
 from octavo.protocol.errors import ModelError, OctavoError
 from octavo.protocol.events import ContextAdded, TurnEnded, TurnStarted, UserSpoke
 from octavo.protocol.ids import new_id
@@ -77,14 +78,18 @@ class Loop:
 
     def _hear(self) -> bool:
         """Let news and what the user said become part of the thread; return if the user spoke."""
-        for item in self._setup.news():
-            raw = msgspec.Raw(item.raw)
-            self._journal.emit(ContextAdded(self._id, item.key, item.digest, raw))
+        self._tell(self._setup.news())
         said = self._inbox.take()
         for one in said:
             raw = msgspec.Raw(one.raw)
             self._journal.emit(UserSpoke(self._id, new_id(), now_ms(), raw, one.client_id))
+            self._tell(self._setup.named(one.inputs))
         return bool(said)
+
+    def _tell(self, items: Sequence[ContextItem]) -> None:
+        for item in items:
+            raw = msgspec.Raw(item.raw)
+            self._journal.emit(ContextAdded(self._id, item.key, item.digest, raw))
 
     def _end(
         self, outcome: Outcome, error: str | None = None, info: str | None = None

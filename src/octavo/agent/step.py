@@ -35,6 +35,7 @@ from octavo.model.retry import Patience
 from octavo.protocol.errors import ModelBusy, ModelError, OctavoError
 from octavo.protocol.events import CallEnded, Delta, ItemAdded, ItemBegan, Retrying, StepEnded
 from octavo.protocol.ids import new_id
+from octavo.protocol.inputs import UserInput
 from octavo.tools import Hands, Outcome
 
 
@@ -55,6 +56,8 @@ class Setup(msgspec.Struct, frozen=True):
     """Makes the hands for one call, from the ids of its turn and itself."""
     news: Callable[[], Sequence[ContextItem]]
     """What the model must be told before the next request, besides what the user said."""
+    named: Callable[[Sequence[UserInput]], Sequence[ContextItem]]
+    """What the model is given because the user named it: skills."""
     prompt: Callable[[], Prompt]
     """The prompt as of now."""
     patience: Patience

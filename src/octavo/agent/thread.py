@@ -22,6 +22,7 @@ from octavo.agent.hands import CallHands, Room
 from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
 from octavo.agent.loop import Loop
+from octavo.agent.skills import Skills
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
 from octavo.agent.wiring import Equipment, TurnChoices, Wiring
@@ -254,19 +255,23 @@ class Agent:
                 said = later.pointed_out(changed)
                 journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
+        skills = Skills(self.wiring.loaded, self.wiring.env, choices.policy.cwd)
         setup = Setup(
             model=equipment.model,
             toolbox=equipment.toolbox,
             hands=hands,
             prompt=self._prompter(equipment, turn.schema),
-            news=self._reporter(equipment),
+            news=self._reporter(equipment, skills),
+            named=lambda inputs: skills.named(inputs, self._notice),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
         )
         loop = self._loop = Loop(turn.started, setup, journal, self._inbox, clear, look_back)
         await loop.run()
 
-    def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:
+    def _reporter(
+        self, equipment: Equipment, skills: Skills
+    ) -> Callable[[], Sequence[ContextItem]]:
         """What the model must be told: everything at first, then what changed.
 
         Only the cage can change within a turn: what confines it is known when it is ready, and the
@@ -287,7 +292,7 @@ class Agent:
                 return ()
             told = gaps
             known = self.journal.thread.context
-            items, warnings = self.wiring.context(known, self.choices, equipment, report)
+            items, warnings = self.wiring.context(known, self.choices, equipment, report, skills)
             for warning in warnings:
                 if warning not in self._warned:
                     self._warned.add(warning)

@@ -16,6 +16,7 @@ import msgspec
 from octavo.agent.cages import Cages
 from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
+from octavo.agent.skills import Skills
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import cache_dir
@@ -298,12 +299,14 @@ class Wiring:
         choices: TurnChoices,
         equipment: Equipment,
         report: Report | None,
+        skills: Skills,
     ) -> tuple[Sequence[ContextItem], Sequence[str]]:
         """Return what the model must be told now, and warnings for the person.
 
         Args:
             known: what it was told last, as digests by key.
             report: what the cage is; None while that is not known.
+            skills: the turn's.
         """
         tier = "namespaces" if report is None else report.tier
         gaps = () if report is None else report.gaps
@@ -339,9 +342,10 @@ class Wiring:
             ),
             environment=environment_text(policy.cwd, shell=self.env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
+            skills=skills.text(self.context_window_tokens(choices)),
             agents_md=instructions_text(found, policy.cwd),
         )
-        warnings = found.warnings
+        warnings = (*found.warnings, *skills.found.notices())
         if gaps:
             weak = "The sandbox here is a reduced one: " + " ".join(gaps)
             warnings = (*warnings, f"{weak} `octavo doctor` says how to get the full one.")

@@ -32,9 +32,9 @@ _DOCUMENTS = ("AGENTS.md", "AGENTS.override.md")
 _LEFT = {
     "auth.json": "keys are never copied; run `octavo login`",
     "hooks.json": "octavo does not use it",
-    "skills": "octavo does not use it",
     "prompts": "octavo does not use it",
     "agents": "octavo does not use it",
+    "skills": "take over those you want with `octavo skills add`",
 }
 
 

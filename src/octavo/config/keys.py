@@ -26,9 +26,11 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "history": words.History,
         "approval_policy": words.GranularPolicy,
         "tools": words.Tools,
+        "skills": words.Skills,
     },
     words.PermissionProfile: {"network": words.ProfileNetwork},
     words.Tools: {"update_plan": words.UpdatePlan},
+    words.Skills: {"bundled": words.BundledSkills},
     words.GranularPolicy: {"granular": words.Granular},
 }
 """Settings that are tables with names of their own."""
@@ -83,7 +85,7 @@ CODEX_ONLY = frozenset(
     model_auto_compact_token_limit_scope model_catalog_json
     model_post_turn_compact_threshold_percent notice notify otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
-    review_model service_tier skills sqlite_home thread_unload_delay_secs tui windows
+    review_model service_tier sqlite_home thread_unload_delay_secs tui windows
     """.split()
 )
 

@@ -157,6 +157,29 @@ class Tools(Struct, frozen=True):
     """False is `web_search = "disabled"`; that key wins when both are set."""
 
 
+class SkillChoice(Struct, frozen=True):
+    """One `[[skills.config]]`: a skill, by name or by the path of its SKILL.md."""
+
+    name: Name | None = None
+    path: Name | None = None
+    enabled: bool = True
+
+
+class BundledSkills(Struct, frozen=True):
+    """Octavo's own skills."""
+
+    enabled: bool = True
+
+
+class Skills(Struct, frozen=True):
+    """`[skills]`."""
+
+    config: tuple[SkillChoice, ...] = ()
+    bundled: BundledSkills = BundledSkills()
+    include_instructions: bool = True
+    """The model is told which skills there are."""
+
+
 class Settings(Struct, frozen=True):
     """All layers together."""
 
@@ -204,3 +227,4 @@ class Settings(Struct, frozen=True):
     hide_agent_reasoning: bool = False
     show_raw_agent_reasoning: bool = False
     tools: Tools = Tools()
+    skills: Skills = Skills()

@@ -1,0 +1,71 @@
+"""Skills: folders with instructions for one kind of work, in the Agent Skills format.
+
+A skill is a folder with a `SKILL.md`: YAML front matter (its name, and a description of when to use
+it) and instructions below. The model is told names and descriptions (`listing`) and reads a skill
+when it needs it; what the user names is given whole (`bodies`). `header` holds the format's rules,
+`find` looks for skills in their roots (`roots`), `lock` and `folder` know which bytes were agreed
+to. A skill is words of whoever wrote it: it grants nothing, and its scripts are commands like any
+other, in the cage.
+
+Rules: https://agentskills.io/specification, as of 2026-10.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from octavo.protocol.errors import OctavoError
+
+FILE = "SKILL.md"
+
+Scope = Literal["repo", "user", "system"]
+"""Whose it is: the repository's, the user's own, or octavo's."""
+
+State = Literal["ok", "changed", "invalid", "shadowed", "disabled"]
+
+
+class SkillError(OctavoError):
+    """A skill cannot be used, or not be changed as asked; says why."""
+
+    code = "skill"
+
+
+class Root(msgspec.Struct, frozen=True):
+    """A folder whose sub-folders are skills.
+
+    Attributes:
+        path: where it is; need not exist.
+        inside: what its skills may not link out of; None where the user's own links are followed.
+        trusted: the user wrote or chose what is in it, or trusts its repository.
+    """
+
+    path: Path
+    scope: Scope
+    inside: Path | None = None
+    trusted: bool = True
+
+
+class Skill(msgspec.Struct, frozen=True):
+    """A folder in a root, usable or not.
+
+    Attributes:
+        name: of the folder, which is the skill's own.
+        reason: why it cannot be used, one sentence; "" if it can.
+        pinned: its bytes were agreed to, and are these.
+    """
+
+    name: str
+    description: str
+    folder: Path
+    root: Root
+    state: State = "ok"
+    reason: str = ""
+    pinned: bool = False
+
+    @property
+    def file(self) -> Path:
+        """Its instructions."""
+        return self.folder / FILE

@@ -1,0 +1,207 @@
+"""Looking for skills: what is in the roots, whether it can be used, and which of a name counts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from octavo.context.skills import FILE, Root, Skill, SkillError, State
+from octavo.context.skills.cache import Cache, Said, Sum, stamp_of
+from octavo.context.skills.folder import differing, read_folder, stamp
+from octavo.context.skills.front_matter import LIMIT_BYTES
+from octavo.context.skills.lock import Locks, Pin
+from octavo.context.skills.reading import read_skill_file, why_unreadable
+from octavo.protocol.visible import visible_line
+
+SKILLS_LIMIT = 1000
+"""How many folders of one root are looked at."""
+NOTICES_LIMIT = 5
+_NAMED = 4
+
+
+class Found(msgspec.Struct, frozen=True):
+    """All that is in the roots.
+
+    Attributes:
+        skills: usable or not, in order of precedence, then by name.
+        problems: roots that cannot be read, and so on: one sentence each.
+    """
+
+    skills: tuple[Skill, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> list[Skill]:
+        """Those that can be used."""
+        return [skill for skill in self.skills if skill.state == "ok"]
+
+    def notices(self) -> list[str]:
+        """Return what a person should know, one or two sentences each, and not too many."""
+        found = [*self.problems, *_notices(self.skills)]
+        if len(found) > NOTICES_LIMIT:
+            more = len(found) - NOTICES_LIMIT
+            found[NOTICES_LIMIT:] = [
+                f"{more} more things are to be said about skills: see `octavo skills list`."
+            ]
+        return found
+
+
+def find_skills(
+    roots: Iterable[Root], *, home: Path, off: Collection[str] = (), cache: Cache | None = None
+) -> Found:
+    """Look at every skill in `roots`.
+
+    Args:
+        roots: in order of precedence.
+        home: `$OCTAVO_HOME`, for the lockfile and what is remembered.
+        off: names, and paths of SKILL.md files, that the person switched off.
+        cache: what is remembered; None reads and writes it here.
+    """
+    remembered = Cache(home) if cache is None else cache
+    search = _Search(Locks(home), remembered, off)
+    problems: list[str] = []
+    skills: list[Skill] = []
+    seen: set[str] = set()
+    for root in roots:
+        real = os.path.realpath(root.path)
+        if real in seen:
+            continue
+        seen.add(real)
+        names = _names(root, problems)
+        skills += [search.skill(root, name) for name in names]
+    if cache is None:
+        remembered.save()
+    return Found(tuple(_one_of_a_name(skills)), tuple(problems + search.problems))
+
+
+class _Search:
+    def __init__(self, locks: Locks, cache: Cache, off: Collection[str]) -> None:
+        self._locks = locks
+        self._cache = cache
+        self._off = off
+        self.problems: list[str] = []
+
+    def skill(self, root: Root, name: str) -> Skill:
+        """Return the skill in a folder of `root`."""
+        folder = root.path / name
+        said = self._said(folder, root)
+        state: State = "invalid" if said.problem else "ok"
+        reason, pinned = said.problem, False
+        if state == "ok":
+            try:
+                pins = self._locks.pins(root, name)
+                reason = self._change(folder, pins)
+                state, pinned = ("changed" if reason else "ok"), bool(pins)
+            except SkillError as error:
+                state, reason = "invalid", str(error)
+        if state == "ok" and (name in self._off or str(folder / FILE) in self._off):
+            state, reason = "disabled", "Your settings switch it off."
+        return Skill(name, said.description, folder, root, state, reason, pinned)
+
+    def _said(self, folder: Path, root: Root) -> Said:
+        file = f"{folder}/{FILE}"
+        try:
+            known = self._cache.said(file, stamp_of(os.stat(file)))
+        except OSError as error:
+            return Said((0, 0, 0, 0, 0), "", why_unreadable(folder, error))
+        if known is not None:
+            return known
+        from octavo.context.skills.header import read_header  # at most starts nothing is read
+
+        try:
+            head, status = read_skill_file(folder, root, LIMIT_BYTES + 1)
+        except SkillError as error:
+            return Said((0, 0, 0, 0, 0), "", str(error))
+        try:
+            said = Said(stamp_of(status), read_header(head, folder.name).description)
+        except SkillError as error:
+            said = Said(stamp_of(status), "", str(error))
+        self._cache.keep_said(file, said)
+        return said
+
+    def _change(self, folder: Path, pins: Sequence[Pin]) -> str:
+        """Return what differs from what was agreed to; "" if nothing does. Raises SkillError."""
+        if not pins:
+            return ""
+        now, newest_ns = stamp(folder)
+        sha256 = self._cache.sum(str(folder), now)
+        if sha256 is None:
+            sha256 = read_folder(folder).sha256
+            self._cache.keep_sum(str(folder), Sum(now, sha256), newest_ns)
+        return what_changed(folder, sha256, pins)
+
+
+def what_changed(folder: Path, sha256: str, pins: Sequence[Pin]) -> str:
+    """Return what in `folder`, whose checksum is `sha256`, is not as agreed to; "" if it all is.
+
+    Raises:
+        SkillError: it cannot be read.
+    """
+    broken = [pin for pin in pins if pin.sha256 != sha256]
+    if not broken:
+        return ""
+    paths = differing(broken[-1].files, read_folder(folder).entries)
+    named = ", ".join(map(visible_line, paths[:_NAMED])) or "its lockfile entry"
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"It is not what was agreed to any more: {named}{more} changed."
+
+
+def _names(root: Root, problems: list[str]) -> Iterator[str]:
+    """Yield the names of the folders in a root, sorted."""
+    try:
+        with os.scandir(root.path) as found:
+            names = sorted(each.name for each in found if each.name[0] != "." and _is_folder(each))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        problems.append(f"No skills of {visible_line(str(root.path))} are used: {why}.")
+        return
+    if len(names) > SKILLS_LIMIT:
+        problems.append(
+            f"{visible_line(str(root.path))} has {len(names)} folders; only the first "
+            f"{SKILLS_LIMIT} are looked at for skills."
+        )
+    yield from names[:SKILLS_LIMIT]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return True  # reading it says what is wrong
+
+
+def _one_of_a_name(skills: Iterable[Skill]) -> Iterator[Skill]:
+    """Mark all but the first of a name as shadowed; one that is no skill hides none."""
+    taken: dict[str, Skill] = {}
+    for skill in skills:
+        first = taken.get(skill.name)
+        if skill.state in ("invalid", "disabled"):
+            yield skill
+        elif first is None:
+            taken[skill.name] = skill
+            yield skill
+        else:
+            reason = f"{visible_line(str(first.folder))} has the same name and comes first."
+            yield msgspec.structs.replace(skill, state="shadowed", reason=reason)
+
+
+def _notices(skills: Iterable[Skill]) -> Iterator[str]:
+    for skill in skills:
+        place = visible_line(str(skill.folder))
+        match skill.state:
+            case "invalid":
+                yield f"The skill {place} is not used: {skill.reason}"
+            case "changed":
+                yield (
+                    f"The skill {place} is not used: {skill.reason} "
+                    f"`octavo skills accept {skill.name}` shows the difference."
+                )
+            case "shadowed" if skill.root.scope != "system":
+                yield f"The skill {place} is not used: {skill.reason}"
+            case _:
+                pass
