@@ -39,6 +39,7 @@ COMMANDS = {
         "config": "Show settings and where they come from; take over Codex's",
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting them",
+        "skills": "List, show, make, check, add, remove and accept skills",
         "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",
         "execpolicy": "Say what rule files decide about a command",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-from octavo.protocol.errors import OctavoError, UsageError
+from octavo.cli.asking import ask
+from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from octavo.client import Client
     from octavo.protocol import methods as m
-
-T = TypeVar("T")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,12 +30,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """List or revoke, through a server as any client would."""
-    import anyio
-
     from octavo.protocol import methods as m
 
     if args.action == "list":
-        found = anyio.run(_ask, lambda client: client.call(m.APPROVALS_LIST, m.Nothing()))
+        found = ask(lambda client: client.call(m.APPROVALS_LIST, m.Nothing()))
         _print(found.data, as_json=args.json)
         return 0
     if bool(args.ids) == args.all:
@@ -48,39 +41,9 @@ def run(args: Namespace) -> int:
             "Name what to forget: ids, or --all.", hint="`octavo approvals list` shows the ids."
         )
     params = m.ApprovalsRevokeParams(tuple(args.ids), args.all)
-    done = anyio.run(_ask, lambda client: client.call(m.APPROVALS_REVOKE, params))
+    done = ask(lambda client: client.call(m.APPROVALS_REVOKE, params))
     print(f"Revoked: {done.revoked}")
     return 0
-
-
-async def _ask(call: Callable[[Client], Awaitable[T]]) -> T:
-    import anyio
-
-    from octavo import __version__
-    from octavo.client import connect
-    from octavo.rpc import RpcError
-    from octavo.rpc.memory import memory_pair
-    from octavo.server.server import Launch, serving
-
-    failure: RpcError | None = None
-    launch = Launch(env=dict(os.environ), source="cli")
-    async with serving(launch) as server, anyio.create_task_group() as group:
-        ours, theirs = memory_pair()
-        group.start_soon(server.connect, theirs)
-        async with connect(ours, name="octavo", version=__version__, answer=_nobody) as client:
-            try:
-                return await call(client)
-            except RpcError as error:
-                failure = error
-    assert failure is not None
-    data = failure.data if isinstance(failure.data, dict) else {}
-    kind = UsageError if data.get("code") in ("usage", "config") else OctavoError
-    raise kind(failure.message)
-
-
-async def _nobody(method: str, params: bytes) -> object:
-    """No thread runs here, so nothing is ever asked."""
-    raise AssertionError(f"asked {method}: {params!r}")
 
 
 def _print(approvals: tuple[m.Approval, ...], *, as_json: bool) -> None:

@@ -71,12 +71,13 @@ def checksum(entries: Mapping[str, Entry]) -> str:
     return digest.hexdigest()
 
 
-def read_folder(folder: Path, *, keep: bool = False) -> Contents:
+def read_folder(folder: Path, *, keep: bool = False, leave_out: str = "") -> Contents:
     """Read everything in `folder`.
 
     Args:
         folder: links on the way to it are followed, links in it never.
         keep: return the contents too.
+        leave_out: what is of this name at its top is not looked at.
 
     Raises:
         SkillError: something in it is refused, cannot be read or is too large.
@@ -86,7 +87,7 @@ def read_folder(folder: Path, *, keep: bool = False) -> Contents:
     entries: dict[str, Entry] = {}
     data: dict[str, bytes] = {}
     total_bytes = 0
-    for path, status in _walk(folder):
+    for path, status in _walk(folder, leave_out):
         if stat.S_ISLNK(status.st_mode):
             entries[path] = Entry(link=_target(folder, path))
             continue
@@ -123,7 +124,7 @@ def differing(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[s
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(folder: Path, leave_out: str = "") -> Iterator[tuple[str, os.stat_result]]:
     """Yield each file and link by its path in `folder`, with its state; the order is any.
 
     An empty folder is nothing.
@@ -139,6 +140,8 @@ def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             raise _unreadable(folder, below, error) from None
         for each in inside:
             path = f"{below}/{each.name}" if below else each.name
+            if path == leave_out:
+                continue
             if not each.name.isprintable():
                 raise SkillError(f"{_shown(folder / path)}: the name is not plain text.")
             try:

@@ -39,6 +39,7 @@ class Pin(msgspec.Struct, frozen=True, omit_defaults=True):
         path: of the folder in the source.
         ref: the branch or tag that was asked for.
         commit: what that was.
+        edited: it was changed after it was copied, and accepted so.
         accepted_at: seconds since 1970.
     """
 
@@ -48,6 +49,7 @@ class Pin(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str = ""
     ref: str | None = None
     commit: str | None = None
+    edited: bool = False
     accepted_at: int = 0
 
 

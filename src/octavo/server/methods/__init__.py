@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from octavo.server.connection import Handler
-from octavo.server.methods import approvals, threads, turns
+from octavo.server.methods import approvals, skills, threads, turns
 
-TABLE: dict[str, Handler] = {**threads.HANDLERS, **turns.HANDLERS, **approvals.HANDLERS}
+TABLE: dict[str, Handler] = {
+    **threads.HANDLERS,
+    **turns.HANDLERS,
+    **approvals.HANDLERS,
+    **skills.HANDLERS,
+}
