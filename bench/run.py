@@ -28,6 +28,7 @@ FIGURES = (
     "patch",
     "cage",
     "one_shot",
+    "skills",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

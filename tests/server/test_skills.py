@@ -63,7 +63,7 @@ async def test_skills_list_answers_with_the_fields_of_codex_and_no_other(
 
     found = await call(env, s.SKILLS_LIST, s.SkillsListParams((str(workspace),)))
 
-    [entry] = msgspec.to_builtins(found)["data"]
+    [entry] = msgspec.json.decode(msgspec.json.encode(found))["data"]
     assert entry["cwd"] == str(workspace)
     assert entry["skills"][0] == {
         "name": "tidy",

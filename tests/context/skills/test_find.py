@@ -358,15 +358,30 @@ def _linked(folder: Path) -> None:
     os.symlink("other.md", folder / "notes.md")
 
 
-@pytest.mark.parametrize("change", [_more, _less, _executable, _renamed, _linked])
-def test_whatever_changes_in_the_folder_is_noticed(home: Path, root: Root, change: Damage) -> None:
+def _deep(folder: Path) -> None:
+    (folder / "empty" / "run.sh").write_text("")
+
+
+def _same_size(folder: Path) -> None:
+    (folder / "notes.md").write_text("Nodes.")
+
+
+@pytest.mark.parametrize("look", [find, find_later], ids=["at once", "remembered"])
+@pytest.mark.parametrize(
+    "change", [_more, _less, _executable, _renamed, _linked, _deep, _same_size]
+)
+def test_whatever_changes_in_the_folder_is_noticed(
+    home: Path, root: Root, change: Damage, look: Look
+) -> None:
     folder = make_skill(root.path, "tidy")
     (folder / "notes.md").write_text("Notes.")
+    (folder / "empty").mkdir()
     pin(home, root, "tidy")
+    assert states(look(home, root)) == {"tidy": "ok"}
 
     change(folder)
 
-    assert states(find(home, root)) == {"tidy": "changed"}
+    assert states(look(home, root)) == {"tidy": "changed"}
 
 
 def test_a_link_out_of_a_pinned_skill_is_refused(home: Path, root: Root) -> None:

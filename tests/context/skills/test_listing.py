@@ -17,7 +17,7 @@ WINDOW_TOKENS = 272_000
 
 
 def skill(name: str, description: str = "Does it.", root: Root = OWN) -> Skill:
-    return Skill(name, description, root.path / name, root)
+    return Skill(name, description, root)
 
 
 def test_no_skills_are_not_spoken_of() -> None:

@@ -17,7 +17,7 @@ FIRST, SECOND = Root(Path("/first"), "repo"), Root(Path("/second"), "user")
 
 
 def skill(name: str, root: Root = SECOND, **more: object) -> Skill:
-    return Skill(name, "Does it.", root.path / name, root, **more)  # type: ignore[arg-type]  # of Skill's fields
+    return Skill(name, "Does it.", root, **more)  # type: ignore[arg-type]  # of Skill's fields
 
 
 SKILLS = [

@@ -52,20 +52,24 @@ class Skill(msgspec.Struct, frozen=True):
     """A folder in a root, usable or not.
 
     Attributes:
-        name: of the folder, which is the skill's own.
+        name: of the folder, which is that of the skill.
         reason: why it cannot be used, one sentence; "" if it can.
         pinned: its bytes were agreed to, and are these.
     """
 
     name: str
     description: str
-    folder: Path
     root: Root
     state: State = "ok"
     reason: str = ""
     pinned: bool = False
 
     @property
+    def folder(self) -> Path:
+        """Where it is. Made when it is asked for: there may be hundreds of skills."""
+        return self.root.path / self.name
+
+    @property
     def file(self) -> Path:
         """Its instructions."""
-        return self.folder / FILE
+        return self.root.path / self.name / FILE

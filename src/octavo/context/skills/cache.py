@@ -34,8 +34,9 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Sum(msgspec.Struct, frozen=True, array_like=True):
-    """The checksum of a folder while nothing in it had changed."""
+    """The checksum of a folder, as long as nothing in it changes; see `folder.stamp`."""
 
+    places: list[str]
     stamp: str
     sha256: str
 
@@ -70,10 +71,9 @@ class Cache:
             self._kept().said[file] = said
             self._changed = True
 
-    def sum(self, folder: str, stamp: str) -> str | None:
-        """Return the checksum of `folder`, if nothing in it has changed."""
-        found = self._kept().sums.get(folder)
-        return found.sha256 if found is not None and found.stamp == stamp else None
+    def sum(self, folder: str) -> Sum | None:
+        """Return what was kept of `folder`; whether it still holds is for the caller to see."""
+        return self._kept().sums.get(folder)
 
     def keep_sum(self, folder: str, found: Sum, newest_ns: int) -> None:
         if self._is_settled(newest_ns):

@@ -10,7 +10,7 @@ import msgspec
 
 from octavo.context.skills import FILE, Root, Skill, SkillError, State
 from octavo.context.skills.cache import Cache, Said, Sum, stamp_of
-from octavo.context.skills.folder import differing, read_folder, stamp
+from octavo.context.skills.folder import differing, layout, read_folder, stamp
 from octavo.context.skills.front_matter import LIMIT_BYTES
 from octavo.context.skills.lock import Locks, Pin
 from octavo.context.skills.reading import read_skill_file, why_unreadable
@@ -20,6 +20,8 @@ SKILLS_LIMIT = 1000
 """How many folders of one root are looked at."""
 NOTICES_LIMIT = 5
 _NAMED = 4
+_NEVER = (0, 0, 0, 0, 0)
+"""The stamp of what is not remembered."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -70,8 +72,7 @@ def find_skills(
         if real in seen:
             continue
         seen.add(real)
-        names = _names(root, problems)
-        skills += [search.skill(root, name) for name in names]
+        skills += search.skills(root, _names(root, problems))
     if cache is None:
         remembered.save()
     return Found(tuple(_one_of_a_name(skills)), tuple(problems + search.problems))
@@ -81,57 +82,70 @@ class _Search:
     def __init__(self, locks: Locks, cache: Cache, off: Collection[str]) -> None:
         self._locks = locks
         self._cache = cache
-        self._off = off
+        self._off = frozenset(off)
         self.problems: list[str] = []
 
-    def skill(self, root: Root, name: str) -> Skill:
-        """Return the skill in a folder of `root`."""
-        folder = root.path / name
-        said = self._said(folder, root)
-        state: State = "invalid" if said.problem else "ok"
-        reason, pinned = said.problem, False
-        if state == "ok":
-            try:
-                pins = self._locks.pins(root, name)
-                reason = self._change(folder, pins)
-                state, pinned = ("changed" if reason else "ok"), bool(pins)
-            except SkillError as error:
-                state, reason = "invalid", str(error)
-        if state == "ok" and (name in self._off or str(folder / FILE) in self._off):
-            state, reason = "disabled", "Your settings switch it off."
-        return Skill(name, said.description, folder, root, state, reason, pinned)
+    def skills(self, root: Root, names: Iterable[str]) -> Iterator[Skill]:
+        """Yield the skills in these folders of `root`."""
+        for name in names:
+            folder = f"{root.path}/{name}"
+            said = self._said(folder, root, name)
+            state: State = "invalid" if said.problem else "ok"
+            reason, pinned = said.problem, False
+            if state == "ok":
+                try:
+                    pins = self._locks.pins(root, name)
+                    reason = self._change(folder, pins) if pins else ""
+                    state, pinned = ("changed" if reason else "ok"), bool(pins)
+                except SkillError as error:
+                    state, reason = "invalid", str(error)
+            if (
+                state == "ok"
+                and self._off
+                and not self._off.isdisjoint((name, folder, f"{folder}/{FILE}"))
+            ):
+                state, reason = "disabled", "Your settings switch it off."
+            yield Skill(name, said.description, root, state, reason, pinned)
 
-    def _said(self, folder: Path, root: Root) -> Said:
+    def _said(self, folder: str, root: Root, name: str) -> Said:
         file = f"{folder}/{FILE}"
         try:
             known = self._cache.said(file, stamp_of(os.stat(file)))
         except OSError as error:
-            return Said((0, 0, 0, 0, 0), "", why_unreadable(folder, error))
+            return Said(_NEVER, "", why_unreadable(Path(folder), error))
         if known is not None:
             return known
         from octavo.context.skills.header import read_header  # at most starts nothing is read
 
         try:
-            head, status = read_skill_file(folder, root, LIMIT_BYTES + 1)
+            head, status = read_skill_file(Path(folder), root, LIMIT_BYTES + 1)
         except SkillError as error:
-            return Said((0, 0, 0, 0, 0), "", str(error))
+            return Said(_NEVER, "", str(error))
         try:
-            said = Said(stamp_of(status), read_header(head, folder.name).description)
+            said = Said(stamp_of(status), read_header(head, name).description)
         except SkillError as error:
             said = Said(stamp_of(status), "", str(error))
         self._cache.keep_said(file, said)
         return said
 
-    def _change(self, folder: Path, pins: Sequence[Pin]) -> str:
+    def _change(self, folder: str, pins: Sequence[Pin]) -> str:
         """Return what differs from what was agreed to; "" if nothing does. Raises SkillError."""
-        if not pins:
-            return ""
-        now, newest_ns = stamp(folder)
-        sha256 = self._cache.sum(str(folder), now)
-        if sha256 is None:
-            sha256 = read_folder(folder).sha256
-            self._cache.keep_sum(str(folder), Sum(now, sha256), newest_ns)
-        return what_changed(folder, sha256, pins)
+        return what_changed(Path(folder), self._checksum(folder), pins)
+
+    def _checksum(self, folder: str) -> str:
+        """Return the folder's checksum, read again only if something in it changed."""
+        kept = self._cache.sum(folder)
+        if kept is not None:
+            try:
+                if stamp(folder, kept.places)[0] == kept.stamp:
+                    return kept.sha256
+            except SkillError:
+                pass  # reading it says what is wrong
+        places = layout(Path(folder))
+        now, newest_ns = stamp(folder, places)
+        sha256 = read_folder(Path(folder)).sha256
+        self._cache.keep_sum(folder, Sum(places, now, sha256), newest_ns)
+        return sha256
 
 
 def what_changed(folder: Path, sha256: str, pins: Sequence[Pin]) -> str:
@@ -192,6 +206,8 @@ def _one_of_a_name(skills: Iterable[Skill]) -> Iterator[Skill]:
 
 def _notices(skills: Iterable[Skill]) -> Iterator[str]:
     for skill in skills:
+        if skill.state == "ok":
+            continue
         place = visible_line(str(skill.folder))
         match skill.state:
             case "invalid":

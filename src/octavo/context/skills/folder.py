@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -102,21 +102,41 @@ def read_folder(folder: Path, *, keep: bool = False, leave_out: str = "") -> Con
     return Contents(dict(sorted(entries.items())), data)
 
 
-def stamp(folder: Path) -> tuple[str, int]:
-    """Return what changes whenever anything in `folder` does, and when the last thing did (ns).
-
-    No file is read, so it is quick; it says nothing about what the files hold.
+def layout(folder: Path) -> list[str]:
+    """Return the paths of all that is in `folder`, folders and itself ("") too.
 
     Raises:
         SkillError: as `read_folder` does.
     """
-    digest = blake2b(digest_size=16)
+    folders: list[str] = []
+    files = [path for path, _ in _walk(folder, folders=folders)]
+    return ["", *folders, *files]
+
+
+def stamp(folder: str, places: Sequence[str]) -> tuple[str, int]:
+    """Return what changes whenever anything in `folder` does, and when the last thing did (ns).
+
+    No file is read, so it is quick; it says nothing about what the files hold.
+
+    Args:
+        places: what `layout` returned; what came or went since changes its folder.
+
+    Raises:
+        SkillError: one of them is not there any more.
+    """
+    facts: list[tuple[int, int, int, int, int, int]] = []
     newest_ns = 0
-    for path, status in _walk(folder):
-        newest_ns = max(newest_ns, status.st_mtime_ns, status.st_ctime_ns)
-        facts = (path, status.st_dev, status.st_ino, status.st_mode, status.st_size)
-        digest.update(repr((*facts, status.st_mtime_ns, status.st_ctime_ns)).encode())
-    return digest.hexdigest(), newest_ns
+    try:
+        for place in places:
+            found = os.lstat(f"{folder}/{place}")
+            mtime_ns, ctime_ns = found.st_mtime_ns, found.st_ctime_ns
+            newest_ns = max(newest_ns, mtime_ns, ctime_ns)
+            facts.append(
+                (found.st_dev, found.st_ino, found.st_mode, found.st_size, mtime_ns, ctime_ns)
+            )
+    except OSError as error:
+        raise _unreadable(Path(folder), "", error) from None
+    return blake2b(repr(facts).encode(), digest_size=16).hexdigest(), newest_ns
 
 
 def differing(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[str]:
@@ -124,10 +144,13 @@ def differing(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[s
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
 
-def _walk(folder: Path, leave_out: str = "") -> Iterator[tuple[str, os.stat_result]]:
+def _walk(
+    folder: Path, leave_out: str = "", folders: list[str] | None = None
+) -> Iterator[tuple[str, os.stat_result]]:
     """Yield each file and link by its path in `folder`, with its state; the order is any.
 
-    An empty folder is nothing.
+    Args:
+        folders: gets the folders, which are nothing by themselves.
     """
     pending = [("", 0)]
     count = 0
@@ -152,6 +175,8 @@ def _walk(folder: Path, leave_out: str = "") -> Iterator[tuple[str, os.stat_resu
                 if depth >= DEPTH_LIMIT:
                     raise SkillError(f"{_shown(folder / path)} is nested too deeply.")
                 pending.append((path, depth + 1))
+                if folders is not None:
+                    folders.append(path)
                 continue
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
                 raise SkillError(f"{_shown(folder / path)} is a pipe or a device, not a file.")
