@@ -13,9 +13,21 @@ from octavo.trial.attack import (
     paths,
     sessions,
     settings,
+    skills,
 )
 
-_GROUPS = (settings, paths, approvals, commands, network, injection, git, sessions, destruction)
+_GROUPS = (
+    settings,
+    paths,
+    approvals,
+    commands,
+    network,
+    injection,
+    skills,
+    git,
+    sessions,
+    destruction,
+)
 
 CASES: tuple[Case, ...] = tuple(
     sorted((case for group in _GROUPS for case in group.CASES), key=lambda case: case.attack)
