@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -173,6 +176,34 @@ async def test_a_tampered_skill_is_refused_and_the_turn_goes_on(workspace: Path)
     [listed, named] = warnings(play)
     assert "SKILL.md changed. `octavo skills accept tidy` shows the difference." in listed
     assert named.startswith(f"The skill tidy ({folder}) was not used: ")
+
+
+async def test_the_model_cannot_accept_add_or_change_a_skill(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCTAVO_HOME", str(home_of(workspace)))
+    root = own(workspace)
+    folder = make_skill(root.path, "tidy")
+    agree(workspace, root, "tidy")
+    (folder / "run.sh").write_text("evil")
+    draft = make_skill(workspace / "drafts", "draft")
+    octavo = f"{shlex.quote(sys.executable)} -m octavo skills"
+    script = [
+        call("exec_command", cmd=f"{octavo} accept tidy -y"),
+        call("exec_command", cmd=f"{octavo} add {draft}"),
+        call("exec_command", cmd=f"{octavo} add {draft} --project"),
+        call("exec_command", cmd=f"{octavo} remove tidy --force; rm -rf {folder}"),
+        say("Done."),
+    ]
+    async with playing(script, workspace) as play:
+        await play.turn("go")
+
+    for output in play.outputs()[:3]:
+        assert "Process exited with code 2" in output
+        assert re.search("not writable|cannot be (written|made)", output), output
+    assert (folder / "run.sh").read_text() == "evil"
+    assert sorted(os.listdir(root.path)) == ["tidy"]
+    assert not (workspace / ".agents").exists() or os.listdir(workspace / ".agents") == []
 
 
 async def test_a_skill_that_changes_between_turns_is_withdrawn(workspace: Path) -> None:

@@ -245,12 +245,12 @@ def _put(root: Root, name: str, contents: Contents) -> Path:
             f"{visible_line(str(folder))} is there already.",
             hint=f"Remove it first: `octavo skills remove {name}`.",
         )
-    if root.scope == "user":
-        make_private(root.path)
-    else:
-        root.path.mkdir(parents=True, exist_ok=True)
     aside = root.path / f".{name}.new.{os.getpid()}.{os.urandom(4).hex()}"
     try:
+        if root.scope == "user":
+            make_private(root.path)
+        else:
+            root.path.mkdir(parents=True, exist_ok=True)
         aside.mkdir()
         for path, entry in contents.entries.items():
             place = aside / path
