@@ -32,6 +32,8 @@ HEAVY = {
     *("octavo.config.approvals", "octavo.config.rule_files", "octavo.agent.reviewer"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
     "octavo.sandbox.net",
+    *("yaml", "octavo.context.skills.lock", "octavo.context.skills.folder"),
+    *("octavo.context.skills.bodies", "octavo.protocol.skills", "octavo.server.skills"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

@@ -173,9 +173,10 @@ async def test_a_tampered_skill_is_refused_and_the_turn_goes_on(workspace: Path)
     assert turn.status == "completed"
     assert given(play.requests()[0]) == []
     assert "- tidy [" not in listing(play.requests()[0])[0]
-    [listed, named] = warnings(play)
-    assert "SKILL.md changed. `octavo skills accept tidy` shows the difference." in listed
-    assert named.startswith(f"The skill tidy ({folder}) was not used: ")
+    assert warnings(play) == [
+        f"The skill {folder} is not used: It is not what was agreed to any more: SKILL.md changed. "
+        "`octavo skills accept tidy` shows the difference."
+    ]
 
 
 async def test_the_model_cannot_accept_add_or_change_a_skill(
@@ -233,16 +234,16 @@ async def test_bad_skills_are_said_once_and_the_turn_goes_on(workspace: Path) ->
     os.symlink("/etc/passwd", link)
     async with playing([say("Done."), say("Done.")], workspace) as play:
         assert (await play.turn("use $plain and $good")).status == "completed"
-        await play.turn("go on")
+        assert len(warnings(play)) == 4
+        await play.turn("use $plain")
 
-    assert [text.split(" is not used: ")[-1] for text in warnings(play)[:4]] == [
+    assert [text.split(" is not used: ")[-1] for text in warnings(play)] == [
         "SKILL.md is a binary file, not text.",
         "SKILL.md links out of the skill.",
         "SKILL.md is a pipe or a device, not a file.",
         "SKILL.md has no front matter: its first line must be ---.",
+        "SKILL.md has no front matter: its first line must be ---.",  # asked for again
     ]
-    assert warnings(play)[4].startswith("The skill plain (")
-    assert len(warnings(play)) == 5
     assert len(given(play.requests()[0])) == 1
     assert "- good [r0]" in listing(play.requests()[0])[0]
 
@@ -304,4 +305,4 @@ async def test_nothing_is_listed_where_the_person_wants_none(workspace: Path) ->
     async with playing([say("Done.")], workspace, overrides=switched_off) as play:
         await play.turn("use $tidy")
     assert "- tidy [" not in listing(play.requests()[0])[0]
-    assert warnings(play)[0].endswith("was not used: Your settings switch it off.")
+    assert warnings(play)[0].endswith("is not used: Your settings switch it off.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from octavo.config.load import Loaded
@@ -11,10 +11,9 @@ from octavo.context.assemble import ContextItem
 from octavo.context.skills import SkillError
 from octavo.context.skills.find import Found, find_skills
 from octavo.context.skills.listing import skills_text
-from octavo.context.skills.mentions import may_name_a_skill, named_skills
 from octavo.context.skills.roots import skill_roots
 from octavo.protocol.errors import ConfigError
-from octavo.protocol.inputs import UserInput
+from octavo.protocol.inputs import Skill, Text, UserInput
 from octavo.protocol.visible import visible_line
 
 
@@ -62,33 +61,38 @@ class Skills:
             return ""
         return skills_text(self.found.usable, window_tokens)
 
-    def named(
-        self, inputs: Sequence[UserInput], notice: Callable[[str], None]
-    ) -> list[ContextItem]:
-        """Return the skills that a message names, as items to follow it.
+    def named(self, inputs: Sequence[UserInput]) -> tuple[list[ContextItem], list[str]]:
+        """Return the skills that a message names, as items to follow it, and warnings.
 
-        Args:
-            notice: told why one is not given, or not all of it.
+        A warning says why one is not given, or not all of it.
         """
-        if not may_name_a_skill(inputs):
-            return []
-        from octavo.context.skills.bodies import LIMIT_BYTES, skill_body  # few turns name one
+        if not any(map(_may_name_one, inputs)):
+            return [], []
+        from octavo.context.skills.bodies import LIMIT_BYTES, skill_body
+        from octavo.context.skills.mentions import named_skills
 
         skills, missing = named_skills(inputs, self.found.skills)
+        items: list[ContextItem] = []
+        warnings: list[str] = []
         for name in missing:
             shown = visible_line(name)
-            notice(f"There is no skill {shown}. `octavo skills list` shows those there are.")
-        items = []
+            warnings.append(
+                f"There is no skill {shown}. `octavo skills list` shows those there are."
+            )
         for skill in skills:
             try:
                 body = skill_body(skill, self._loaded.home)
             except SkillError as error:
-                notice(str(error))
+                warnings.append(str(error))
                 continue
             items.append(body.item)
             if body.cut:
-                notice(
+                warnings.append(
                     f"The skill {skill.name} is larger than {LIMIT_BYTES >> 10} KiB; the rest is "
                     "left to the model to read."
                 )
-        return items
+        return items, warnings
+
+
+def _may_name_one(given: UserInput) -> bool:
+    return isinstance(given, Skill) or (isinstance(given, Text) and "$" in given.text)

@@ -31,6 +31,7 @@ from octavo.model import Prompt
 from octavo.protocol.errors import OctavoError, StoreError
 from octavo.protocol.events import Noticed, TurnEnded, TurnStarted
 from octavo.protocol.ids import new_id
+from octavo.protocol.inputs import UserInput
 from octavo.protocol.questions import Answer
 from octavo.tools.sessions import CommandSessions
 
@@ -256,13 +257,23 @@ class Agent:
                 journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
         skills = Skills(self.wiring.loaded, self.wiring.env, choices.policy.cwd)
+        said: set[str] = set()
+        """Warnings of this turn, each of which is said once in it."""
+
+        def named(inputs: Sequence[UserInput]) -> Sequence[ContextItem]:
+            items, warnings = skills.named(inputs)
+            for warning in warnings:
+                if warning not in said:
+                    self._notice(warning)
+            return items
+
         setup = Setup(
             model=equipment.model,
             toolbox=equipment.toolbox,
             hands=hands,
             prompt=self._prompter(equipment, turn.schema),
-            news=self._reporter(equipment, skills),
-            named=lambda inputs: skills.named(inputs, self._notice),
+            news=self._reporter(equipment, skills, said),
+            named=named,
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
         )
@@ -270,7 +281,7 @@ class Agent:
         await loop.run()
 
     def _reporter(
-        self, equipment: Equipment, skills: Skills
+        self, equipment: Equipment, skills: Skills, said: set[str]
     ) -> Callable[[], Sequence[ContextItem]]:
         """What the model must be told: everything at first, then what changed.
 
@@ -296,6 +307,7 @@ class Agent:
             for warning in warnings:
                 if warning not in self._warned:
                     self._warned.add(warning)
+                    said.add(warning)
                     self.journal.emit(Noticed(now_ms(), warning))
             return items
 

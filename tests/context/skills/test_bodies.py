@@ -76,7 +76,7 @@ def test_a_body_that_is_no_text_is_refused(tmp_path: Path, root: Root, data: byt
     skill = only(tmp_path, root)
     (folder / FILE).write_bytes((folder / FILE).read_bytes() + data)
 
-    with pytest.raises(SkillError, match=r"The skill tidy \(.*\) was not used: SKILL.md is"):
+    with pytest.raises(SkillError, match=r"The skill .*/tidy is not used: SKILL\.md is"):
         skill_body(skill, tmp_path)
 
 

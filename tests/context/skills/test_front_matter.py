@@ -11,9 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.context.skills import SkillError
+from octavo.context.skills import HEAD_LIMIT_BYTES, SkillError
 from octavo.context.skills.front_matter import (
-    LIMIT_BYTES,
     fields,
     front_matter,
     plain_fields,
@@ -54,7 +53,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(change: bytes, end: 
         (b"---\nname: tidy\n", "a second line --- is missing"),
         (b"---\n---\n", "holds no fields"),
         (b"---\n- a\n- b\n---\n", "holds no fields"),
-        (b"---\n" + b"a" * (2 * LIMIT_BYTES), "does not end within 16 KiB"),
+        (b"---\n" + b"a" * (2 * HEAD_LIMIT_BYTES), "does not end within 16 KiB"),
         (b"\x7fELF\0\0\0\0", "is a binary file"),
         (b"---\nname: t\0dy\n---\n", "is a binary file"),
         (b"---\nname: tidy\ndescription: caf\xe9\n---\n", "not UTF-8 text (line 3)"),

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octavo.context.skills import Root, Skill
-from octavo.context.skills.mentions import may_name_a_skill, named_skills
-from octavo.protocol.inputs import ImageUrl, Text, UserInput
+from octavo.context.skills.mentions import named_skills
 from octavo.protocol.inputs import Skill as SkillInput
+from octavo.protocol.inputs import Text, UserInput
 
 FIRST, SECOND = Root(Path("/first"), "repo"), Root(Path("/second"), "user")
 
@@ -69,12 +69,6 @@ def test_an_input_for_a_skill_that_is_not_there_is_told_and_nothing_takes_its_pl
     given = [SkillInput("tidy", "/gone/SKILL.md"), Text("$tidy")]
 
     assert named_skills(given, SKILLS) == ([], ["tidy (/gone/SKILL.md)"])
-
-
-def test_a_message_without_a_dollar_sign_needs_no_look() -> None:
-    assert not may_name_a_skill([Text("Hello."), ImageUrl("https://example.org/$x.png")])
-    assert may_name_a_skill([Text("$x")])
-    assert may_name_a_skill([SkillInput("x", "/x")])
 
 
 @given(st.text(st.sampled_from("$[]()tidy -_/\n"), max_size=60))

@@ -18,8 +18,13 @@ from typing import Literal
 import msgspec
 
 from octavo.protocol.errors import OctavoError
+from octavo.protocol.visible import visible_line
 
 FILE = "SKILL.md"
+HEAD_LIMIT_BYTES = 16 << 10
+"""Of the front matter; its fields have room for a tenth of it."""
+LOCK = "skills.lock"
+"""Name of a lockfile; see `lock`."""
 
 Scope = Literal["repo", "user", "system"]
 """Whose it is: the repository's, the user's own, or octavo's."""
@@ -73,3 +78,11 @@ class Skill(msgspec.Struct, frozen=True):
     def file(self) -> Path:
         """Its instructions."""
         return self.root.path / self.name / FILE
+
+
+def not_used(skill: Skill, why: str) -> str:
+    """Return what a person is told about a skill that is not used."""
+    text = f"The skill {visible_line(str(skill.folder))} is not used: {why}"
+    if skill.state == "changed":
+        text += f" `octavo skills accept {visible_line(skill.name)}` shows the difference."
+    return text

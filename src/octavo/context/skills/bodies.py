@@ -15,7 +15,7 @@ import msgspec
 from octavo.context.assemble import ContextItem, digest_of
 from octavo.context.documents import whole_lines
 from octavo.context.encode import message, text_part
-from octavo.context.skills import FILE, Skill, SkillError
+from octavo.context.skills import FILE, Skill, SkillError, not_used
 from octavo.context.skills.find import what_changed
 from octavo.context.skills.folder import read_folder
 from octavo.context.skills.header import read_header
@@ -50,13 +50,13 @@ def skill_body(skill: Skill, home: Path) -> Body:
         SkillError: it cannot be used, or not any more; the message is for a person.
     """
     if skill.state not in ("ok", "shadowed"):
-        raise refused(skill, skill.reason)
+        raise SkillError(not_used(skill, skill.reason))
     try:
         data = _checked(skill, home)
         read_header(data, skill.name)
         text = _text(data[:LIMIT_BYTES], cut=len(data) > LIMIT_BYTES)
     except SkillError as error:
-        raise refused(skill, str(error)) from None
+        raise SkillError(not_used(skill, str(error))) from None
     cut = len(data) > LIMIT_BYTES
     path = visible_line(os.fspath(skill.file))
     if cut:
@@ -75,16 +75,6 @@ def skill_body(skill: Skill, home: Path) -> Body:
     return Body(ContextItem(f"skill:{skill.file}", digest_of(framed), raw), cut)
 
 
-def refused(skill: Skill, why: str) -> SkillError:
-    """Return why a skill that was asked for is not given."""
-    hint = None
-    if skill.state == "changed":
-        hint = f"`octavo skills accept {skill.name}` shows the difference."
-    return SkillError(
-        f"The skill {skill.name} ({visible_line(str(skill.folder))}) was not used: {why}", hint=hint
-    )
-
-
 def _checked(skill: Skill, home: Path) -> bytes:
     """Return the SKILL.md, one byte over the limit at most, if it is what was agreed to."""
     pins = Locks(home).pins(skill.root, skill.name)
@@ -93,7 +83,7 @@ def _checked(skill: Skill, home: Path) -> bytes:
     contents = read_folder(skill.folder, keep=True)
     changed = what_changed(skill.folder, contents.sha256, pins)
     if changed:
-        raise SkillError(changed)
+        raise SkillError(f"{changed} `octavo skills accept {skill.name}` shows the difference.")
     data = contents.data.get(FILE)
     if data is None:
         raise SkillError(f"{FILE} is a link.")

@@ -1,20 +1,32 @@
-"""Looking for skills: what is in the roots, whether it can be used, and which of a name counts."""
+"""Looking for skills: what is in the roots, whether it can be used, and which of a name counts.
+
+Most starts find what they remember and no lockfile, so what reads either is imported when needed.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from octavo.context.skills import FILE, Root, Skill, SkillError, State
+from octavo.context.skills import (
+    FILE,
+    HEAD_LIMIT_BYTES,
+    LOCK,
+    Root,
+    Skill,
+    SkillError,
+    State,
+    not_used,
+)
 from octavo.context.skills.cache import Cache, Said, Sum, stamp_of
-from octavo.context.skills.folder import differing, layout, read_folder, stamp
-from octavo.context.skills.front_matter import LIMIT_BYTES
-from octavo.context.skills.lock import Locks, Pin
-from octavo.context.skills.reading import read_skill_file, why_unreadable
 from octavo.protocol.visible import visible_line
+
+if TYPE_CHECKING:
+    from octavo.context.skills.lock import Locks, Pin
 
 SKILLS_LIMIT = 1000
 """How many folders of one root are looked at."""
@@ -63,7 +75,7 @@ def find_skills(
         cache: what is remembered; None reads and writes it here.
     """
     remembered = Cache(home) if cache is None else cache
-    search = _Search(Locks(home), remembered, off)
+    search = _Search(home, remembered, off)
     problems: list[str] = []
     skills: list[Skill] = []
     seen: set[str] = set()
@@ -75,50 +87,65 @@ def find_skills(
         skills += search.skills(root, _names(root, problems))
     if cache is None:
         remembered.save()
-    return Found(tuple(_one_of_a_name(skills)), tuple(problems + search.problems))
+    return Found(tuple(_one_of_a_name(skills)), tuple(problems))
 
 
 class _Search:
-    def __init__(self, locks: Locks, cache: Cache, off: Collection[str]) -> None:
-        self._locks = locks
+    def __init__(self, home: Path, cache: Cache, off: Collection[str]) -> None:
+        self._home = home
+        self._own_lock = os.path.lexists(home / LOCK)
+        self._locks: Locks | None = None
         self._cache = cache
         self._off = frozenset(off)
-        self.problems: list[str] = []
 
     def skills(self, root: Root, names: Iterable[str]) -> Iterator[Skill]:
         """Yield the skills in these folders of `root`."""
+        locks = self._locks_of(root)
         for name in names:
             folder = f"{root.path}/{name}"
             said = self._said(folder, root, name)
             state: State = "invalid" if said.problem else "ok"
             reason, pinned = said.problem, False
-            if state == "ok":
+            if state == "ok" and locks is not None:
                 try:
-                    pins = self._locks.pins(root, name)
+                    pins = locks.pins(root, name)
                     reason = self._change(folder, pins) if pins else ""
                     state, pinned = ("changed" if reason else "ok"), bool(pins)
                 except SkillError as error:
                     state, reason = "invalid", str(error)
-            if (
-                state == "ok"
-                and self._off
-                and not self._off.isdisjoint((name, folder, f"{folder}/{FILE}"))
-            ):
+            if state == "ok" and self._is_off(name, folder):
                 state, reason = "disabled", "Your settings switch it off."
             yield Skill(name, said.description, root, state, reason, pinned)
+
+    def _locks_of(self, root: Root) -> Locks | None:
+        """Return what was agreed to; None where nothing can have been about `root`."""
+        shared = root.scope == "repo" and os.path.lexists(root.path.parent / LOCK)
+        if root.scope == "system" or not (self._own_lock or shared):
+            return None
+        if self._locks is None:
+            from octavo.context.skills.lock import Locks
+
+            self._locks = Locks(self._home)
+        return self._locks
+
+    def _is_off(self, name: str, folder: str) -> bool:
+        return bool(self._off) and not self._off.isdisjoint((name, folder, f"{folder}/{FILE}"))
 
     def _said(self, folder: str, root: Root, name: str) -> Said:
         file = f"{folder}/{FILE}"
         try:
             known = self._cache.said(file, stamp_of(os.stat(file)))
         except OSError as error:
+            from octavo.context.skills.reading import why_unreadable
+
             return Said(_NEVER, "", why_unreadable(Path(folder), error))
         if known is not None:
             return known
-        from octavo.context.skills.header import read_header  # at most starts nothing is read
+        from octavo.context.skills.header import read_header
+        from octavo.context.skills.reading import read_skill_file
 
         try:
-            head, status = read_skill_file(Path(folder), root, LIMIT_BYTES + 1)
+            head, status = read_skill_file(Path(folder), root, HEAD_LIMIT_BYTES + 1)
         except SkillError as error:
             return Said(_NEVER, "", str(error))
         try:
@@ -134,6 +161,8 @@ class _Search:
 
     def _checksum(self, folder: str) -> str:
         """Return the folder's checksum, read again only if something in it changed."""
+        from octavo.context.skills.folder import layout, read_folder, stamp
+
         kept = self._cache.sum(folder)
         if kept is not None:
             try:
@@ -157,6 +186,8 @@ def what_changed(folder: Path, sha256: str, pins: Sequence[Pin]) -> str:
     broken = [pin for pin in pins if pin.sha256 != sha256]
     if not broken:
         return ""
+    from octavo.context.skills.folder import differing, read_folder
+
     paths = differing(broken[-1].files, read_folder(folder).entries)
     named = ", ".join(map(visible_line, paths[:_NAMED])) or "its lockfile entry"
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
@@ -206,18 +237,6 @@ def _one_of_a_name(skills: Iterable[Skill]) -> Iterator[Skill]:
 
 def _notices(skills: Iterable[Skill]) -> Iterator[str]:
     for skill in skills:
-        if skill.state == "ok":
-            continue
-        place = visible_line(str(skill.folder))
-        match skill.state:
-            case "invalid":
-                yield f"The skill {place} is not used: {skill.reason}"
-            case "changed":
-                yield (
-                    f"The skill {place} is not used: {skill.reason} "
-                    f"`octavo skills accept {skill.name}` shows the difference."
-                )
-            case "shadowed" if skill.root.scope != "system":
-                yield f"The skill {place} is not used: {skill.reason}"
-            case _:
-                pass
+        shadowed = skill.state == "shadowed" and skill.root.scope != "system"
+        if shadowed or skill.state in ("invalid", "changed"):
+            yield not_used(skill, skill.reason)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
-from octavo.context.skills import FILE, SkillError
+from octavo.context.skills import FILE, HEAD_LIMIT_BYTES, SkillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = Union[str, "list[Value]", "dict[str, Value]"]
 
-LIMIT_BYTES = 16 << 10
-"""Of the front matter; its fields have room for a tenth of it."""
 DEPTH_LIMIT = 4
 _MARK = "---"
 
@@ -31,13 +29,13 @@ def front_matter(head: bytes) -> tuple[str, int]:
     """Return the front matter's text and where in the file the rest begins, in bytes.
 
     Args:
-        head: the file's beginning, more than `LIMIT_BYTES` of it if there is more.
+        head: the file's beginning, more than `HEAD_LIMIT_BYTES` of it if there is more.
 
     Raises:
         SkillError: there is none, it does not end, or it is not UTF-8 text.
     """
     start = 3 if head.startswith(b"\xef\xbb\xbf") else 0
-    lines = head[start : start + LIMIT_BYTES].splitlines(keepends=True)
+    lines = head[start : start + HEAD_LIMIT_BYTES].splitlines(keepends=True)
     if not lines or lines[0].rstrip() != b"---":
         if b"\0" in head:
             raise SkillError(f"{FILE} is a binary file, not text.")
@@ -47,8 +45,10 @@ def front_matter(head: bytes) -> tuple[str, int]:
         if line.rstrip() == b"---" and (line[-1:] in (b"\n", b"\r") or at + len(line) == len(head)):
             return _text(head[start + len(lines[0]) : at]), at + len(line)
         at += len(line)
-    if len(head) > LIMIT_BYTES:
-        raise SkillError(f"The front matter of {FILE} does not end within {LIMIT_BYTES >> 10} KiB.")
+    if len(head) > HEAD_LIMIT_BYTES:
+        raise SkillError(
+            f"The front matter of {FILE} does not end within {HEAD_LIMIT_BYTES >> 10} KiB."
+        )
     raise SkillError(f"The front matter of {FILE} does not end: a second line --- is missing.")
 
 

@@ -20,11 +20,10 @@ import msgspec
 
 from octavo.config.paths import write_private
 from octavo.config.trust import repository_root, trust_unit
-from octavo.context.skills import Root, SkillError
+from octavo.context.skills import LOCK, Root, SkillError
 from octavo.context.skills.folder import Entry
 from octavo.protocol.visible import visible_line
 
-NAME = "skills.lock"
 _VERSION = 1
 _LIMIT_BYTES = 16 << 20
 
@@ -94,7 +93,7 @@ class Locks:
     """The lockfiles that hold for some roots."""
 
     def __init__(self, home: Path) -> None:
-        self.own = Lock(home / NAME)
+        self.own = Lock(home / LOCK)
         self._shared: dict[Path, Lock] = {}
         self._places: dict[Path, str] = {}
 
@@ -102,7 +101,7 @@ class Locks:
         """Return the lockfile beside a repository's skills."""
         if root.scope != "repo":
             return None
-        path = root.path.parent / NAME
+        path = root.path.parent / LOCK
         return self._shared.setdefault(path, Lock(path))
 
     def pins(self, root: Root, name: str) -> list[Pin]:

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from octavo.config.paths import make_private
-from octavo.context.skills import FILE, Root, Skill, SkillError
+from octavo.context.skills import FILE, HEAD_LIMIT_BYTES, Root, Skill, SkillError
 from octavo.context.skills.folder import Contents, Entry, read_folder
-from octavo.context.skills.front_matter import LIMIT_BYTES, fields, front_matter
+from octavo.context.skills.front_matter import fields, front_matter
 from octavo.context.skills.header import Header, name_problem, read_header
 from octavo.context.skills.kept import difference, forget, keep
 from octavo.context.skills.lock import Locks, Pin
@@ -80,7 +80,7 @@ def named_header(contents: Contents) -> Header:
     data = contents.data.get(FILE)
     if data is None:
         raise SkillError(f"There is no {FILE} in it.")
-    head = data[: LIMIT_BYTES + 1]
+    head = data[: HEAD_LIMIT_BYTES + 1]
     text, _ = front_matter(head)
     return read_header(head, str(fields(text).get("name", "")))
 
@@ -99,7 +99,7 @@ def renamed(contents: Contents, name: str) -> Contents:
     changed, count = re.subn(r"(?m)^name:[^\n]*$", f"name: {name}", text, count=1)
     start = data.index(b"\n") + 1
     written = data[:start] + changed.encode() + data[start + len(text.encode()) : end] + data[end:]
-    if not count or read_header(written[: LIMIT_BYTES + 1], name).name != name:
+    if not count or read_header(written[: HEAD_LIMIT_BYTES + 1], name).name != name:
         raise SkillError(f"The name in {FILE} cannot be replaced.")
     entry = msgspec.structs.replace(
         contents.entries[FILE], sha256=hashlib.sha256(written).hexdigest()
@@ -143,7 +143,7 @@ def accept(skill: Skill, sha256: str, home: Path) -> None:
     contents = read_folder(skill.folder, keep=True)
     if contents.sha256 != sha256:
         raise SkillError(f"{skill.name} has changed again meanwhile, so nothing was accepted.")
-    read_header(contents.data.get(FILE, b"")[: LIMIT_BYTES + 1], skill.name)
+    read_header(contents.data.get(FILE, b"")[: HEAD_LIMIT_BYTES + 1], skill.name)
     locks = Locks(home)
     pins = locks.pins(skill.root, skill.name)
     before = pins[-1] if pins else Pin("", {})

@@ -20,14 +20,6 @@ _PLAIN = r"\$([A-Za-z0-9_-]+)"
 _VARIABLES = frozenset("PATH HOME USER SHELL PWD TMPDIR TEMP TMP LANG TERM XDG_CONFIG_HOME".split())
 
 
-def may_name_a_skill(inputs: Iterable[UserInput]) -> bool:
-    """Whether it is worth looking which skills there are."""
-    return any(
-        isinstance(given, SkillInput) or (isinstance(given, Text) and "$" in given.text)
-        for given in inputs
-    )
-
-
 def named_skills(
     inputs: Sequence[UserInput], skills: Iterable[Skill]
 ) -> tuple[list[Skill], list[str]]:
