@@ -155,6 +155,12 @@ async def _from_git(
         policy, network=lent.network, programs=(*programs, *lent.programs)
     )
     async with open_sandbox(policy) as sandbox:
+        tier = (await sandbox.ready()).tier
+        if lent.network.access == "hosts" and tier != "namespaces":
+            raise SkillError(
+                f"Git reaches hosts only from the full sandbox, and the one here is of {tier}.",
+                hint="Clone it yourself, and add the folder.",
+            )
         git = _Git(sandbox, plain, lent, top)
         await git("init", "-q", "--template=", "clone")
         git.folder = top / "clone"

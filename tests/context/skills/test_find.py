@@ -242,6 +242,26 @@ def test_a_users_skill_may_be_a_link_and_a_repositorys_may_not_lead_out_of_it(
     assert [one.reason for one in repo.skills] == ["Its folder links out of the repository."]
 
 
+def test_a_repositorys_root_may_lead_elsewhere_in_it_and_not_out(
+    home: Path, tmp_path: Path
+) -> None:
+    repo = tmp_path / "repo"
+    make_skill(repo / ".claude" / "skills", "tidy")
+    make_skill(tmp_path / "private", "secret-plan")
+    for folder, target in ((".agents", "../.claude/skills"), ("a", tmp_path / "private")):
+        (repo / folder).mkdir()
+        os.symlink(target, repo / folder / "skills")
+
+    inside = find(home, Root(repo / ".agents" / "skills", "repo", inside=repo))
+    outside = find(home, Root(repo / "a" / "skills", "repo", inside=repo))
+
+    assert states(inside) == {"tidy": "ok"}
+    assert outside.skills == ()
+    assert outside.notices() == [
+        f"No skills of {repo}/a/skills are used: it links out of the repository."
+    ]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("what", ["", "tidy", "tidy/SKILL.md"])
 def test_what_may_not_be_read_is_said(home: Path, root: Root, what: str) -> None:

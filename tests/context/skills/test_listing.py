@@ -91,4 +91,14 @@ def test_the_budget_holds_and_the_text_is_always_the_same(
 
     assert len(text.encode("utf-8", "replace")) / 4 <= window_tokens * SHARE
     assert skills_text(list(skills), window_tokens) == text
-    assert text.count("</skills>") == bool(skills)
+    assert text.count("</skills>") == bool(text) == bool(skills)
+
+
+def test_in_a_tiny_window_it_is_said_where_to_look() -> None:
+    skills = [skill("tidy"), skill("test", root=THEIRS)]
+
+    assert skills_text(skills, 4_000) == (
+        "<skills>\n2 skills, each a folder with a SKILL.md: look in /home/me/.octavo/skills, "
+        "/work/repo/.agents/skills\n</skills>"
+    )
+    assert skills_text(skills, 500) == ""

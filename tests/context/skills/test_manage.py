@@ -120,6 +120,27 @@ def test_a_repository_cannot_lead_a_skill_elsewhere(bench: Bench, link: str) -> 
     assert list(outside.iterdir()) == []
 
 
+def test_a_repository_cannot_lead_its_lockfile_elsewhere(bench: Bench) -> None:
+    """The folder of skills is in the repository, and the way to it is not."""
+    outside = bench.home.parent / "outside"
+    outside.mkdir()
+    (bench.top / "real").mkdir()
+    os.symlink(outside, bench.top / ".agents")
+    os.symlink(bench.top / "real", outside / "skills")
+    make_skill(bench.top / "real", "mine")
+    change = change_of(bench.skill(bench.repo, "mine"), bench.home)
+
+    for attempt in (
+        lambda: bench.add(bench.repo),
+        lambda: accept(bench.skill(bench.repo, "mine"), change.sha256, bench.home),
+        lambda: remove(bench.skill(bench.repo, "mine"), bench.home, force=True),
+    ):
+        with pytest.raises(SkillError, match="leads out of the repository"):
+            attempt()
+
+    assert os.listdir(outside) == ["skills"]
+
+
 def test_a_damaged_lockfile_is_noticed_before_anything_is_written(bench: Bench) -> None:
     bench.home.mkdir()
     (bench.home / "skills.lock").write_text("{")

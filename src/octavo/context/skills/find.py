@@ -84,6 +84,10 @@ def find_skills(
         if real in seen:
             continue
         seen.add(real)
+        if root.inside is not None and not Path(real).is_relative_to(root.inside):
+            place = visible_line(str(root.path))
+            problems.append(f"No skills of {place} are used: it links out of the repository.")
+            continue
         skills += search.skills(root, _names(root, problems))
     if cache is None:
         remembered.save()

@@ -45,6 +45,8 @@ def skills_text(skills: Sequence[Skill], window_tokens: int) -> str:
     head = "\n".join([_INTRODUCTION, "", *_folders(roots), ""])
     budget_bytes = int(window_tokens * SHARE) * BYTES_PER_TOKEN
     left_bytes = budget_bytes - len(head.encode()) - 200  # the last lines
+    if left_bytes < 0:
+        return _in_short(ordered, roots, budget_bytes)
     for chars in _SHORTENED_CHARS:
         lines = [_line(skill, numbers[id(skill.root)], chars) for skill in ordered]
         if _size(lines) <= left_bytes:
@@ -53,6 +55,15 @@ def skills_text(skills: Sequence[Skill], window_tokens: int) -> str:
     while lines and _size(lines) > left_bytes:
         lines.pop()
     return _framed(head, lines, shortened=True, out=len(ordered) - len(lines))
+
+
+def _in_short(skills: Sequence[Skill], roots: Sequence[Root], budget_bytes: int) -> str:
+    """Return where the skills are, for a window in which nothing else fits; "" if not even that."""
+    places = ", ".join(visible_line(os.fspath(root.path)) for root in roots)
+    text = (
+        f"<skills>\n{len(skills)} skills, each a folder with a {FILE}: look in {places}\n</skills>"
+    )
+    return text if len(text.encode("utf-8", "replace")) <= budget_bytes else ""
 
 
 def _framed(head: str, lines: list[str], *, shortened: bool, out: int) -> str:

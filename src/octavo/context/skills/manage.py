@@ -140,6 +140,7 @@ def accept(skill: Skill, sha256: str, home: Path) -> None:
     """
     if skill.root.scope == "system":
         raise SkillError(f"{skill.name} is octavo's own; there is nothing to accept.")
+    _check_place(skill.root)
     contents = read_folder(skill.folder, keep=True)
     if contents.sha256 != sha256:
         raise SkillError(f"{skill.name} has changed again meanwhile, so nothing was accepted.")
@@ -271,5 +272,6 @@ def _check_place(root: Root) -> None:
     """Refuse a root of a repository that leads out of it."""
     if root.inside is None:
         return
-    if not Path(os.path.realpath(root.path)).is_relative_to(root.inside):
-        raise SkillError(f"{visible_line(str(root.path))} leads out of the repository.")
+    for place in (root.path, root.path.parent):  # the lockfile is in the latter
+        if not Path(os.path.realpath(place)).is_relative_to(root.inside):
+            raise SkillError(f"{visible_line(str(place))} leads out of the repository.")
