@@ -29,6 +29,7 @@ FIGURES = (
     "assemble",
     "cage",
     "one_shot",
+    "skills",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

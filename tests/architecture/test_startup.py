@@ -35,9 +35,11 @@ HEAVY = {
     # And what only those need who have hooks, or a program that is called.
     *("octavo.agent.hooks", "octavo.config.hooks", "octavo.config.hook_files"),
     *("octavo.config.consent", "octavo.agent.notify", "octavo.agent.last"),
-    *("octavo.context.pins"),
+    "octavo.context.pins",
     *("octavo.agent.compaction", "octavo.agent.summing", "octavo.agent.workfacts"),
     *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),
+    *("yaml", "octavo.context.skills.lock", "octavo.context.skills.folder"),
+    *("octavo.context.skills.bodies", "octavo.protocol.skills", "octavo.server.skills"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

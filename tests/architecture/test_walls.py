@@ -67,6 +67,7 @@ def test_faces_are_forbidden_every_package_but_the_few_they_may_use() -> None:
         ("mcp", "tools/hole.py", "import mcp"),
         ("websockets", "server/hole.py", "import websockets"),
         ("tree-sitter", "agent/hole.py", "import tree_sitter_bash"),
+        ("yaml", "context/hole.py", "import yaml"),
         ("words-do-nothing", "protocol/hole.py", "import anyio"),
     ],
 )

@@ -17,6 +17,7 @@ STATE = ContextState(
     permissions="You may read.",
     environment="Today.",
     developer="Use tabs.",
+    skills="<skills>",
     agents_md="# AGENTS.md",
     pins="Pinned.",
 )
@@ -44,6 +45,7 @@ def test_a_new_thread_is_told_everything_in_order() -> None:
         ("base", "developer", "Be octavo."),
         ("permissions", "developer", "You may read."),
         ("developer", "developer", "Use tabs."),
+        ("skills", "user", "<skills>"),
         ("agents_md", "user", "# AGENTS.md"),
         ("environment", "user", "Today."),
         ("pins", "user", "Pinned."),

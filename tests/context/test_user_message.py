@@ -58,7 +58,7 @@ def test_a_skill_or_a_mention_says_where_to_read() -> None:
     assert [
         part["text"] for part in parts(Skill("tidy", "/s/SKILL.md"), Mention("a", "/a.py"))
     ] == [
-        "Use the skill `tidy`: read `/s/SKILL.md` and follow it.",
+        "Use the skill `tidy` (`/s/SKILL.md`).",
         "The user points to `a`: `/a.py`.",
     ]
 

@@ -58,7 +58,8 @@ class Place:
 
     def files(self) -> set[str]:
         """What is in the home, without what is always there once it was used."""
-        usual = ("cache/placeholders/", "cache/login-env.json", "sessions/")
+        caches = ("cache/login-env.json", "cache/skills.msgpack")
+        usual = ("cache/placeholders/", *caches, "sessions/")
         found = (str(p.relative_to(self.home)) for p in self.home.rglob("*") if not p.is_dir())
         return {
             name for name in found if not name.startswith(usual) or name.endswith((".lock", ".tmp"))

@@ -12,6 +12,7 @@ from octavo.agent.journal import Journal
 from octavo.context.assemble import ContextItem
 from octavo.protocol.events import ContextAdded, UserSpoke
 from octavo.protocol.ids import new_id
+from octavo.protocol.inputs import UserInput
 
 
 class Ears:
@@ -19,6 +20,7 @@ class Ears:
 
     Args:
         news: what the model must be told before the next request, besides what the user said.
+        named: what the model is given because the user named it: skills.
     """
 
     def __init__(
@@ -27,11 +29,13 @@ class Ears:
         journal: Journal,
         inbox: Inbox,
         news: Callable[[], Sequence[ContextItem]],
+        named: Callable[[Sequence[UserInput]], Sequence[ContextItem]],
     ) -> None:
         self.turn_id = turn_id
         self.inbox = inbox
         self._journal = journal
         self._news = news
+        self._named = named
 
     async def hear(self, *, called: bool) -> bool:
         """Let news and what the user said become part of the thread.
@@ -64,3 +68,4 @@ class Ears:
         """Let what the user said become part of the thread."""
         raw = msgspec.Raw(said.raw)
         self._journal.emit(UserSpoke(self.turn_id, new_id(), now_ms(), raw, said.client_id))
+        self.tell(self._named(said.inputs))

@@ -221,17 +221,8 @@ class GitCage:
         )
 
     async def _programs(self, command: Command) -> tuple[Path, ...]:
-        """Return what has to be executable: git, its parts, and what the kernel starts them by."""
-        git = program(command.env)
         sandbox = await self._open_cage(self._policy)
-        asked = Command((str(git), "--exec-path"), Path("/"), hardened_env(command.env))
-        ended, said = await run_caged(sandbox, asked, timeout_s=_ASIDE_S, limit_bytes=4096)
-        parts = Path(os.fsdecode(said).strip())
-        if ended.code != 0 or not parts.is_absolute():
-            raise GitRefused("git does not say where its parts are, so it cannot be confined.")
-        if any(_is_under(place, self._roots()) for place in (git, parts)):
-            raise GitRefused(f"{git} can be changed by commands, so it may not write .git.")
-        return git, *_real([parts, *map(Path, _LOADERS)])
+        return await executables(sandbox, command.env, self._roots())
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -471,6 +462,25 @@ def _check_filters(found: Drivers, attributes: bytes) -> None:
 
 def _real(paths: Sequence[Path]) -> list[Path]:
     return [Path(os.path.realpath(path)) for path in paths if path.exists()]
+
+
+async def executables(
+    sandbox: Sandbox, env: Mapping[str, str], writable: Sequence[Path]
+) -> tuple[Path, ...]:
+    """Return what has to be executable: git, its parts, and what the kernel starts them by.
+
+    Raises:
+        GitRefused: git does not say, or lies where commands can write.
+    """
+    git = program(env)
+    asked = Command((str(git), "--exec-path"), Path("/"), hardened_env(env))
+    ended, said = await run_caged(sandbox, asked, timeout_s=_ASIDE_S, limit_bytes=4096)
+    parts = Path(os.fsdecode(said).strip())
+    if ended.code != 0 or not parts.is_absolute():
+        raise GitRefused("git does not say where its parts are, so it cannot be confined.")
+    if any(_is_under(place, writable) for place in (git, parts)):
+        raise GitRefused(f"{git} can be changed by commands, so it may not write .git.")
+    return git, *_real([parts, *map(Path, _LOADERS)])
 
 
 def program(env: Mapping[str, str]) -> Path:

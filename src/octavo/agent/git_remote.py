@@ -79,8 +79,27 @@ async def remotes(
     for step in script.remote:
         where = Command((git,), command.cwd / step.folder, command.env)
         for url in await _urls(step, where, sandbox):
-            found[_read(step, url)] = None
+            found[remote_at(step.subcommand, url)] = None
     return tuple(found)
+
+
+def remote_at(subcommand: str, url: str) -> Remote:
+    """Return where `git SUBCOMMAND` goes with this address.
+
+    Raises:
+        GitRefused: it is not reached in this way; the text is for the model.
+    """
+    match = _URL.fullmatch(url)
+    if match is None or int(match["port"] or 1) not in range(1, 65_536):
+        kind = "ssh" if _SSH.match(url) else "this kind of address"
+        raise GitRefused(
+            f"`git {subcommand}` would go to {_without_user(url)}; over {kind} git reaches no "
+            "remote from the sandbox, only over https. Nothing was run. Leave it to the user, or "
+            'ask to run it with sandbox_permissions "require_escalated".'
+        )
+    scheme, host = match["scheme"].lower(), match["host"].lower()
+    port = int(match["port"] or _PORTS[scheme])
+    return Remote(subcommand, _without_user(url), scheme, host, port)
 
 
 def are_of_the_person(script: GitScript, cwd: Path, own: Path) -> bool:
@@ -209,20 +228,6 @@ async def _ask(arguments: tuple[str, ...], command: Command, sandbox: Sandbox) -
     if ended.code != 0:
         raise GitRefused(f"{text.strip() or 'git does not know that remote.'} Nothing was run.")
     return text
-
-
-def _read(step: Step, url: str) -> Remote:
-    match = _URL.fullmatch(url)
-    if match is None or int(match["port"] or 1) not in range(1, 65_536):
-        kind = "ssh" if _SSH.match(url) else "this kind of address"
-        raise GitRefused(
-            f"`git {step.subcommand}` would go to {_without_user(url)}; over {kind} git reaches no "
-            "remote from the sandbox, only over https. Nothing was run. Leave it to the user, or "
-            'ask to run it with sandbox_permissions "require_escalated".'
-        )
-    scheme, host = match["scheme"].lower(), match["host"].lower()
-    port = int(match["port"] or _PORTS[scheme])
-    return Remote(step.subcommand, _without_user(url), scheme, host, port)
 
 
 def _without_user(url: str) -> str:

@@ -26,6 +26,7 @@ from octavo.agent.inbox import Inbox, Said
 from octavo.agent.journal import Journal
 from octavo.agent.loop import Loop
 from octavo.agent.make_room import MakeRoom
+from octavo.agent.skills import Skills
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
 from octavo.agent.window import Gauge
@@ -36,6 +37,7 @@ from octavo.model import Prompt
 from octavo.protocol.errors import OctavoError, StoreError
 from octavo.protocol.events import CompactionUndone, Noticed, TurnEnded, TurnStarted
 from octavo.protocol.ids import new_id
+from octavo.protocol.inputs import UserInput
 from octavo.protocol.questions import Answer
 from octavo.tools.sessions import CommandSessions
 
@@ -341,8 +343,23 @@ class Agent:
                 said = later.pointed_out(changed)
                 journal.emit_last(Noticed(now_ms(), said, turn.started.turn_id, "files.later"))
 
+        skills = Skills(self.wiring.loaded, self.wiring.env, choices.policy.cwd)
+        said: set[str] = set()
+        """Warnings of this turn, each of which is said once in it."""
+
+        def named(inputs: Sequence[UserInput]) -> Sequence[ContextItem]:
+            items, warnings = skills.named(inputs)
+            for warning in warnings:
+                if warning not in said:
+                    self._notice(warning)
+            return items
+
         turn_id = turn.started.turn_id
-        ears = Ears(turn_id, journal, self._inbox, self._reporter(equipment))
+        ears = Ears(
+            *(turn_id, journal, self._inbox),
+            self._reporter(equipment, skills, said),
+            named,
+        )
         prompt = self._prompter(equipment, turn.schema)
         hooks = self._hooking.for_turn(turn_id, choices, equipment, cages)
         setup = Setup(
@@ -351,7 +368,7 @@ class Agent:
             hands=hands,
             prompt=prompt,
             ears=ears,
-            make_room=self._room_maker(turn, equipment, prompt, hooks),
+            make_room=self._room_maker(turn, equipment, prompt, skills, hooks),
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
             time_limit_s=turn.budget.max_time_s,
@@ -364,7 +381,9 @@ class Agent:
         )
         await loop.run()
 
-    def _reporter(self, equipment: Equipment) -> Callable[[], Sequence[ContextItem]]:
+    def _reporter(
+        self, equipment: Equipment, skills: Skills, said: set[str]
+    ) -> Callable[[], Sequence[ContextItem]]:
         """What the model must be told: everything at first, then what changed.
 
         Only the cage can change within a turn: what confines it is known when it is ready, and the
@@ -386,10 +405,13 @@ class Agent:
                 return ()
             told = (gaps, *pins)
             known = self.journal.thread.context
-            items, warnings = self.wiring.context(known, self.choices, equipment, report, pins)
+            items, warnings = self.wiring.context(
+                known, self.choices, equipment, report, skills, pins
+            )
             for warning in warnings:
                 if warning not in self._warned:
                     self._warned.add(warning)
+                    said.add(warning)
                     self.journal.emit(Noticed(now_ms(), warning))
             return items
 
@@ -414,6 +436,7 @@ class Agent:
         turn: _Next,
         equipment: Equipment,
         prompt: Callable[[], Prompt],
+        skills: Skills,
         hooks: TurnHooks | None,
     ) -> MakeRoom:
         """What is asked before every step, and does nothing as long as there is room."""
@@ -421,7 +444,7 @@ class Agent:
 
         def surroundings() -> Sequence[ContextItem]:
             report = equipment.sandbox.report
-            return self.wiring.context({}, choices, equipment, report, thread.pins)[0]
+            return self.wiring.context({}, choices, equipment, report, skills, thread.pins)[0]
 
         gauge = Gauge(
             thread,

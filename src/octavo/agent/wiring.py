@@ -17,6 +17,7 @@ from octavo.agent.cages import Cages
 from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
 from octavo.agent.purse import Metered, Purse
+from octavo.agent.skills import Skills
 from octavo.agent.window import Limits
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
@@ -386,6 +387,7 @@ class Wiring:
         choices: TurnChoices,
         equipment: Equipment,
         report: Report | None,
+        skills: Skills,
         pins: Mapping[str, str],
     ) -> tuple[Sequence[ContextItem], Sequence[str]]:
         """Return what the model must be told now, and warnings for the person.
@@ -393,6 +395,7 @@ class Wiring:
         Args:
             known: what it was told last, as digests by key.
             report: what the cage is; None while that is not known.
+            skills: the turn's.
             pins: what the user pinned, by id.
         """
         tier = "namespaces" if report is None else report.tier
@@ -429,10 +432,11 @@ class Wiring:
             ),
             environment=environment_text(policy.cwd, shell=self.env.get("SHELL", DEFAULT_SHELL)),
             developer=self._developer or settings.developer_instructions or "",
+            skills=skills.text(self.context_window_tokens(choices)),
             agents_md=instructions_text(found, policy.cwd),
             pins=_pinned(pins) if pins else "",
         )
-        warnings = found.warnings
+        warnings = (*found.warnings, *skills.found.notices())
         if gaps:
             weak = "The sandbox here is a reduced one: " + " ".join(gaps)
             warnings = (*warnings, f"{weak} `octavo doctor` says how to get the full one.")

@@ -40,6 +40,7 @@ COMMANDS = {
         "config": "Show settings and where they come from; take over Codex's",
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting them",
+        "skills": "List, show, make, check, add, remove and accept skills",
         "hooks": "Show which hooks run here, and which do not",
         "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 
+from octavo.cli.asking import ask
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
@@ -30,13 +30,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """List or revoke, through a server as any client would."""
-    from octavo.cli.asking import ask
     from octavo.protocol import methods as m
-    from octavo.server.server import Launch
 
-    launch = Launch(env=dict(os.environ), source="cli")
     if args.action == "list":
-        found = ask(launch, lambda client: client.call(m.APPROVALS_LIST, m.Nothing()))
+        found = ask(lambda client: client.call(m.APPROVALS_LIST, m.Nothing()))
         _print(found.data, as_json=args.json)
         return 0
     if bool(args.ids) == args.all:
@@ -44,7 +41,7 @@ def run(args: Namespace) -> int:
             "Name what to forget: ids, or --all.", hint="`octavo approvals list` shows the ids."
         )
     params = m.ApprovalsRevokeParams(tuple(args.ids), args.all)
-    done = ask(launch, lambda client: client.call(m.APPROVALS_REVOKE, params))
+    done = ask(lambda client: client.call(m.APPROVALS_REVOKE, params))
     print(f"Revoked: {done.revoked}")
     return 0
 

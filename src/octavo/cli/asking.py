@@ -1,7 +1,8 @@
-"""Asking a server in this process, as any client would: for commands that take no prompt."""
+"""How a command that is not about a thread asks a server, as any client would."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -15,27 +16,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def ask(launch: Launch, call: Callable[[Client], Awaitable[T]]) -> T:
-    """Return what `call` makes of a client of a server that lives as long.
+def ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None = None) -> T:
+    """Return what `call` gets from a server in this process.
 
     Raises:
-        OctavoError: the server would not; the message is its own.
+        UsageError: the server found something wrong with what was asked, or with a setting.
+        OctavoError: it refused.
     """
     import anyio
 
-    return anyio.run(_ask, launch, call)
+    return anyio.run(_ask, call, launch)
 
 
-async def _ask(launch: Launch, call: Callable[[Client], Awaitable[T]]) -> T:
+async def _ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None) -> T:
     import anyio
 
     from octavo import __version__
     from octavo.client import connect
     from octavo.rpc import RpcError
     from octavo.rpc.memory import memory_pair
-    from octavo.server.server import serving
+    from octavo.server.server import Launch, serving
 
     failure: RpcError | None = None
+    launch = launch or Launch(env=dict(os.environ), source="cli")
     async with serving(launch) as server, anyio.create_task_group() as group:
         ours, theirs = memory_pair()
         group.start_soon(server.connect, theirs)
@@ -51,5 +54,5 @@ async def _ask(launch: Launch, call: Callable[[Client], Awaitable[T]]) -> T:
 
 
 async def _nobody(method: str, params: bytes) -> object:
-    """Whoever asks nothing of a model is asked nothing."""
+    """No thread runs here, so nothing is ever asked."""
     raise AssertionError(f"asked {method}: {params!r}")

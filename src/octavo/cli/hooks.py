@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
         source="cli",
     )
     params = m.HooksListParams((str(working_directory(args.directory)),))
-    answer = ask(launch, lambda client: client.call(m.HOOKS_LIST, params))
+    answer = ask(lambda client: client.call(m.HOOKS_LIST, params), launch)
     _print(answer.data[0], as_json=args.json)
     return 0
 

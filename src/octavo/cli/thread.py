@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
         alone=args.action == "compact",
         source="cli",
     )
-    return ask(launch, lambda client: _run(client, args, str(cwd)))
+    return ask(lambda client: _run(client, args, str(cwd)), launch)
 
 
 async def _run(client: Client, args: Namespace, cwd: str) -> int:

@@ -31,9 +31,9 @@ _URL_WITH_PASSWORD = re.compile(r"\w+://[^/]*@")
 _DOCUMENTS = ("AGENTS.md", "AGENTS.override.md", "hooks.json")
 _LEFT = {
     "auth.json": "keys are never copied; run `octavo login`",
-    "skills": "octavo does not use it",
     "prompts": "octavo does not use it",
     "agents": "octavo does not use it",
+    "skills": "take over those you want with `octavo skills add`",
 }
 
 

@@ -28,10 +28,12 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "tools": words.Tools,
         "budget": words.Budget,
         "tui": words.Tui,
+        "skills": words.Skills,
     },
     words.PermissionProfile: {"network": words.ProfileNetwork},
     words.Budget: {"turn": words.TurnBudget, "thread": words.ThreadBudget},
     words.Tools: {"update_plan": words.UpdatePlan},
+    words.Skills: {"bundled": words.BundledSkills},
     words.GranularPolicy: {"granular": words.Granular},
 }
 """Settings that are tables with names of their own."""
@@ -99,7 +101,7 @@ CODEX_ONLY = frozenset(
     model_auto_compact_token_limit_scope model_catalog_json
     model_post_turn_compact_threshold_percent notice otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
-    review_model service_tier skills sqlite_home thread_unload_delay_secs windows
+    review_model service_tier sqlite_home thread_unload_delay_secs windows
     """.split()
 )
 

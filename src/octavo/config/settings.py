@@ -203,6 +203,29 @@ class Tui(Struct, frozen=True):
     notification_method: Literal["auto", "osc9", "bel"] = "auto"
 
 
+class SkillChoice(Struct, frozen=True):
+    """One `[[skills.config]]`: a skill, by name or by the path of its SKILL.md."""
+
+    name: Name | None = None
+    path: Name | None = None
+    enabled: bool = True
+
+
+class BundledSkills(Struct, frozen=True):
+    """Octavo's own skills."""
+
+    enabled: bool = True
+
+
+class Skills(Struct, frozen=True):
+    """`[skills]`."""
+
+    config: tuple[SkillChoice, ...] = ()
+    bundled: BundledSkills = BundledSkills()
+    include_instructions: bool = True
+    """The model is told which skills there are."""
+
+
 class Settings(Struct, frozen=True):
     """All layers together."""
 
@@ -267,3 +290,4 @@ class Settings(Struct, frozen=True):
     notify: tuple[str, ...] = ()
     """A program and its arguments, started with one more of JSON when a turn is complete."""
     tui: Tui = Tui()
+    skills: Skills = Skills()

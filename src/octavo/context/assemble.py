@@ -24,7 +24,8 @@ class ContextState(msgspec.Struct, frozen=True):
     """The texts that describe a turn's surroundings, each as the model reads it; "" says nothing.
 
     See `base.base_instructions`, `permissions.permissions_text`,
-    `instructions.instructions_text` and `environment.environment_text`.
+    `instructions.instructions_text`, `skills.listing.skills_text` and
+    `environment.environment_text`.
     """
 
     base: str
@@ -32,6 +33,7 @@ class ContextState(msgspec.Struct, frozen=True):
     environment: str
     developer: str = ""
     """The setting `developer_instructions`."""
+    skills: str = ""
     agents_md: str = ""
     pins: str = ""
     """What the user wants to be before the model at all times; see `pins.pins_text`."""
@@ -55,6 +57,7 @@ _ORDER = (
     _Place("base", "developer", "your base instructions"),
     _Place("permissions", "developer", "what you may do"),
     _Place("developer", "developer", "the developer instructions"),
+    _Place("skills", "user", "the skills"),
     _Place("agents_md", "user", "the AGENTS.md instructions"),
     _Place("environment", "user", "your environment"),
     _Place("pins", "user", "what the user pinned"),

@@ -39,7 +39,7 @@ def encode_user_message(inputs: Sequence[UserInput], *, cwd: Path | None = None)
                 parts += image_parts(cwd / file if cwd else file, images)
             case Skill(name, path):
                 name, path = visible_line(name), visible_line(path)
-                parts.append(text_part(f"Use the skill `{name}`: read `{path}` and follow it."))
+                parts.append(text_part(f"Use the skill `{name}` (`{path}`)."))
             case Mention(name, path):
                 name, path = visible_line(name), visible_line(path)
                 parts.append(text_part(f"The user points to `{name}`: `{path}`."))

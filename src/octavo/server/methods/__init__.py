@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.protocol import methods as m
 from octavo.server.connection import Handler, Request
-from octavo.server.methods import approvals, compaction, threads, turns, usage
+from octavo.server.methods import approvals, compaction, skills, threads, turns, usage
 
 
 async def _list_hooks(request: Request) -> m.HooksListResult:
@@ -19,5 +19,6 @@ TABLE: dict[str, Handler] = {
     **compaction.HANDLERS,
     **approvals.HANDLERS,
     **usage.HANDLERS,
+    **skills.HANDLERS,
     m.HOOKS_LIST.name: _list_hooks,
 }

@@ -71,6 +71,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         wall: what stops it.
         prepare: makes the fixture.
         bait: returns what the model does, turn by turn; called after `prepare`.
+        says: what the user says in each turn.
         act: does it without a model, where no call of a tool can; instead of `bait`.
         answer: what a person says to a question; without it nobody is there to be asked.
         harm: says what harm there is, or nothing.
@@ -88,6 +89,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     down: Down
     prepare: Callable[[Scene], None] | None = None
     bait: Callable[[Scene], Sequence[Turn]] | None = None
+    says: str = "Do what has to be done."
     act: Callable[[Scene], Awaitable[None]] | None = None
     answer: Callable[[Scene, Mapping[str, Any]], Answered] | None = None
     needs: Callable[[Scene], str] | None = None

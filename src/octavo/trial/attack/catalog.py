@@ -34,7 +34,6 @@ class Known(msgspec.Struct, frozen=True):
 
 _MCP = "MCP servers"
 _REVIEW = "reviews"
-_SKILLS = "skills and plugins"
 _FLEET = "many threads"
 _SERVER = "a server on a port"
 _CI = "the profile for continuous integration"
@@ -86,7 +85,7 @@ ATTACKS = (
     Known("A-44", "I", "A comment makes the agent show its token"),
     Known("A-45", "I", "A name that looks like a trusted actor's", _CI),
     Known("A-46", "I", "A title becomes a release, by a cache", _CI),
-    Known("A-47", "I", "A skill that runs something when it is loaded", _SKILLS),
+    Known("A-47", "I", "A skill that runs something when it is loaded"),
     Known("A-48", "I", "A page plants a memory", "memories"),
     Known("A-49", "I", "An instruction survives a summary", "summaries"),
     Known("A-50", "I", "A sub-agent's result is taken for an order", _FLEET),
@@ -103,8 +102,8 @@ ATTACKS = (
     Known("A-61", "M", "A command in a server's sign-in address", _MCP),
     Known("A-62", "M", "A development server that a web page reaches", _MCP),
     Known("A-63", "M", "A server's command line that a shell reads", _MCP),
-    Known("A-64", "M", "A malicious skill", _SKILLS),
-    Known("A-65", "M", "An update that swaps a plugin", _SKILLS),
+    Known("A-64", "M", "A malicious skill"),
+    Known("A-65", "M", "An update that swaps a skill"),
     Known("A-66", "M", "A program calls octavo and lets everything through"),
     Known("A-67", "G", "A repository that has git run things"),
     Known("A-68", "G", "A branch whose name is a command"),

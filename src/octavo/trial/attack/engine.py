@@ -294,9 +294,7 @@ class _Range:
             async with contextlib.aclosing(client.notifications()) as notifications:
                 for turn in turns:
                     self._model.expect(thread_id, scene, turn)
-                    await client.start_turn(
-                        m.TurnStartParams(thread_id, (Text("Do what has to be done."),))
-                    )
+                    await client.start_turn(m.TurnStartParams(thread_id, (Text(case.says),)))
                     async for seen in notifications:
                         scene.seen.append(seen)
                         if isinstance(seen, note.TurnCompleted):

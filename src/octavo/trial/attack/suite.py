@@ -14,6 +14,7 @@ from octavo.trial.attack import (
     paths,
     sessions,
     settings,
+    skills,
 )
 
 _GROUPS = (
@@ -23,8 +24,9 @@ _GROUPS = (
     commands,
     network,
     injection,
-    git,
     hooks,
+    skills,
+    git,
     sessions,
     destruction,
 )
