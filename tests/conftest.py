@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from tests.sampling import PROVE, sample
 
 _SECRETS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
-_FOREIGN = ("OCTAVO_", "CODEX_", "OPENAI_", "OLLAMA_", "LMSTUDIO_", "XDG_", "GIT_")
+_FOREIGN = ("OCTAVO_", "CODEX_", "OPENAI_", "ANTHROPIC_", "OLLAMA_", "LMSTUDIO_", "XDG_", "GIT_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 _GITCONFIG = """\

@@ -31,7 +31,8 @@ HEAVY = {
     *("octavo.policy", "tree_sitter", "octavo.agent.permits", "octavo.agent.remembered"),
     *("octavo.config.approvals", "octavo.config.rule_files", "octavo.agent.reviewer"),
     *("octavo.sandbox.cage.files", "octavo.sandbox.filework", "octavo.sandbox.uncaged"),
-    "octavo.sandbox.net",
+    *("octavo.sandbox.net", "octavo.model.providers.either", "octavo.model.providers.spoken"),
+    *("octavo.model.providers.chat", "octavo.model.providers.messages"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

@@ -28,7 +28,7 @@ from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
 from octavo.model import Model, Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
-from octavo.model.providers.responses import Responses
+from octavo.model.open import open_model
 from octavo.model.registry import built_in, resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
@@ -92,7 +92,7 @@ def default_choices(
     """
     settings = loaded.settings
     provider = settings.model_provider or "openai"
-    model = settings.model or (catalog.default_openai_model() if provider == "openai" else None)
+    model = settings.model or catalog.default_model(provider)
     if model is None:
         if provider not in {**built_in({}), **settings.model_providers}:
             resolve(provider, settings.model_providers, {})  # says which providers there are
@@ -250,10 +250,12 @@ class Wiring:
             sandbox = await cages.open(choices.policy)
             env = self._command_env()
             login_env = LoginShell(sandbox, self.env, cache_dir(self.loaded.home), notice)
-        tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
+        # Only the Responses API has freeform tools.
+        freeform = info.apply_patch == "freeform" and provider.wire_api in ("responses", "auto")
+        tools = choose(self._tools(), freeform=freeform)
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
-        model = Responses(provider)
+        model = open_model(provider, notice)
         prompt = Prompt(
             model=choices.model,
             input=(),

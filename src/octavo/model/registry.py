@@ -41,13 +41,22 @@ LOCALS = {
 def built_in(env: Mapping[str, str]) -> dict[str, ProviderConfig]:
     """Return the providers that need no configuration."""
     openai = ProviderConfig(
-        name="OpenAI", base_url="https://api.openai.com/v1", requires_openai_auth=True
+        name="OpenAI",
+        base_url="https://api.openai.com/v1",
+        requires_openai_auth=True,
+        wire_api="responses",
+    )
+    anthropic = ProviderConfig(
+        name="Anthropic",
+        base_url="https://api.anthropic.com/v1",
+        env_key="ANTHROPIC_API_KEY",
+        wire_api="anthropic",
     )
     locals_ = {
         id: ProviderConfig(name=local.name, base_url=_local_url(local, env))
         for id, local in LOCALS.items()
     }
-    return {"openai": openai, **locals_}
+    return {"openai": openai, "anthropic": anthropic, **locals_}
 
 
 def resolve(
@@ -81,12 +90,6 @@ def resolve(
         raise _unknown(provider_id, known)
     if provider_id == "openai" and openai_base_url:
         config = msgspec.structs.replace(config, base_url=openai_base_url)
-    if config.wire_api != "responses":
-        raise ConfigError(
-            f"Provider {provider_id!r} asks for wire_api = {config.wire_api!r}, and octavo speaks"
-            ' only "responses" so far.',
-            hint="Remove the setting if the server has a Responses API; most now do.",
-        )
     if not config.base_url:
         raise ConfigError(
             f"Provider {provider_id!r} has no base_url.",
@@ -109,7 +112,7 @@ def resolve(
         api_key=_key(provider_id, config, env, stored_key),
         http_headers={**config.http_headers, **from_env},
         query_params=config.query_params,
-        wire_api=config.wire_api,
+        wire_api=config.wire_api or "auto",
         request_max_retries=config.request_max_retries,
         stream_max_retries=config.stream_max_retries,
         stream_idle_timeout_ms=config.stream_idle_timeout_ms,
