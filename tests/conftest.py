@@ -41,7 +41,7 @@ def _fresh_home() -> Path:
     place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
     home = Path(tempfile.mkdtemp(prefix="octavo-test-home-", dir=place)).resolve()
     for name in list(os.environ):
-        if name == "OCTAVO_PROVE":
+        if name in ("OCTAVO_PROVE", "OCTAVO_LLAMA_SERVER"):
             continue
         if (
             name.startswith(_FOREIGN)
