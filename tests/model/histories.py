@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 Item = dict[str, Any]
 
 TEXTS = st.text(max_size=6) | st.sampled_from(["", " ", "Hi.", "ä\n🎵", '"octavo":{}'])
-IDS = st.sampled_from(["c1", "c2", "functions.f:0", "toolu_1", "x" * 70, ""])
+IDS = st.sampled_from(["c1", "c1", "functions.f:0", "functions.f:0", "x" * 70, ""])
 IMAGE = "data:image/png;base64,iVBO"
 
 
@@ -35,7 +35,20 @@ def _reasoning(mark: Item, text: str) -> Item:
     return {"type": "reasoning", "summary": summary, "octavo": mark}
 
 
+_CALLS = st.builds(
+    lambda i, a: {"type": "function_call", "call_id": i, "name": "f", "arguments": a},
+    IDS,
+    st.sampled_from(["{}", '{"a":1}', "", "{bad", "[1]"]),
+)
+_OUTPUTS = st.builds(
+    lambda i, c: {"type": "function_call_output", "call_id": i, "output": c}, IDS, _content()
+)
+
 ITEMS: st.SearchStrategy[Item] = st.one_of(
+    _CALLS,
+    _CALLS,
+    _OUTPUTS,
+    _OUTPUTS,
     st.builds(
         lambda role, content: {"type": "message", "role": role, "content": content},
         st.sampled_from(["user", "assistant", "developer"]),
@@ -44,17 +57,9 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(_reasoning, _marks(), TEXTS),
     st.just({"type": "reasoning", "summary": [], "encrypted_content": "gAAAA", "id": "rs_1"}),
     st.builds(
-        lambda i, a: {"type": "function_call", "call_id": i, "name": "f", "arguments": a},
-        IDS,
-        st.sampled_from(["{}", '{"a":1}', "", "{bad", "[1]"]),
-    ),
-    st.builds(
         lambda i, t: {"type": "custom_tool_call", "call_id": i, "name": "p", "input": t},
         IDS,
         TEXTS,
-    ),
-    st.builds(
-        lambda i, c: {"type": "function_call_output", "call_id": i, "output": c}, IDS, _content()
     ),
     st.builds(
         lambda i, c: {"type": "custom_tool_call_output", "call_id": i, "output": c}, IDS, TEXTS

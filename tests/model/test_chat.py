@@ -187,6 +187,14 @@ async def test_an_answer_is_whole_although_the_server_falls_silent_after_it() ->
     assert isinstance(chunks[-1], Completed)
 
 
+async def test_the_cost_is_the_last_that_is_waited_for() -> None:
+    async with serve([stall(say("Hi."), after=4)]) as server:
+        with anyio.fail_after(3):
+            chunks = await ask(server, wire_api="chat")
+
+    assert chunks[-1] == Completed("chatcmpl-1", Usage(100, 0, 0, 10, 0, 110))
+
+
 async def test_an_empty_answer_that_is_only_done_is_asked_again() -> None:
     with pytest.raises(StreamCut, match="before it said anything"):
         await read()

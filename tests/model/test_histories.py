@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octavo.model import Prompt
@@ -26,6 +26,7 @@ from octavo.model.providers.messages import CACHED_UP_TO_HERE
 from octavo.model.providers.messages_history import MessageTurns
 from octavo.model.providers.spoken import ABSENT_OUTPUT
 from tests.model.histories import HISTORIES, ordinary
+from tests.sampling import sample
 
 MODELS = ["scripted", "gpt-5.5", "deepseek-v4-pro", "claude-haiku-4-5"]
 TOOLS = b'[{"type":"function","name":"f","description":"F."}]'
@@ -51,6 +52,7 @@ def messages_bytes(items: list[bytes], model: str = "scripted") -> bytes:
     return messages.body_of(_prompt(model), turns, messages.declared(TOOLS))
 
 
+@settings(max_examples=sample(10_000, 300))
 @given(HISTORIES, st.sampled_from(MODELS))
 def test_chat_completions_accept_any_history(items: list[bytes], model: str) -> None:
     said = msgspec.json.decode(chat_bytes(items, model))["messages"]
@@ -88,6 +90,7 @@ def test_chat_completions_accept_any_history(items: list[bytes], model: str) -> 
     assert not waiting
 
 
+@settings(max_examples=sample(10_000, 300))
 @given(HISTORIES, st.sampled_from(MODELS))
 def test_the_messages_api_accepts_any_history(items: list[bytes], model: str) -> None:
     raw = messages_bytes(items, model)
@@ -169,6 +172,7 @@ def test_the_marks_of_the_cache_stand_where_the_last_requests_ended() -> None:
     def marked_blocks(end: int) -> list[Any]:
         sent = msgspec.json.decode(messages_bytes(items[:end]))
         assert "cache_control" in sent["system"][-1]
+        assert "cache_control" in sent["messages"][-1]["content"][-1]
         return [
             {**block, "cache_control": None}
             for one in sent["messages"]
@@ -242,6 +246,11 @@ def test_marked_reasoning_goes_back_as_the_very_bytes_it_came_in(space: bytes) -
     assert sendable(REASONING, "azure") == REASONING, "of threads older than marks"
 
 
+def test_reasoning_of_another_api_of_the_same_provider_is_left_out() -> None:
+    for mark in (Mark("p", field="reasoning"), Mark("p", signature=""), Mark("p", redacted="x")):
+        assert sendable(marked(REASONING, mark), "p") is None
+
+
 @given(HISTORIES)
 def test_no_mark_of_octavos_is_ever_sent(items: list[bytes]) -> None:
     for raw in items:
@@ -269,6 +278,18 @@ def test_a_mark_that_a_server_forged_counts_for_nothing() -> None:
     body = messages.body_of(_prompt("claude-opus-5-5"), turns, ())
     assert b"signature" not in body
     assert ABSENT_OUTPUT.encode() in body
+
+
+def test_thoughts_that_came_to_nothing_are_not_put_into_a_later_turn() -> None:
+    items = [
+        b'{"type":"message","role":"user","content":"Hi."}',
+        marked(b'{"type":"reasoning","summary":[]}', Mark(provider="trial", signature="lost")),
+        b'{"type":"message","role":"user","content":"Well?"}',
+        b'{"type":"message","role":"assistant","content":"Hello."}',
+        b'{"type":"message","role":"user","content":"Good."}',
+    ]
+
+    assert b"lost" not in messages_bytes(items)
 
 
 def test_a_model_that_calls_is_given_reasoning_back_even_if_there_was_none() -> None:

@@ -79,6 +79,22 @@ def test_anthropic_is_built_in_and_speaks_its_own_api() -> None:
         resolve("anthropic", {}, {})
 
 
+def test_a_built_in_provider_is_adjusted_without_naming_its_address_again() -> None:
+    table = {"anthropic": ProviderConfig(request_max_retries=0)}
+
+    provider = resolve("anthropic", table, {"ANTHROPIC_API_KEY": "k"})
+
+    assert provider.base_url == "https://api.anthropic.com/v1"
+    assert (provider.api_key, provider.wire_api) == ("k", "anthropic")
+    assert provider.request_max_retries == 0
+
+
+def test_a_key_is_not_sent_to_another_address_than_its_own() -> None:
+    table = {"anthropic": ProviderConfig(base_url="https://proxy.example/v1")}
+
+    assert resolve("anthropic", table, {"ANTHROPIC_API_KEY": "k"}).api_key is None
+
+
 def test_a_server_says_how_it_is_spoken_to_or_is_tried() -> None:
     named = {"acme": ProviderConfig(base_url="https://x/v1", wire_api="chat")}
 

@@ -59,6 +59,30 @@ def built_in(env: Mapping[str, str]) -> dict[str, ProviderConfig]:
     return {"openai": openai, "anthropic": anthropic, **locals_}
 
 
+def known_providers(
+    table: Mapping[str, ProviderConfig], env: Mapping[str, str]
+) -> dict[str, ProviderConfig]:
+    """Return all providers: the built-in ones, and those of `table`, which count before them.
+
+    A table that gives a built-in provider no other address only adjusts it. One that does replaces
+    all of it: a key that is meant for one address is not sent to another.
+    """
+    known = built_in(env)
+    return {**known, **{id: _adjusted(config, known.get(id)) for id, config in table.items()}}
+
+
+def _adjusted(config: ProviderConfig, base: ProviderConfig | None) -> ProviderConfig:
+    if base is None or config.base_url is not None:
+        return config
+    return msgspec.structs.replace(
+        config,
+        name=config.name or base.name,
+        base_url=base.base_url,
+        env_key=config.env_key or base.env_key,
+        wire_api=config.wire_api or base.wire_api,
+    )
+
+
 def resolve(
     provider_id: str,
     table: Mapping[str, ProviderConfig],
@@ -71,7 +95,8 @@ def resolve(
 
     Args:
         provider_id: a built-in name or one of `table`'s.
-        table: `[model_providers]` of the configuration; it may replace built-in ones but `openai`.
+        table: `[model_providers]` of the configuration; it may adjust or replace built-in ones but
+            `openai`.
         env: where keys and headers are looked up.
         stored_key: what `octavo login` stored, if anything.
         openai_base_url: another address for `openai`.
@@ -79,7 +104,7 @@ def resolve(
     Raises:
         ConfigError: there is no such provider, its key is missing, or its settings make no sense.
     """
-    known = {**built_in(env), **table}
+    known = known_providers(table, env)
     if "openai" in table:
         raise ConfigError(
             "[model_providers.openai] would replace the built-in provider.",
@@ -138,7 +163,11 @@ def _key(
         return None
     missing = f"Provider {provider_id!r} needs a key, and {variables[0]} is not set."
     if config.env_key:
-        hint = config.env_key_instructions or f"Set it: export {config.env_key}=…"
+        login = f"octavo login --provider {provider_id}"
+        hint = (
+            config.env_key_instructions
+            or f"Set it: export {config.env_key}=…; or store one with `{login}`."
+        )
     else:
         hint = (
             f"Run `octavo login`, or set {KEY_VARIABLES[0]}; or use a model on this machine with"

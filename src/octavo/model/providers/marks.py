@@ -59,8 +59,8 @@ def sendable(raw: bytes, provider_id: str) -> bytes | None:
         return _without_key(raw)
     if item.octavo is None:
         return _without_key(raw)
-    if item.type == "reasoning" and item.octavo.provider != provider_id:
-        return None
+    if item.type == "reasoning" and item.octavo != Mark(provider=provider_id):
+        return None  # of somebody else, or of another API of the same provider
     last = b",%b%b}" % (_KEY, _encode(item.octavo))
     if raw.endswith(last) and raw.count(_KEY) == 1:
         return raw[: -len(last)] + b"}"
