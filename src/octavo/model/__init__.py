@@ -70,7 +70,10 @@ class ReasoningDelta(msgspec.Struct, frozen=True):
 
 
 class ItemDone(msgspec.Struct, frozen=True):
-    """An item is complete. `raw` is the model item exactly as it goes back in the next prompt."""
+    """An item is complete. `raw` is the model item as it goes back in the next prompt.
+
+    Reasoning bears a mark of who made it (`providers.marks`), which is taken off on the way.
+    """
 
     item_id: str
     kind: str
