@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from statistics import median
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -202,33 +202,32 @@ def test_every_item_is_translated_once() -> None:
     assert Counting.taken == len(items) + 1
 
 
+def _steps(wire: str) -> Callable[[list[bytes]], bytes]:
+    """What makes the bodies of one thread's requests."""
+    prompt, tools = _prompt("scripted"), chat.declared(TOOLS)
+    if wire == "responses":
+        own = Kept(lambda _model: responses._Own("trial"))
+        return lambda seen: responses.body_of(prompt, own.of("m", seen).items)
+    if wire == "chat":
+        said = Kept(lambda model: ChatTurns("trial", find(model)))
+        return lambda seen: chat.body_of(prompt, said.of("m", seen), tools)
+    kept = Kept(lambda model: MessageTurns("trial", find(model)))
+    return lambda seen: messages.body_of(prompt, kept.of("m", seen), tools)
+
+
 @pytest.mark.parametrize("wire", ["responses", "chat", "messages"])
-def test_a_step_in_a_long_thread_costs_about_what_it_costs_in_a_short_one(wire: str) -> None:
-    """200,000 tokens are some 800 kB; the time is that of copying them, and no encoding."""
+def test_a_step_in_a_thread_of_200_000_tokens_is_assembled_within_5_ms(wire: str) -> None:
+    """Some 800 kB, which are copied and not encoded again."""
     items = ordinary(130, text="x" * 3000)
     assert sum(map(len, items)) > 750_000
+    step = _steps(wire)
+    times_s = []
+    for end in range(len(items) - 24, len(items) + 1, 2):
+        started = time.perf_counter()
+        assert len(step(items[:end])) > 700_000
+        times_s.append(time.perf_counter() - started)
 
-    def step_s(history: list[bytes]) -> float:
-        prompt = _prompt("scripted")
-        times = []
-        if wire == "responses":
-            own = Kept(lambda _model: responses._Own("trial"))
-        else:
-            make = ChatTurns if wire == "chat" else MessageTurns
-            kept = Kept(lambda model: make("trial", find(model)))
-        for end in range(len(history) - 12, len(history) + 1, 2):
-            started = time.perf_counter()
-            seen = history[:end]
-            if wire == "responses":
-                responses.body_of(prompt, own.of("m", seen).items)
-            elif wire == "chat":
-                chat.body_of(prompt, kept.of("m", seen), ())  # type: ignore[arg-type]
-            else:
-                messages.body_of(prompt, kept.of("m", seen), ())  # type: ignore[arg-type]
-            times.append(time.perf_counter() - started)
-        return median(times[1:])
-
-    assert step_s(items) < 0.005
+    assert min(times_s[1:]) < 0.005, "whatever else the machine does"
 
 
 # Where reasoning goes.

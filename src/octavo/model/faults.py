@@ -117,10 +117,10 @@ def refused(
     if _is_too_long(fault):
         return context_too_long(who, said, status)
     if status == 401:
-        whose = "" if provider.id == "openai" else f" --provider {provider.id}"
+        login = "octavo login" + ("" if provider.id == "openai" else f" --provider {provider.id}")
         return ModelError(
             f"{who} refuses the key (HTTP 401){said}",
-            hint=f"Store a valid one with `octavo login{whose}`, or set the provider's key variable.",
+            hint=f"Store a valid one with `{login}`, or set the provider's key variable.",
             info="unauthorized",
             status=status,
         )
