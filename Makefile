@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node bubblewrap clean
+.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node bubblewrap servers clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -72,8 +72,11 @@ node:  ## Fetch the official TypeScript SDK into .node (skipped without npm)
 bubblewrap:  ## Install bubblewrap with apt-get, as root (its tests are skipped where it is missing)
 	@sh tools/install_bubblewrap.sh
 
+servers: | $(PY)  ## Build llama.cpp's server for its tests (skipped where it cannot be; some 5 minutes)
+	@sh tools/build_servers.sh $(PY)
+
 clean:  ## Remove what was installed and built
-	rm -rf $(VENV) .node dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .node .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # ---- Installing. Versions and hashes come from the locks; pip refuses anything else. ----

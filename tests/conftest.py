@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from tests.sampling import PROVE, sample
 
 _SECRETS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
-_FOREIGN = ("OCTAVO_", "CODEX_", "OPENAI_", "OLLAMA_", "LMSTUDIO_", "XDG_", "GIT_")
+_FOREIGN = ("OCTAVO_", "CODEX_", "OPENAI_", "ANTHROPIC_", "OLLAMA_", "LMSTUDIO_", "XDG_", "GIT_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 _GITCONFIG = """\
@@ -41,7 +41,7 @@ def _fresh_home() -> Path:
     place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
     home = Path(tempfile.mkdtemp(prefix="octavo-test-home-", dir=place)).resolve()
     for name in list(os.environ):
-        if name == "OCTAVO_PROVE":
+        if name in ("OCTAVO_PROVE", "OCTAVO_LLAMA_SERVER"):
             continue
         if (
             name.startswith(_FOREIGN)

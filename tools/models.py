@@ -26,6 +26,7 @@ def compiled() -> bytes:
     catalog = msgspec.convert(table, Catalog)
     slim = {
         "default_openai_model": catalog.default_openai_model,
+        "default_anthropic_model": catalog.default_anthropic_model,
         "models": table["models"],
     }
     return msgspec.json.format(msgspec.json.encode(slim), indent=1) + b"\n"

@@ -40,6 +40,8 @@ HEAVY = {
     *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),
     *("yaml", "octavo.context.skills.lock", "octavo.context.skills.folder"),
     *("octavo.context.skills.bodies", "octavo.protocol.skills", "octavo.server.skills"),
+    *("octavo.sandbox.net", "octavo.model.providers.either", "octavo.model.providers.spoken"),
+    *("octavo.model.providers.chat", "octavo.model.providers.messages"),
 }
 
 OCTAVO = Path(sys.executable).parent / "octavo"

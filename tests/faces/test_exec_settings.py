@@ -31,8 +31,8 @@ async def test_without_a_key_it_says_how_to_get_on(place: Place) -> None:
             "No model is set for the provider 'ollama'. Name one with -m",
         ),
         (
-            ['model_providers.x={base_url="http://127.0.0.1:1/v1",wire_api="chat"}'],
-            """Provider 'x' asks for wire_api = 'chat', and octavo speaks only "responses\"""",
+            ['model_providers.x={base_url="http://127.0.0.1:1/v1",wire_api="telepathy"}'],
+            "wire_api",
         ),
         (['model_providers.x={name="x"}'], "Provider 'x' has no base_url."),
         (['model_providers.x={base_url="h",env_key="NO_SUCH"}'], "which is no web address"),

@@ -1,12 +1,12 @@
-"""Asking the scripted model through the real provider."""
+"""Asking the scripted model through the real providers."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
 from typing import Any
 
-from octavo.model import Chunk, Prompt, Provider
-from octavo.model.providers.responses import Responses
+from octavo.model import Chunk, ItemDone, Model, Prompt, Provider
+from octavo.model.open import open_model
 from octavo.trial.scripted import Server
 
 PROMPT = Prompt(
@@ -19,6 +19,21 @@ def provider_of(base_url: str, **settings: Any) -> Provider:
     return Provider(**{"id": "trial", "name": "Trial", "base_url": base_url, **settings})
 
 
+def model_at(base_url: str, **settings: Any) -> Model:
+    """Return the model at `base_url`; `wire_api` says how it is spoken to."""
+    return open_model(provider_of(base_url, **settings), no_notice)
+
+
+def no_notice(text: str) -> None:
+    """Take no notice where none is due."""
+    raise AssertionError(text)
+
+
+def dones(chunks: list[Chunk]) -> list[ItemDone]:
+    """Return the finished items among `chunks`."""
+    return [chunk for chunk in chunks if isinstance(chunk, ItemDone)]
+
+
 async def ask(server: Server, prompt: Prompt = PROMPT, **settings: Any) -> list[Chunk]:
     """Return every chunk of one answer."""
     return await ask_at(server.base_url, prompt, **settings)
@@ -26,6 +41,6 @@ async def ask(server: Server, prompt: Prompt = PROMPT, **settings: Any) -> list[
 
 async def ask_at(base_url: str, prompt: Prompt = PROMPT, **settings: Any) -> list[Chunk]:
     """Return every chunk of one answer of whoever is at `base_url`."""
-    model = Responses(provider_of(base_url, **settings))
+    model = model_at(base_url, **settings)
     async with aclosing(model.stream(prompt)) as chunks:
         return [chunk async for chunk in chunks]

@@ -61,10 +61,46 @@ def test_a_table_of_the_configuration_becomes_a_provider() -> None:
         api_key="k",
         http_headers={"x-a": "1", "x-b": "2"},
         query_params={"v": "1"},
+        wire_api="auto",
         request_max_retries=1,
         stream_max_retries=2,
         stream_idle_timeout_ms=3,
     )
+
+
+def test_anthropic_is_built_in_and_speaks_its_own_api() -> None:
+    provider = resolve("anthropic", {}, {"ANTHROPIC_API_KEY": "sk-ant-1"})
+
+    assert (provider.base_url, provider.wire_api) == ("https://api.anthropic.com/v1", "anthropic")
+    assert provider.credentials() == {"x-api-key": "sk-ant-1", "anthropic-version": "2023-06-01"}
+    assert "sk-ant-1" in provider.secrets()
+    assert resolve("anthropic", {}, {}, "stored").api_key == "stored"
+    with pytest.raises(ConfigError, match="ANTHROPIC_API_KEY is not set"):
+        resolve("anthropic", {}, {})
+
+
+def test_a_built_in_provider_is_adjusted_without_naming_its_address_again() -> None:
+    table = {"anthropic": ProviderConfig(request_max_retries=0)}
+
+    provider = resolve("anthropic", table, {"ANTHROPIC_API_KEY": "k"})
+
+    assert provider.base_url == "https://api.anthropic.com/v1"
+    assert (provider.api_key, provider.wire_api) == ("k", "anthropic")
+    assert provider.request_max_retries == 0
+
+
+def test_a_key_is_not_sent_to_another_address_than_its_own() -> None:
+    table = {"anthropic": ProviderConfig(base_url="https://proxy.example/v1")}
+
+    assert resolve("anthropic", table, {"ANTHROPIC_API_KEY": "k"}).api_key is None
+
+
+def test_a_server_says_how_it_is_spoken_to_or_is_tried() -> None:
+    named = {"acme": ProviderConfig(base_url="https://x/v1", wire_api="chat")}
+
+    assert resolve("acme", named, {}).wire_api == "chat"
+    assert resolve("openai", {}, {"OPENAI_API_KEY": "a"}).wire_api == "responses"
+    assert resolve("ollama", {}, {}).wire_api == "auto"
 
 
 def test_a_local_server_needs_no_key_and_may_live_elsewhere() -> None:
@@ -89,7 +125,6 @@ def test_an_unknown_provider_gets_the_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        (ProviderConfig(base_url="https://x/v1", wire_api="chat"), 'only "responses" so far'),
         (ProviderConfig(), "no base_url"),
         (ProviderConfig(base_url="acme.example"), "no web address"),
     ],

@@ -177,7 +177,7 @@ def test_a_request_says_what_the_api_asks_for_and_nothing_about_the_machine() ->
         parallel_calls=False,
     )
 
-    assert msgspec.json.decode(body_of(prompt)) == {
+    assert msgspec.json.decode(body_of(prompt, prompt.input)) == {
         "model": "m",
         "stream": True,
         "store": False,
@@ -201,7 +201,7 @@ def test_a_request_says_what_the_api_asks_for_and_nothing_about_the_machine() ->
 
 
 def test_what_is_not_set_is_not_sent() -> None:
-    assert list(msgspec.json.decode(body_of(PROMPT))) == [
+    assert list(msgspec.json.decode(body_of(PROMPT, PROMPT.input))) == [
         "model",
         "stream",
         "store",
@@ -219,7 +219,7 @@ def test_each_request_extends_the_bytes_of_the_one_before() -> None:
         for count in range(1, 30)
     ]
 
-    bodies = [body_of(prompt) for prompt in prompts]
+    bodies = [body_of(prompt, prompt.input) for prompt in prompts]
 
     for first, second in itertools.pairwise(bodies):
         assert first.endswith(b"]}")

@@ -114,14 +114,16 @@ async def playing(
     alone: bool = True,
     answer: Any = None,
     allowed: Allowed = NOTHING_ALLOWED,
+    wire: str = "responses",
 ) -> AsyncIterator[Play]:
-    """A server on a model that plays `script`, and a thread in `cwd`."""
+    """A server on a model that plays `script` over `wire`, and a thread in `cwd`."""
     env = {**os.environ, "OCTAVO_HOME": str(home or cwd.parent / "octavo-home")}
     async with scripted.serve(script) as model:
         launch = Launch(
             env=env,
             overrides=(
-                f'model_providers.trial={{name="trial",base_url="{model.base_url}"}}',
+                f'model_providers.trial={{name="trial",base_url="{model.base_url}",'
+                f'wire_api="{wire}"}}',
                 'model_provider="trial"',
                 'model="scripted"',
                 *overrides,

@@ -18,6 +18,7 @@ import pytest
 
 from octavo.agent.reopen import reopen
 from octavo.agent.transcript import Transcript
+from octavo.model.providers.marks import sendable
 from octavo.protocol import notifications as note
 from octavo.protocol.inputs import Text
 from octavo.rpc import RpcError
@@ -204,7 +205,8 @@ def _check_log(workspace: Path, thread_id: str, last: bytes) -> None:
     assert warnings == []
     assert thread.turn is None
     assert not thread.running
-    history = b",".join(Transcript(thread).items())
+    sent = (sendable(item, "trial") for item in Transcript(thread).items())
+    history = b",".join(item for item in sent if item is not None)
     assert history.startswith(input_of(last + b"]}"))
     check_history(b'{"input":[' + history + b"]}")
     kept = msgspec.json.decode(b"[" + history + b"]")

@@ -246,7 +246,7 @@ async def test_models_are_listed_and_other_addresses_are_not_found() -> None:
         async with client.stream:
             await client.stream.send(b"GET /v1/models HTTP/1.1\r\n\r\n")
             _, body = await client.reply()
-            await client.stream.send(_post(path="/v1/chat/completions"))
+            await client.stream.send(_post(path="/v1/embeddings"))
             status, _ = await client.reply()
             await client.stream.send(b"nonsense\r\n\r\n")
             bad, _ = await client.reply()

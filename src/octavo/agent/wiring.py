@@ -31,7 +31,7 @@ from octavo.context.instructions import find_instructions, instructions_text
 from octavo.context.permissions import permissions_text
 from octavo.model import Model, Prompt, Provider, catalog
 from octavo.model.catalog import ModelInfo
-from octavo.model.providers.responses import Responses
+from octavo.model.open import open_model
 from octavo.model.registry import LOCALS, built_in, resolve
 from octavo.model.retry import Patience
 from octavo.protocol.errors import ConfigError
@@ -101,7 +101,7 @@ def default_choices(
     """
     settings = loaded.settings
     provider = settings.model_provider or "openai"
-    model = settings.model or (catalog.default_openai_model() if provider == "openai" else None)
+    model = settings.model or catalog.default_model(provider)
     if model is None:
         if provider not in {**built_in({}), **settings.model_providers}:
             resolve(provider, settings.model_providers, {})  # says which providers there are
@@ -335,11 +335,14 @@ class Wiring:
             sandbox = await cages.open(choices.policy)
             env = self._command_env()
             login_env = LoginShell(sandbox, self.env, cache_dir(self.loaded.home), notice)
-        tools = choose(self._tools(), freeform=info.apply_patch == "freeform")
+        # Only the Responses API has freeform tools.
+        freeform = info.apply_patch == "freeform" and provider.wire_api in ("responses", "auto")
+        tools = choose(self._tools(), freeform=freeform)
         all_tools = [*tools, *AFTER_COMPACTION]
         search = self._web_search(provider.id, info)
         redact = redactor([*secret_values(self.env), *provider.secrets()])
-        model = purse.metered(Responses(provider), provider.id, most_output_tokens=info.max_output)
+        opened = open_model(provider, notice)
+        model = purse.metered(opened, provider.id, most_output_tokens=info.max_output)
         prompt = Prompt(
             model=choices.model,
             input=(),

@@ -168,6 +168,14 @@ def _key(loaded: Loaded, env: Mapping[str, str]) -> Iterator[Check]:
         yield Check("Key", "ok", f"{provider} needs none")
 
 
+_API = {
+    "auto": "the Responses API, or Chat Completions if it has none",
+    "responses": "the Responses API",
+    "chat": "Chat Completions",
+    "anthropic": "the Messages API",
+}
+
+
 def _provider(loaded: Loaded, env: Mapping[str, str]) -> Iterator[Check]:
     from octavo.model.probe import probe
     from octavo.model.registry import resolve
@@ -195,4 +203,4 @@ def _provider(loaded: Loaded, env: Mapping[str, str]) -> Iterator[Check]:
     elif status >= 500:
         yield Check("Provider", "warn", f"{where} answers with HTTP {status}.", "Try again later.")
     else:
-        yield Check("Provider", "ok", f"{where} answers")
+        yield Check("Provider", "ok", f"{where} answers; it is asked in {_API[provider.wire_api]}")

@@ -26,10 +26,10 @@ def find_provider(
     Raises:
         UsageError: there is none of that name.
     """
-    from octavo.model.registry import built_in
+    from octavo.model.registry import known_providers
 
     chosen = name or settings.model_provider or "openai"
-    known = {**built_in(env), **settings.model_providers}
+    known = known_providers(settings.model_providers, env)
     if chosen not in known:
         raise UsageError(
             f"There is no provider {chosen!r}.",

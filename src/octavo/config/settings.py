@@ -36,7 +36,9 @@ class ProviderConfig(Struct, frozen=True):
     env_key_instructions: str | None = None
     """What to tell a person whose key is missing."""
     experimental_bearer_token: str | None = None
-    wire_api: Literal["responses", "chat"] = "responses"
+    wire_api: Literal["responses", "chat", "anthropic", "auto"] | None = None
+    """Which API the server speaks: OpenAI's Responses or Chat Completions, or Anthropic's Messages.
+    Not set, and "auto": Responses, and Chat Completions where the server has none."""
     query_params: dict[str, str] = {}
     http_headers: dict[str, str] = {}
     env_http_headers: dict[str, str] = {}

@@ -9,7 +9,7 @@ that there are others. Nothing here retries and nothing here keeps state between
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -72,7 +72,10 @@ class ReasoningDelta(msgspec.Struct, frozen=True):
 
 
 class ItemDone(msgspec.Struct, frozen=True):
-    """An item is complete. `raw` is the model item exactly as it goes back in the next prompt."""
+    """An item is complete. `raw` is the model item as it goes back in the next prompt.
+
+    Reasoning bears a mark of who made it (`providers.marks`), which is taken off on the way.
+    """
 
     item_id: str
     kind: str
@@ -109,6 +112,10 @@ class Model(Protocol):
         """
 
 
+WireApi = Literal["auto", "responses", "chat", "anthropic"]
+"""Which API is spoken. "auto": Responses, and Chat Completions where there is none."""
+
+
 class Provider(msgspec.Struct, frozen=True):
     """Where a model is reached: the settings of `[model_providers.X]`, resolved."""
 
@@ -118,10 +125,19 @@ class Provider(msgspec.Struct, frozen=True):
     api_key: str | None = None
     http_headers: Mapping[str, str] = {}
     query_params: Mapping[str, str] = {}
-    wire_api: str = "responses"
+    wire_api: WireApi = "responses"
     request_max_retries: int = 4
     stream_max_retries: int = 5
     stream_idle_timeout_ms: int = 300_000
+
+    def credentials(self) -> dict[str, str]:
+        """Return the headers that carry the key, as the provider's API wants them."""
+        headers = {"anthropic-version": "2023-06-01"} if self.wire_api == "anthropic" else {}
+        if self.api_key is None:
+            return headers
+        if self.wire_api == "anthropic":
+            return {**headers, "x-api-key": self.api_key}
+        return {**headers, "authorization": f"Bearer {self.api_key}"}
 
     def secrets(self) -> list[str]:
         """Return what opens the way to the provider: its key, and headers that carry one."""

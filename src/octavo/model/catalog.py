@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Least first."""
 SOURCE = Path(__file__).with_name("models.toml")
 COMPILED = Path(__file__).with_name("models.json")
 
@@ -39,6 +41,16 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: bool = False
     max_output: int = 32_000
     """Tokens of one answer, reasoning included. Sent where the API wants a limit."""
+    thinking: Literal["adaptive", "budget"] | None = None
+    """Messages API: how the model is told to think; None: it is not told."""
+    bound_thinking: bool = False
+    """Messages API: thinking is refused when anything before it has changed, unless told else."""
+    instructions: Literal["developer", "system"] = "system"
+    """Chat Completions: the role of octavo's instructions. Many know "system", and only first."""
+    reasoning_back: bool = False
+    """Chat Completions: a call without `reasoning_content` is refused, even if it had none."""
+    json_schema: bool = True
+    """Chat Completions: answers can be held to a schema, and not only to JSON."""
     family: bool = False
     """Names that continue this one mean it, too: `devstral-small-2` is a `devstral`."""
     known: bool = True
@@ -50,6 +62,8 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     default_openai_model: str
     """What one OpenAI key makes work: the model its maker names for complex coding."""
+    default_anthropic_model: str
+    """The same for Anthropic."""
     models: dict[str, ModelInfo]
 
 
@@ -66,6 +80,29 @@ def catalog() -> Catalog:
 def default_openai_model() -> str:
     """Return the model to use when there is a key for OpenAI and no other choice."""
     return catalog().default_openai_model
+
+
+def default_model(provider: str) -> str | None:
+    """Return the model to use at `provider` when none is chosen; None if there is none."""
+    if provider == "openai":
+        return catalog().default_openai_model
+    return catalog().default_anthropic_model if provider == "anthropic" else None
+
+
+def nearest_effort(info: ModelInfo, effort: str | None) -> str | None:
+    """Return the effort to ask for: `effort`, or the most that is known to be less than it.
+
+    None if the model takes no such setting. Of a model that is not known, nothing is assumed.
+    """
+    if effort is None or not info.known or effort in info.efforts:
+        return effort
+    if effort not in EFFORTS:
+        return info.default_effort
+    place = EFFORTS.index(effort)
+    fitting = [known for known in info.efforts if known in EFFORTS[: place + 1]]
+    if fitting:
+        return fitting[-1]
+    return info.efforts[0] if info.efforts else None
 
 
 def find(model: str) -> ModelInfo:

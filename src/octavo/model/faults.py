@@ -26,11 +26,12 @@ _QUOTA = frozenset(
         "usage_not_included",
         "insufficient_quota",
         "billing_hard_limit_reached",
+        "billing_error",
     }
 )
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _CONTEXT_TEXT = re.compile(
-    r"context (length|window|size)|maximum context|too many tokens|prompt is too long",
+    r"context (length|window|size|limit)|maximum context|too many tokens|prompt is too long",
     re.IGNORECASE,
 )
 _AGAIN = re.compile(r"try again in\s+((?:\d+(?:\.\d+)?\s*[a-z]+\s*)+)", re.IGNORECASE)
@@ -88,9 +89,23 @@ def plain(text: str) -> str:
 
 
 def refused(
-    provider: Provider, model: str, status: int, headers: Mapping[str, str], body: bytes
+    provider: Provider,
+    model: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    place: tuple[str, str],
 ) -> ModelError:
-    """Return the error for an HTTP answer that is not a success."""
+    """Return the error for an HTTP answer that is not a success.
+
+    Args:
+        provider: who answered.
+        model: what was asked for.
+        status: the answer's.
+        headers: the answer's, with names in lower case.
+        body: the answer's, or its beginning.
+        place: the address that was asked, and the name of the API that is spoken there.
+    """
     fault = read_fault(without_secrets(provider, body))
     said = _quote(fault)
     who = provider.name
@@ -102,9 +117,10 @@ def refused(
     if _is_too_long(fault):
         return context_too_long(who, said, status)
     if status == 401:
+        login = "octavo login" + ("" if provider.id == "openai" else f" --provider {provider.id}")
         return ModelError(
             f"{who} refuses the key (HTTP 401){said}",
-            hint="Store a valid one with `octavo login`, or set the provider's key variable.",
+            hint=f"Store a valid one with `{login}`, or set the provider's key variable.",
             info="unauthorized",
             status=status,
         )
@@ -117,13 +133,8 @@ def refused(
         )
     if fault.code == "model_not_found" or (status == 404 and "model" in fault.message.lower()):
         return model_not_found(provider, model, said, status)
-    if status == 404:
-        return ModelError(
-            f"{provider.base_url}/responses does not exist (HTTP 404){said}",
-            hint="Check base_url; the server must speak the Responses API.",
-            info="badRequest",
-            status=status,
-        )
+    if status in (404, 405):
+        return _no_such_place(place, said, status)
     if 300 <= status < 400:
         target = plain(headers.get("location", "elsewhere"))
         return ModelError(
@@ -132,12 +143,22 @@ def refused(
             info="badRequest",
             status=status,
         )
-    if status == 402 or fault.names(_QUOTA):
+    if status == 402 or fault.names(_QUOTA) or "credit balance is too low" in fault.message:
         return _out_of_quota(who, said, status)
     if status == 413:
         return context_too_long(who, said, status)
     return ModelError(
         f"{who} rejects the request (HTTP {status}){said}", info="badRequest", status=status
+    )
+
+
+def _no_such_place(place: tuple[str, str], said: str, status: int | None) -> ModelError:
+    url, api = place
+    return ModelError(
+        f"{url} does not exist (HTTP {status}){said}",
+        hint=f"Check base_url; the server must speak the {api}, or the one that wire_api names.",
+        info="badRequest",
+        status=status,
     )
 
 
@@ -175,12 +196,18 @@ def failed(provider: Provider, model: str, fault: Fault) -> ModelError:
     """Return the error for an answer that the provider itself ended as failed."""
     said = _quote(fault)
     who = provider.name
-    if fault.names(_CONTEXT_CODES):
+    if _is_too_long(fault):
         return context_too_long(who, said, None)
     if fault.names(_QUOTA):
         return _out_of_quota(who, said, None)
     if fault.code == "model_not_found":
         return model_not_found(provider, model, said, None)
+    if "unexpected endpoint or method" in fault.message.lower():
+        # LM Studio says so with status 200.
+        return ModelError(f"{who} has no such API{said}", info="badRequest", status=404)
+    if fault.code.isdigit() and (int(fault.code) in _RETRIED or int(fault.code) >= 500):
+        busy = _busy(who, said, int(fault.code), retry_after_s({}, fault.message))
+        return StreamCut(str(busy), retry_after_s=busy.retry_after_s, info=busy.info)
     info = _CUT_INFO.get(fault.code) or _CUT_INFO.get(fault.kind)
     if info is not None:
         return StreamCut(
@@ -198,6 +225,9 @@ _CUT_INFO = {
     "server_is_overloaded": "serverOverloaded",
     "slow_down": "serverOverloaded",
     "overloaded_error": "serverOverloaded",
+    "rate_limit_error": "rateLimitExceeded",
+    "api_error": "internalServerError",
+    "timeout_error": "internalServerError",
     "server_error": "internalServerError",
     "internal_error": "internalServerError",
     "internal_server_error": "internalServerError",
@@ -211,6 +241,11 @@ def incomplete(provider: Provider, reason: str) -> ModelError:
         return OutputLimit(
             f"{who} stopped the answer at its limit of output tokens.",
             hint="Ask for less at once, or lower the reasoning effort.",
+        )
+    if reason == "refusal":
+        return ModelError(
+            f"{who} declines to answer this.",
+            hint="Rephrase what was asked, or choose another model.",
         )
     if reason == "content_filter":
         return ModelError(

@@ -23,9 +23,7 @@ async def probe(provider: Provider, env: Mapping[str, str], *, timeout_s: float 
     """
     from pyqwest import Client, ReadError, RemoteProtocolError, WriteError
 
-    headers = {"user-agent": f"octavo/{__version__}"}
-    if provider.api_key is not None:
-        headers["authorization"] = f"Bearer {provider.api_key}"
+    headers = {"user-agent": f"octavo/{__version__}", **provider.credentials()}
     headers |= {name.lower(): value for name, value in provider.http_headers.items()}
     transport = open_transport(provider.base_url, env, idle_timeout_s=timeout_s)
     try:

@@ -41,13 +41,46 @@ LOCALS = {
 def built_in(env: Mapping[str, str]) -> dict[str, ProviderConfig]:
     """Return the providers that need no configuration."""
     openai = ProviderConfig(
-        name="OpenAI", base_url="https://api.openai.com/v1", requires_openai_auth=True
+        name="OpenAI",
+        base_url="https://api.openai.com/v1",
+        requires_openai_auth=True,
+        wire_api="responses",
+    )
+    anthropic = ProviderConfig(
+        name="Anthropic",
+        base_url="https://api.anthropic.com/v1",
+        env_key="ANTHROPIC_API_KEY",
+        wire_api="anthropic",
     )
     locals_ = {
         id: ProviderConfig(name=local.name, base_url=_local_url(local, env))
         for id, local in LOCALS.items()
     }
-    return {"openai": openai, **locals_}
+    return {"openai": openai, "anthropic": anthropic, **locals_}
+
+
+def known_providers(
+    table: Mapping[str, ProviderConfig], env: Mapping[str, str]
+) -> dict[str, ProviderConfig]:
+    """Return all providers: the built-in ones, and those of `table`, which count before them.
+
+    A table that gives a built-in provider no other address only adjusts it. One that does replaces
+    all of it: a key that is meant for one address is not sent to another.
+    """
+    known = built_in(env)
+    return {**known, **{id: _adjusted(config, known.get(id)) for id, config in table.items()}}
+
+
+def _adjusted(config: ProviderConfig, base: ProviderConfig | None) -> ProviderConfig:
+    if base is None or config.base_url is not None:
+        return config
+    return msgspec.structs.replace(
+        config,
+        name=config.name or base.name,
+        base_url=base.base_url,
+        env_key=config.env_key or base.env_key,
+        wire_api=config.wire_api or base.wire_api,
+    )
 
 
 def resolve(
@@ -62,7 +95,8 @@ def resolve(
 
     Args:
         provider_id: a built-in name or one of `table`'s.
-        table: `[model_providers]` of the configuration; it may replace built-in ones but `openai`.
+        table: `[model_providers]` of the configuration; it may adjust or replace built-in ones but
+            `openai`.
         env: where keys and headers are looked up.
         stored_key: what `octavo login` stored, if anything.
         openai_base_url: another address for `openai`.
@@ -70,7 +104,7 @@ def resolve(
     Raises:
         ConfigError: there is no such provider, its key is missing, or its settings make no sense.
     """
-    known = {**built_in(env), **table}
+    known = known_providers(table, env)
     if "openai" in table:
         raise ConfigError(
             "[model_providers.openai] would replace the built-in provider.",
@@ -81,12 +115,6 @@ def resolve(
         raise _unknown(provider_id, known)
     if provider_id == "openai" and openai_base_url:
         config = msgspec.structs.replace(config, base_url=openai_base_url)
-    if config.wire_api != "responses":
-        raise ConfigError(
-            f"Provider {provider_id!r} asks for wire_api = {config.wire_api!r}, and octavo speaks"
-            ' only "responses" so far.',
-            hint="Remove the setting if the server has a Responses API; most now do.",
-        )
     if not config.base_url:
         raise ConfigError(
             f"Provider {provider_id!r} has no base_url.",
@@ -109,7 +137,7 @@ def resolve(
         api_key=_key(provider_id, config, env, stored_key),
         http_headers={**config.http_headers, **from_env},
         query_params=config.query_params,
-        wire_api=config.wire_api,
+        wire_api=config.wire_api or "auto",
         request_max_retries=config.request_max_retries,
         stream_max_retries=config.stream_max_retries,
         stream_idle_timeout_ms=config.stream_idle_timeout_ms,
@@ -135,7 +163,11 @@ def _key(
         return None
     missing = f"Provider {provider_id!r} needs a key, and {variables[0]} is not set."
     if config.env_key:
-        hint = config.env_key_instructions or f"Set it: export {config.env_key}=…"
+        login = f"octavo login --provider {provider_id}"
+        hint = (
+            config.env_key_instructions
+            or f"Set it: export {config.env_key}=…; or store one with `{login}`."
+        )
     else:
         hint = (
             f"Run `octavo login`, or set {KEY_VARIABLES[0]}; or use a model on this machine with"

@@ -9,13 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 from octavo.trial.answers import Answer
 from octavo.trial.wire import stream_of
+from octavo.trial.wire_chat import chunks_of
+from octavo.trial.wire_messages import message_events_of
 
 _MAX_HEAD_BYTES = 64 * 1024
+_WIRES = {
+    "/responses": stream_of,
+    "/chat/completions": chunks_of,
+    "/messages": message_events_of,
+}
+"""What speaks at the end of which address."""
 _OPEN = 1 << 40
 """More permits than any reply has events."""
 
@@ -68,6 +76,7 @@ class Host(Protocol):
     requests: list[Received]
     other_requests: list[Received]
     models: Sequence[str]
+    wires: Collection[str]
 
     def answer_to(self, received: Received) -> Answer:
         """Return what the script says."""
@@ -170,7 +179,7 @@ class Connection(asyncio.Protocol):
         if headers.get("expect", "").lower() == "100-continue":
             await self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await self._read_body(headers)
-        asks = method == "POST" and path.partition("?")[0].endswith("/responses")
+        asks = method == "POST" and self._wire(path) is not None
         number = len(self._server.requests) + 1 if asks else 0
         received = Received(number, method, path, headers, body)
         (self._server.requests if asks else self._server.other_requests).append(received)
@@ -235,6 +244,18 @@ class Connection(asyncio.Protocol):
         received.replied_at = time.monotonic()
         return stays
 
+    def _wire(self, path: str) -> Callable[[Answer, int, str], Iterator[bytes]] | None:
+        """Return what answers at `path`; None where no answer can be asked for."""
+        place = path.partition("?")[0]
+        return next(
+            (
+                speak
+                for end, speak in _WIRES.items()
+                if place.endswith(end) and end[1:] in self._server.wires
+            ),
+            None,
+        )
+
     def _other(self, received: Received) -> tuple[int, dict[str, str], bytes]:
         path = received.path.partition("?")[0]
         if received.method == "GET" and path.endswith("/models"):
@@ -254,7 +275,8 @@ class Connection(asyncio.Protocol):
         fields |= _lower(chosen.headers) | {"transfer-encoding": "chunked"}
         await self._write(_head(chosen.status, fields))
         model = str(received.json().get("model", "")) if received.body else ""
-        for sent, event in enumerate(stream_of(chosen, received.number, model)):
+        speak = self._wire(received.path) or stream_of
+        for sent, event in enumerate(speak(chosen, received.number, model)):
             if sent == chosen.cut_after:
                 if chosen.cut == "inside":
                     await self._write_pieces(event[: len(event) // 2], chosen.chunk_bytes)

@@ -1,6 +1,7 @@
 """A model that says what a script tells it, over real HTTP on the loopback interface.
 
-It speaks the OpenAI Responses API as a stream of server-sent events, so nothing under test is
+It speaks OpenAI's Responses API and Chat Completions, and Anthropic's Messages API, each at its own
+address and from the same script, as streams of server-sent events, so nothing under test is
 replaced: the client's sockets, parser and timeouts are the real ones. Every request is recorded
 with its bytes and with the moment the client let go of it. It is not a model of anything: it
 never looks at a prompt unless the script is a function that does.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,9 @@ __all__ = [
 ]
 
 
+WIRES = ("responses", "chat/completions", "messages")
+
+
 class Server:
     """A running scripted model. See `serve`."""
 
@@ -78,6 +82,7 @@ class Server:
         models: Sequence[str],
         on_done: Callable[[Received], None] | None,
         keep_bodies: bool,
+        wires: Collection[str],
     ) -> None:
         self.requests: list[Received] = []
         """The requests for an answer, in order of arrival."""
@@ -90,6 +95,7 @@ class Server:
         self._script = script
         self._per_thread = per_thread
         self.models = models
+        self.wires = wires
         self._on_done = on_done
         self._keep_bodies = keep_bodies
         self._asked: Counter[str] = Counter()
@@ -163,20 +169,27 @@ async def serve(
     on_done: Callable[[Received], None] | None = None,
     keep_bodies: bool = True,
     tls: ssl.SSLContext | None = None,
+    wires: Collection[str] = WIRES,
 ) -> AsyncIterator[Server]:
     """Serve `script` on 127.0.0.1 until the block ends; then every connection is closed.
 
     Args:
         script: steps, given in the order of the requests; or a function of the request.
         port: 0 takes a free one.
-        per_thread: each `prompt_cache_key` goes through the steps by itself.
+        per_thread: each `prompt_cache_key` goes through the steps by itself (Responses only).
         models: the ids that `GET /v1/models` lists.
         on_done: called when a reply has ended, in whatever way.
         keep_bodies: whether `Received.body` stays after the reply.
         tls: serve https with it.
+        wires: which APIs there are, by the end of their addresses.
     """
     server = Server(
-        script, per_thread=per_thread, models=models, on_done=on_done, keep_bodies=keep_bodies
+        script,
+        per_thread=per_thread,
+        models=models,
+        on_done=on_done,
+        keep_bodies=keep_bodies,
+        wires=wires,
     )
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(lambda: Connection(server), "127.0.0.1", port, ssl=tls)

@@ -119,7 +119,7 @@ def _item_events(part: Part, item: _Fields, index: int) -> Iterator[_Fields]:
             at["content_index"] = 0
             empty = {**item["content"][0], "text": ""}
             yield {"type": "response.content_part.added", **at, "part": empty}
-            for delta in _pieces(part.text, part.deltas):
+            for delta in pieces(part.text, part.deltas):
                 yield {"type": "response.output_text.delta", **at, "delta": delta, "logprobs": []}
             yield {"type": "response.output_text.done", **at, "text": part.text, "logprobs": []}
             yield {"type": "response.content_part.done", **at, "part": item["content"][0]}
@@ -127,12 +127,12 @@ def _item_events(part: Part, item: _Fields, index: int) -> Iterator[_Fields]:
             yield from _reasoning_events(part, at)
         case FunctionCall():
             name = "response.function_call_arguments"
-            for delta in _pieces(item["arguments"], part.deltas):
+            for delta in pieces(item["arguments"], part.deltas):
                 yield {"type": f"{name}.delta", **at, "delta": delta}
             yield {"type": f"{name}.done", **at, "arguments": item["arguments"]}
         case CustomCall():
             name = "response.custom_tool_call_input"
-            for delta in _pieces(part.input, part.deltas):
+            for delta in pieces(part.input, part.deltas):
                 yield {"type": f"{name}.delta", **at, "delta": delta}
             yield {"type": f"{name}.done", **at, "input": part.input}
         case WebSearch():
@@ -149,13 +149,13 @@ def _reasoning_events(part: Reasoning, at: _Fields) -> Iterator[_Fields]:
         name = "response.reasoning_summary"
         text = {"type": "summary_text", "text": ""}
         yield {"type": f"{name}_part.added", **where, "part": text}
-        for delta in _pieces(part.summary, part.deltas):
+        for delta in pieces(part.summary, part.deltas):
             yield {"type": f"{name}_text.delta", **where, "delta": delta}
         yield {"type": f"{name}_text.done", **where, "text": part.summary}
         yield {"type": f"{name}_part.done", **where, "part": {**text, "text": part.summary}}
     if part.raw:
         where = {**at, "content_index": 0}
-        for delta in _pieces(part.raw, part.deltas):
+        for delta in pieces(part.raw, part.deltas):
             yield {"type": "response.reasoning_text.delta", **where, "delta": delta}
         yield {"type": "response.reasoning_text.done", **where, "text": part.raw}
 
@@ -169,7 +169,7 @@ def _begun(item: _Fields) -> _Fields:
     return begun | {name: value for name, value in empty.items() if name in begun}
 
 
-def _pieces(text: str, count: int) -> Iterator[str]:
+def pieces(text: str, count: int) -> Iterator[str]:
     """Yield `text` in at most `count` pieces of about the same length."""
     size = max(1, -(-len(text) // max(1, count)))
     for start in range(0, len(text), size):

@@ -1,9 +1,10 @@
 """What the events of the Responses API mean, as chunks.
 
 A `Reading` is one answer being read; it does no input or output. Only the fields that are needed
-are decoded, and an item is kept as the bytes it came in, because that is how it goes back. Local
-servers leave out ids, announcements, even whole events: whatever is missing is made up for, so a
-listener always sees an item start before its deltas and end once.
+are decoded, and an item is kept as the bytes it came in, because that is how it goes back (with a
+mark of where it came from, if it is reasoning). Local servers leave out ids, announcements, even
+whole events: whatever is missing is made up for, so a listener always sees an item start before its
+deltas and end once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from octavo.model import (
     ReasoningDelta,
     TextDelta,
 )
+from octavo.model.providers.marks import Mark, marked
 from octavo.model.sse import Event
 from octavo.protocol.errors import StreamCut
 from octavo.protocol.usage import Usage
@@ -121,10 +123,12 @@ class Reading:
 
     Attributes:
         complete: the answer has ended as it should; nothing further is read.
+        ended: never alone: the last event says everything.
     """
 
     def __init__(self, provider: Provider, model: str) -> None:
         self.complete = False
+        self.ended = False
         self._provider = provider
         self._model = model
         self._response_id = ""
@@ -162,6 +166,10 @@ class Reading:
                 f"{self._provider.name} sent an answer that is not valid: {error}.",
                 info="responseStreamDisconnected",
             ) from error
+
+    def closed(self) -> Iterator[Chunk]:
+        """Yield nothing: an answer without its last event is not complete."""
+        return iter(())
 
     def _read(self, name: bytes, data: bytes) -> Iterator[Chunk]:
         if name in _NAMELESS:
@@ -223,6 +231,8 @@ class Reading:
         if call is not None and not item.call_id:
             # Its output will name the call, so the call must have a name when it goes back.
             raw = b'{"call_id":%b,%b' % (msgspec.json.encode(call.call_id), raw.lstrip()[1:])
+        if item.type == "reasoning":
+            raw = marked(raw, Mark(provider=self._provider.id))
         yield from self._start(item_id, item.type)
         yield ItemDone(item_id, item.type, raw, call, _written(item))
 
