@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
-from octavo.trial.scripted import Script, call, say
+from octavo.trial.scripted import Script, answer, call, fail, say
 from tests.scenarios.asking import Person, asking
 from tests.scenarios.hooking import (
     agree,
@@ -509,3 +510,46 @@ async def test_hooks_that_appear_while_a_thread_runs_count_from_the_next_look(
         await play.turn("two")
 
     assert given(workspace)["tool_name"] == "Bash"
+
+
+SUMMARY = "## Goal\nMend the parser.\n## State\nHalf done.\n## Next\nRun the tests.\n"
+
+
+async def test_hooks_hear_of_a_compaction_before_and_after_it(workspace: Path) -> None:
+    own(
+        workspace,
+        ("PreCompact", "manual", "cat > before.json"),
+        ("PostCompact", None, "cat > after.json"),
+        ("PreModelRequest", None, "echo x >> requests"),
+    )
+    script = [say("First."), say(SUMMARY), say("Second.")]
+    async with playing(script, workspace) as play:
+        await play.turn("one")
+        await play.client.call(m.COMPACT, m.ThreadIdParams(play.thread_id))
+        await play.until(note.TurnCompleted)
+        await play.turn("two")
+
+    assert [n for n in play.seen if isinstance(n, note.Compacted)]
+    assert json.loads((workspace / "before.json").read_text())["trigger"] == "manual"
+    assert json.loads((workspace / "after.json").read_text())["trigger"] == "manual"
+    assert (workspace / "requests").read_text().split() == ["x"] * 3
+
+
+async def test_a_hook_puts_a_compaction_off_until_the_provider_refuses_the_length(
+    workspace: Path,
+) -> None:
+    own(workspace, ("PreCompact", None, "echo 'Not now.' >&2; exit 2"))
+    script = [
+        answer(call("exec_command", cmd="echo one"), input_tokens=95_000),
+        call("exec_command", cmd="echo two"),
+        fail("context_length_exceeded", "too long"),
+        say(SUMMARY),
+        say("Done."),
+    ]
+    overrides = ["model_context_window=100_000"]
+    async with playing(script, workspace, overrides=overrides) as play:
+        turn = await play.turn("go")
+
+    assert turn.status == "completed"
+    assert len([n for n in play.seen if isinstance(n, note.Compacted)]) == 1
+    assert any("Not now." in text for text in warnings(play))

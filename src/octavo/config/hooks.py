@@ -35,9 +35,6 @@ EVENTS: dict[str, HookEventName] = {
 }
 """As files name them, and as the wire does."""
 
-WAITING = frozenset(("PreCompact", "PostCompact"))
-"""Known, and nothing in octavo makes them happen yet."""
-
 DEFAULT_TIMEOUT_S = 600
 MOST_TIMEOUT_S = 86_400
 HOOKS_LIMIT = 200
@@ -101,8 +98,6 @@ def parse(table: object, *, path: Path, source: HookSource) -> tuple[list[Hook],
         if event not in EVENTS:
             problems.append(f"{path}: octavo has no event {shown}, so its hooks do not run.")
             continue
-        if event in WAITING:
-            problems.append(f"{path}: {event} does not happen in octavo yet.")
         for key, matcher, entry in _entries(event, groups):
             try:
                 hook = _hook(event, matcher, entry, path=path, source=source, key=key)

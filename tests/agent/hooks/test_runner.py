@@ -66,7 +66,4 @@ async def test_hooks_hear_of_a_compaction_and_can_refuse_it(workspace: Path) -> 
     assert hooks.source == "compact"
     ended = [event.run.event_name for event in seen if isinstance(event, HookEnded)]
     assert ended == ["preCompact", "preCompact", "postCompact"]
-    assert {event.message for event in seen if isinstance(event, Noticed)} == {
-        f"{loaded.home}/hooks.json: PreCompact does not happen in octavo yet.",
-        f"{loaded.home}/hooks.json: PostCompact does not happen in octavo yet.",
-    }
+    assert not [event for event in seen if isinstance(event, Noticed)]
