@@ -163,3 +163,16 @@ def test_a_hostile_name_is_shown_for_what_it_is(shell: Shell) -> None:
 
     assert "\x1b" not in shown
     assert "ti⟨U+001B⟩[2Jdy" in shown
+
+
+def test_skills_that_are_switched_off_are_shown_as_settings_and_as_skills(shell: Shell) -> None:
+    make_skill(shell.home / "skills", "tidy")
+    make_skill(Path(shell.env["HOME"]) / ".agents" / "skills", "neat")
+    shell.settings(
+        '[[skills.config]]\nname = "tidy"\nenabled = false\n'
+        '[[skills.config]]\npath = "~/.agents/skills/neat/SKILL.md"\nenabled = false\n'
+    )
+
+    assert listed(shell) == {"tidy": "disabled", "neat": "disabled"}
+    shown = shell.octavo("config", "show").stdout
+    assert '{ name = "tidy", enabled = false }, { path = "~/.agents/skills/neat/SKILL.md"' in shown

@@ -40,6 +40,11 @@ def _wrong(value: object, wanted: object, key: Key) -> tuple[Key, str] | None:
             found = None if hint is None else _wrong(inner, hint, (*key, name))
             if found is not None:
                 return found
+    if isinstance(value, list) and get_origin(wanted) is tuple:
+        for inner in value:
+            found = _wrong(inner, get_args(wanted)[0], key)
+            if found is not None and found[0] != key:
+                return found
     shown = _shown(value)
     if get_origin(_without_none(wanted)) is Literal and isinstance(value, str) and len(value) < 40:
         shown = basic_string(value)
@@ -74,10 +79,14 @@ def describe(wanted: object) -> str:
     if origin is Literal:
         return "one of " + ", ".join(f'"{word}"' for word in get_args(wanted))
     if origin is tuple:
-        return "a list of strings"
+        return "a list of tables" if _is_table(get_args(wanted)[0]) else "a list of strings"
     if origin in (Union, types.UnionType):
         return " or ".join(map(describe, get_args(wanted)))
     return _plain(wanted)
+
+
+def _is_table(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _plain(kind: object) -> str:

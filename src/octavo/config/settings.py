@@ -157,7 +157,7 @@ class Tools(Struct, frozen=True):
     """False is `web_search = "disabled"`; that key wins when both are set."""
 
 
-class SkillChoice(Struct, frozen=True):
+class SkillChoice(Struct, frozen=True, omit_defaults=True):
     """One `[[skills.config]]`: a skill, by name or by the path of its SKILL.md."""
 
     name: Name | None = None
