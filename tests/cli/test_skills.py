@@ -156,6 +156,19 @@ def test_on_a_terminal_the_person_is_asked(shell: Shell, answer: str, state: str
     assert listed(shell) == {"tidy": state}
 
 
+def test_what_is_no_skill_is_neither_shown_nor_added(shell: Shell) -> None:
+    (shell.home / "skills" / "empty").mkdir(parents=True)
+    (make_skill(shell.cwd, "tidy") / "SKILL.md").write_text("---\nname: tidy\n---\n")
+
+    shown = shell.octavo("skills", "show", "empty")
+    added = shell.octavo("skills", "add", "tidy")
+
+    assert (shown.returncode, added.returncode) == (1, 1)
+    assert f"{shell.home}/skills/empty: It has no SKILL.md." in shown.stderr
+    assert "tidy is no valid skill: The field `description` is missing." in added.stderr
+    assert os.listdir(shell.home / "skills") == ["empty"]
+
+
 def test_a_hostile_name_is_shown_for_what_it_is(shell: Shell) -> None:
     (shell.home / "skills" / "ti\x1b[2Jdy").mkdir(parents=True)
 
