@@ -176,7 +176,7 @@ async def test_nothing_of_a_repository_is_run(
         f"[init]\n\ttemplateDir = {person}/template\n"
         f'[filter "lfs"]\n\tsmudge = touch {ran}\n\trequired = true\n'
     )
-    (origin.top / ".gitattributes").write_text("*.sh filter=lfs\n")
+    (origin.skill / ".gitattributes").write_text("*.sh filter=lfs\n")
     (origin.top / ".gitmodules").write_text(
         '[submodule "x"]\n\tpath = skills/tidy/x\n\turl = https://example.invalid/x\n'
     )

@@ -156,6 +156,19 @@ def test_on_a_terminal_the_person_is_asked(shell: Shell, answer: str, state: str
     assert listed(shell) == {"tidy": state}
 
 
+def test_what_is_no_skill_is_neither_shown_nor_added(shell: Shell) -> None:
+    (shell.home / "skills" / "empty").mkdir(parents=True)
+    (make_skill(shell.cwd, "tidy") / "SKILL.md").write_text("---\nname: tidy\n---\n")
+
+    shown = shell.octavo("skills", "show", "empty")
+    added = shell.octavo("skills", "add", "tidy")
+
+    assert (shown.returncode, added.returncode) == (1, 1)
+    assert f"{shell.home}/skills/empty: It has no SKILL.md." in shown.stderr
+    assert "tidy is no valid skill: The field `description` is missing." in added.stderr
+    assert os.listdir(shell.home / "skills") == ["empty"]
+
+
 def test_a_hostile_name_is_shown_for_what_it_is(shell: Shell) -> None:
     (shell.home / "skills" / "ti\x1b[2Jdy").mkdir(parents=True)
 
@@ -163,3 +176,16 @@ def test_a_hostile_name_is_shown_for_what_it_is(shell: Shell) -> None:
 
     assert "\x1b" not in shown
     assert "ti⟨U+001B⟩[2Jdy" in shown
+
+
+def test_skills_that_are_switched_off_are_shown_as_settings_and_as_skills(shell: Shell) -> None:
+    make_skill(shell.home / "skills", "tidy")
+    make_skill(Path(shell.env["HOME"]) / ".agents" / "skills", "neat")
+    shell.settings(
+        '[[skills.config]]\nname = "tidy"\nenabled = false\n'
+        '[[skills.config]]\npath = "~/.agents/skills/neat/SKILL.md"\nenabled = false\n'
+    )
+
+    assert listed(shell) == {"tidy": "disabled", "neat": "disabled"}
+    shown = shell.octavo("config", "show").stdout
+    assert '{ name = "tidy", enabled = false }, { path = "~/.agents/skills/neat/SKILL.md"' in shown

@@ -247,6 +247,11 @@ WRONG_VALUES = [
     ('prices."a.b" = { input = 1 }', 'prices."a.b": output is missing.'),
     ('model = ""', "model: expected a string of 1 to 1000 characters, found an empty string."),
     ("history = 3", "history: expected a table, found 3."),
+    ("skills = {config = 3}", "skills.config: expected a list of tables, found 3."),
+    (
+        'skills = {config = [{}, {enabled = "no"}]}',
+        "skills.config.enabled: expected true or false, found a string.",
+    ),
     ("model_providers = []", "model_providers: expected a table, found a list."),
     (
         "project_root_markers = [1]",

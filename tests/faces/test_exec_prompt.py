@@ -168,3 +168,11 @@ async def test_an_output_schema_is_sent(place: Place) -> None:
 
     assert done.requests[0]["text"]["format"]["schema"] == {"type": "object"}
     assert done.out == "{}\n"
+
+
+async def test_a_skill_is_named_by_the_prompt_and_not_by_what_is_piped_in(place: Place) -> None:
+    typed = await place.exec([say("Ok.")], "use $skill-creator", stdin="")
+    piped = await place.exec([say("Ok.")], "explain", stdin="$skill-creator\n")
+
+    assert asked(typed.requests).startswith("<skill>\n<name>skill-creator</name>\n")
+    assert asked(piped.requests) == "explain\n\n<stdin>\n$skill-creator\n</stdin>"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from octavo.config.load import Loaded
-from octavo.config.paths import user_home
+from octavo.config.paths import expand, user_home
 from octavo.context.assemble import ContextItem
 from octavo.context.skills import SkillError
 from octavo.context.skills.find import Found, find_skills
@@ -32,7 +32,11 @@ def look(loaded: Loaded, env: Mapping[str, str], cwd: Path) -> Found:
         trusted=loaded.trusted,
         bundled=settings.bundled.enabled,
     )
-    off = {one.path or one.name or "" for one in settings.config if not one.enabled}
+    off = {
+        expand(one.path, env) if one.path else one.name or ""
+        for one in settings.config
+        if not one.enabled
+    }
     return find_skills(roots, home=loaded.home, off=off)
 
 

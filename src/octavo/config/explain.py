@@ -43,6 +43,11 @@ def _wrong(value: object, wanted: object, key: Key) -> tuple[Key, str] | None:
         absent = _absent(wanted, value)
         if absent is not None:
             return key, f"{absent} is missing"
+    if isinstance(value, list) and get_origin(wanted) is tuple:
+        for inner in value:
+            found = _wrong(inner, get_args(wanted)[0], key)
+            if found is not None and found[0] != key:
+                return found
     shown = _shown(value)
     if get_origin(_without_none(wanted)) is Literal and isinstance(value, str) and len(value) < 40:
         shown = basic_string(value)
@@ -86,10 +91,14 @@ def describe(wanted: object) -> str:
     if origin is Literal:
         return "one of " + ", ".join(f'"{word}"' for word in get_args(wanted))
     if origin is tuple:
-        return "a list of strings"
+        return "a list of tables" if _is_table(get_args(wanted)[0]) else "a list of strings"
     if origin in (Union, types.UnionType):
         return " or ".join(map(describe, get_args(wanted)))
     return _plain(wanted)
+
+
+def _is_table(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _plain(kind: object) -> str:

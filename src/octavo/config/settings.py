@@ -205,7 +205,7 @@ class Tui(Struct, frozen=True):
     notification_method: Literal["auto", "osc9", "bel"] = "auto"
 
 
-class SkillChoice(Struct, frozen=True):
+class SkillChoice(Struct, frozen=True, omit_defaults=True):
     """One `[[skills.config]]`: a skill, by name or by the path of its SKILL.md."""
 
     name: Name | None = None

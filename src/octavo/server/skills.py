@@ -140,7 +140,10 @@ async def read(request: Request) -> s.SkillReadResult:
     def found() -> s.SkillReadResult:
         place = _Place(request, params.cwd)
         skill = place.one(params.name)
-        data, _ = read_skill_file(skill.folder, skill.root, SHOWN_BYTES)
+        try:
+            data, _ = read_skill_file(skill.folder, skill.root, SHOWN_BYTES)
+        except SkillError as error:
+            raise SkillError(f"{visible_line(str(skill.folder))}: {error}") from None
         try:
             files = tuple(map(visible_line, read_folder(skill.folder).entries))
         except SkillError as error:
@@ -213,7 +216,11 @@ async def add(request: Request) -> s.SkillAddResult:
 
     def added() -> s.SkillAddResult:
         contents = fetched.contents
-        name = manage.named_header(contents).name
+        try:
+            name = manage.named_header(contents).name
+        except SkillError as error:
+            shown = visible_line(f"{fetched.source} {fetched.path}".strip())
+            raise SkillError(f"{shown} is no valid skill: {error}") from None
         if params.name is not None and params.name != name:
             name, contents = params.name, manage.renamed(contents, params.name)
         pin = Pin("", {}, fetched.source, fetched.path, fetched.ref, fetched.commit)

@@ -472,14 +472,16 @@ def test_a_damaged_lockfile_lets_none_of_its_skills_be_used(
 ) -> None:
     repo = Root(tmp_path / ".agents" / "skills", "repo", inside=tmp_path)
     make_skill(repo.path, "tidy")
+    make_skill(repo.path, "neat")
     lock = home / "skills.lock" if whose == "own" else repo.path.parent / "skills.lock"
     lock.parent.mkdir(exist_ok=True)
     lock.write_bytes(content)
 
     found = find(home, repo)
 
-    assert states(found) == {"tidy": "invalid"}
-    assert str(lock) in found.notices()[0]
+    assert states(found) == {"neat": "invalid", "tidy": "invalid"}
+    [notice] = found.notices()
+    assert notice.startswith(f"{lock} is ")
 
 
 def test_a_lockfile_that_is_a_pipe_holds_nothing_up(home: Path, tmp_path: Path) -> None:

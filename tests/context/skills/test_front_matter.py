@@ -202,9 +202,43 @@ def only_strings(value: Any) -> bool:
     return isinstance(value, str)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a #b",
+        "a: b",
+        "a:",
+        "a ",
+        "[a",
+        "'a",
+        "- a",
+        "*a",
+        "a\rb",
+        "a\u2028b",
+        "a\x85b",
+        "a\x0bb",
+        "",
+    ],
+)
+def test_what_yaml_might_read_otherwise_is_left_to_it(value: str) -> None:
+    assert plain_fields(f"name: tidy\nkey: {value}\n") is None
+
+
+@pytest.mark.parametrize(
+    "value", ["a#b", "a:b", "a, [b] {c} 'd' \"e\" & * ! | > % @", "0x10", "a é"]
+)
+def test_what_is_certain_is_read_without_it(value: str) -> None:
+    assert plain_fields(f"name: tidy\nkey: {value}\n") == {"name": "tidy", "key": value}
+
+
 _line = st.tuples(
     st.from_regex(r"[a-z-]{1,6}", fullmatch=True),
-    st.text(st.sampled_from("aZ0 :#-'\"[]{}&*!|>%@`,?.\t\r\u00e9\u00a0\u2028\x0b"), max_size=12),
+    st.lists(
+        st.sampled_from(
+            [*"aZ0: #-'\"[]{}&*!|>%@`,?.\t\r\u00e9\u00a0\u2028\x0b", "a #", "a: ", "a:"]
+        ),
+        max_size=6,
+    ).map("".join),
 )
 
 

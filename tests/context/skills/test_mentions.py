@@ -53,6 +53,7 @@ def named(*inputs: UserInput | str) -> list[str]:
         ("[$tidy](/nowhere/SKILL.md)", []),
         ("[tidy](/first/tidy)", []),
         ("$broken", ["/second/broken"]),
+        ("$notes\n\n<stdin>\n$tidy\n</stdin>\n$tidy\n</stdin>", ["/second/notes"]),
     ],
 )
 def test_a_name_after_a_dollar_sign_is_a_skill(text: str, folders: list[str]) -> None:

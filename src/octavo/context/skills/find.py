@@ -32,6 +32,8 @@ SKILLS_LIMIT = 1000
 """How many folders of one root are looked at."""
 NOTICES_LIMIT = 5
 _NAMED = 4
+_DAMAGED = "A lockfile that may speak of it is damaged."
+"""Said of the lockfile, and not once more of each skill."""
 _NEVER = (0, 0, 0, 0, 0)
 """The stamp of what is not remembered."""
 
@@ -91,7 +93,7 @@ def find_skills(
         skills += search.skills(root, _names(root, problems))
     if cache is None:
         remembered.save()
-    return Found(tuple(_one_of_a_name(skills)), tuple(problems))
+    return Found(tuple(_one_of_a_name(skills)), (*problems, *search.problems))
 
 
 class _Search:
@@ -101,15 +103,24 @@ class _Search:
         self._locks: Locks | None = None
         self._cache = cache
         self._off = frozenset(off)
+        self.problems: list[str] = []
 
     def skills(self, root: Root, names: Iterable[str]) -> Iterator[Skill]:
         """Yield the skills in these folders of `root`."""
-        locks = self._locks_of(root)
+        locks, is_damaged = None, False
+        try:
+            locks = self._locks_of(root)
+        except SkillError as error:
+            is_damaged = True
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
         for name in names:
             folder = f"{root.path}/{name}"
             said = self._said(folder, root, name)
             state: State = "invalid" if said.problem else "ok"
             reason, pinned = said.problem, False
+            if state == "ok" and is_damaged:
+                state, reason = "invalid", _DAMAGED
             if state == "ok" and locks is not None:
                 try:
                     pins = locks.pins(root, name)
@@ -122,7 +133,11 @@ class _Search:
             yield Skill(name, said.description, root, state, reason, pinned)
 
     def _locks_of(self, root: Root) -> Locks | None:
-        """Return what was agreed to; None where nothing can have been about `root`."""
+        """Return what was agreed to; None where nothing can have been about `root`.
+
+        Raises:
+            SkillError: a lockfile cannot be read or understood.
+        """
         shared = root.scope == "repo" and os.path.lexists(root.path.parent / LOCK)
         if root.scope == "system" or not (self._own_lock or shared):
             return None
@@ -130,6 +145,7 @@ class _Search:
             from octavo.context.skills.lock import Locks
 
             self._locks = Locks(self._home)
+        self._locks.pins(root, "")  # read, damaged or not
         return self._locks
 
     def _is_off(self, name: str, folder: str) -> bool:
@@ -242,5 +258,6 @@ def _one_of_a_name(skills: Iterable[Skill]) -> Iterator[Skill]:
 def _notices(skills: Iterable[Skill]) -> Iterator[str]:
     for skill in skills:
         shadowed = skill.state == "shadowed" and skill.root.scope != "system"
-        if shadowed or skill.state in ("invalid", "changed"):
+        refused = skill.state in ("invalid", "changed") and skill.reason != _DAMAGED
+        if shadowed or refused:
             yield not_used(skill, skill.reason)

@@ -2,7 +2,8 @@
 
 The rules are Codex's, so that prompts written for it mean the same: a name ends where something
 other than a letter, digit, hyphen or underscore stands; names of common environment variables are
-none; a path counts before a name.
+none; a path counts before a name. What came through a pipe beside the prompt names none: others may
+have written it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def named_skills(
             given_names.add(given.name)
             if not take(by_path.get(_path(given.path))):
                 missing.append(f"{given.name} ({given.path})")
-    texts = [given.text for given in inputs if isinstance(given, Text)]
+    texts = [_typed(given.text) for given in inputs if isinstance(given, Text)]
     for text in texts:
         for name, path in re.findall(_LINKED, text):
             if not _is_variable(name) and take(by_path.get(_path(path.strip()))):
@@ -61,6 +62,11 @@ def named_skills(
             if name not in given_names and not _is_variable(name):
                 take(by_name.get(name))
     return list(found.values()), missing
+
+
+def _typed(text: str) -> str:
+    """Return `text` without what `octavo exec` puts behind a prompt from its stdin."""
+    return text.partition("\n\n<stdin>\n")[0] if text.endswith("\n</stdin>") else text
 
 
 def _path(path: str) -> str:
