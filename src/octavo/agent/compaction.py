@@ -180,7 +180,7 @@ class Compaction:
         work.leave_out(trigger)
         is_less = work.tokens() < before_tokens
         if not is_less:
-            self._say_full()
+            self._say_full(why.rstrip("."))
             if item_id is None:
                 return False
         event = work.event(item_id or new_id(), "trimmed", trigger, usage=usage, failure=why)
@@ -189,13 +189,14 @@ class Compaction:
             self._notice(_told(event, why.rstrip(".")), "compaction.trimmed")
         return is_less
 
-    def _say_full(self) -> None:
+    def _say_full(self, why: str) -> None:
         if self._said_full:
             return
         self._said_full = True
         self._notice(
-            "What the model is shown cannot be made smaller: it is its instructions and the last "
-            "of the work. Shorten AGENTS.md or the message, or choose a model that reads more.",
+            f"The thread fills the model's window, and {why}; nor can enough be left out, as it is "
+            "little more than instructions and the last of the work. Shorten AGENTS.md or your "
+            "message, or choose a model that reads more.",
             "compaction.full",
         )
 
