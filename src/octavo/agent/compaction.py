@@ -313,10 +313,9 @@ class _Work:
         else:  # what the model has not seen yet is what it goes on from
             for part in self._parts:
                 part.fixed = part.fixed or (part.kind == "step" and part.step == last)
-        scale = max(1.0, self._transcript.scaled(1000) / 1000)
         shorten(
             self._parts,
-            spare_tokens=round(goal_tokens / scale) - self._gauge.tools_tokens(),
+            spare_tokens=self._transcript.unscaled(goal_tokens) - self._gauge.tools_tokens(),
             users_tokens=self._pinned_tokens,
         )
         self._parts = list(with_notes(self._parts, len(self._thread.history)))
@@ -352,7 +351,7 @@ class _Work:
 
     @property
     def _pinned_tokens(self) -> int:
-        return self._gauge.limits.window * PINNED_PERCENT // 100
+        return self._transcript.unscaled(self._gauge.limits.window * PINNED_PERCENT // 100)
 
     def _surroundings(self) -> tuple[list[Part], int]:
         at = self._thread.context_at
