@@ -107,12 +107,20 @@ def test_a_log_that_lost_a_line_before_a_compaction_shows_the_full_history() -> 
     assert len(warnings) == 1
 
 
-def test_an_older_octavo_reads_a_compacted_thread_as_a_full_one() -> None:
-    """It does not know the event, passes over its line, and is left with everything."""
-    known = [e for e in BEGUN if not isinstance(e, ev.Compacted)]
-    thread = fold([*known, item("c")])
+def test_an_octavo_that_does_not_know_these_events_reads_a_full_thread() -> None:
+    """It passes their lines over; what is left is in order, and is everything that was said."""
+    events: list[ev.Event] = [
+        *(*BEGUN, ev.Pinned("p", 0, "x"), compacted(ev.Kept(0, 1), until=4), call("c"), step()),
+        *(output("c"), ev.CompactionUndone("c", 0), ev.Unpinned("p", 0), item("d"), step()),
+        ended(),
+    ]
+    new = ev.Compacted | ev.CompactionUndone | ev.Pinned | ev.Unpinned
 
-    assert shown(thread) == ["go", "a", "b", "out b", "c"]
+    thread, warnings = reopen(Reading([event for event in events if not isinstance(event, new)]))
+
+    assert warnings == []
+    assert shown(thread) == ["go", "a", "b", "out b", "c", "out c", "d"]
+    assert thread.history == fold(events).history
     assert ev.FORMAT == 1
 
 

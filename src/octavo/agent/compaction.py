@@ -180,7 +180,7 @@ class Compaction:
         work.leave_out(trigger)
         is_less = work.tokens() < before_tokens
         if not is_less:
-            self._say_full()
+            self._say_full(why.rstrip("."))
             if item_id is None:
                 return False
         event = work.event(item_id or new_id(), "trimmed", trigger, usage=usage, failure=why)
@@ -189,13 +189,14 @@ class Compaction:
             self._notice(_told(event, why.rstrip(".")), "compaction.trimmed")
         return is_less
 
-    def _say_full(self) -> None:
+    def _say_full(self, why: str) -> None:
         if self._said_full:
             return
         self._said_full = True
         self._notice(
-            "What the model is shown cannot be made smaller: it is its instructions and the last "
-            "of the work. Shorten AGENTS.md or the message, or choose a model that reads more.",
+            f"The thread fills the model's window, and {why}; nor can enough be left out, as it is "
+            "little more than instructions and the last of the work. Shorten AGENTS.md or your "
+            "message, or choose a model that reads more.",
             "compaction.full",
         )
 
@@ -312,10 +313,9 @@ class _Work:
         else:  # what the model has not seen yet is what it goes on from
             for part in self._parts:
                 part.fixed = part.fixed or (part.kind == "step" and part.step == last)
-        scale = max(1.0, self._transcript.scaled(1000) / 1000)
         shorten(
             self._parts,
-            spare_tokens=round(goal_tokens / scale) - self._gauge.tools_tokens(),
+            spare_tokens=self._transcript.unscaled(goal_tokens) - self._gauge.tools_tokens(),
             users_tokens=self._pinned_tokens,
         )
         self._parts = list(with_notes(self._parts, len(self._thread.history)))
@@ -351,7 +351,7 @@ class _Work:
 
     @property
     def _pinned_tokens(self) -> int:
-        return self._gauge.limits.window * PINNED_PERCENT // 100
+        return self._transcript.unscaled(self._gauge.limits.window * PINNED_PERCENT // 100)
 
     def _surroundings(self) -> tuple[list[Part], int]:
         at = self._thread.context_at

@@ -73,6 +73,10 @@ class Transcript:
         """Return an estimate, corrected by how far off the last one was."""
         return round(estimated_tokens * self._scale)
 
+    def unscaled(self, tokens: int) -> int:
+        """Return the estimate that would come out at `tokens`."""
+        return round(tokens / self._scale)
+
     def encoded(self, entry: Entry) -> bytes | None:
         """Return the model item of an entry of the history; None when it has none."""
         if isinstance(entry, Spoken):

@@ -19,7 +19,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from octavo.trial.answers import FunctionCall
+    from octavo.trial.answers import FunctionCall, Text
     from octavo.trial.attack.scene import Scene
 
 Outcome = Literal["blocked", "escaped", "gap", "untested", "not_applicable"]
@@ -28,8 +28,9 @@ it. untested: it is not there, but nobody knows whether it was tried."""
 
 Answered = Literal["accept", "decline"]
 
-Turn = Sequence["FunctionCall"]
-"""What the model does in one turn: one call after the other, each in a response of its own."""
+Turn = Sequence["FunctionCall | Text"]
+"""What the model does in one turn: one call after the other, each in a response of its own; a text
+is what it writes when it is asked for a summary."""
 
 
 class Down(msgspec.Struct, frozen=True):

@@ -87,7 +87,7 @@ ATTACKS = (
     Known("A-46", "I", "A title becomes a release, by a cache", _CI),
     Known("A-47", "I", "A skill that runs something when it is loaded"),
     Known("A-48", "I", "A page plants a memory", "memories"),
-    Known("A-49", "I", "An instruction survives a summary", "summaries"),
+    Known("A-49", "I", "An instruction survives a summary"),
     Known("A-50", "I", "A sub-agent's result is taken for an order", _FLEET),
     Known("A-51", "I", "The bait is taken later"),
     Known("A-52", "R", "A change edits its reviewer's instructions", _REVIEW),

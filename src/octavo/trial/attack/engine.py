@@ -29,6 +29,7 @@ from octavo.sandbox import Report, open_sandbox
 from octavo.sandbox.from_settings import sandbox_policy
 from octavo.sandbox.policy import writable_roots
 from octavo.server.server import Launch, Server, serving
+from octavo.trial.answers import FunctionCall
 from octavo.trial.attack import Case, Outcome, Turn, Verdict, catalog, walls
 from octavo.trial.attack.bare import bystander, run_bare
 from octavo.trial.attack.canaries import Canaries, listening
@@ -307,10 +308,9 @@ class _Range:
         """Do what the model would do, with nothing around it."""
         for turn in turns:
             for one in turn:
-                arguments = one.arguments
-                assert isinstance(arguments, dict)
-                if one.name == "exec_command":
-                    await run_bare(arguments["cmd"], scene)
+                if isinstance(one, FunctionCall) and one.name == "exec_command":
+                    assert isinstance(one.arguments, dict)
+                    await run_bare(one.arguments["cmd"], scene)
 
 
 def _nobody_listens(verdict: Verdict) -> None:
