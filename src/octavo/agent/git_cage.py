@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -81,16 +82,15 @@ class Reach(msgspec.Struct, frozen=True):
         network: the hosts of the remotes.
         settings: of git, such as the credentials' helper.
         env: variables, laid over all others.
-        programs: what else may be executed: ssh.
-        sockets: of the host: ssh's agent.
-        readable: secrets that these calls need, such as known hosts.
+        programs: what else may be executed.
+        line: who answers on a line out of the cage, which git and what it starts have as 3.
     """
 
     network: Network = OFF
     settings: Mapping[str, str] = {}
     env: Mapping[str, str] = {}
     programs: tuple[Path, ...] = ()
-    sockets: tuple[Path, ...] = ()
+    line: Callable[[socket.socket], Awaitable[None]] | None = None
 
 
 class GitCage:
@@ -216,7 +216,6 @@ class GitCage:
             writable_roots=(*self._policy.writable_roots, *writable),
             read_only=(*self._policy.read_only, *held),
             programs=(*programs, *reach.programs),
-            sockets=reach.sockets,
             network=_not_denied(reach.network, self._policy.network),
         )
 
@@ -338,19 +337,33 @@ class GitRun:
             | dict(reach.env)
             | _told(repository),
         )
-        self._current = await sandbox.spawn(command)
-        try:
-            if self._ends_by is not None:
-                await self._current.kill()
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._pass_on, self._current)
-                ended = await self._current.wait()
-        finally:
-            await self._current.kill()
-            self._current = None
+        ended = await self._started(command, sandbox, reach)
         await self._remove(missing, sandbox)
         if config is not None:
             await self._look_over(call, sandbox, before, config, kept)
+        return ended
+
+    async def _started(self, command: Command, sandbox: Sandbox, reach: Reach) -> Exit:
+        """Run one command to its end, and answer its line out of the cage meanwhile."""
+        async with anyio.create_task_group() as answering:
+            if reach.line is not None:
+                ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                with its:
+                    command = msgspec.structs.replace(command, line=its.fileno())
+                    self._current = await sandbox.spawn(command)
+                answering.start_soon(_answer, reach.line, ours)
+            else:
+                self._current = await sandbox.spawn(command)
+            try:
+                if self._ends_by is not None:
+                    await self._current.kill()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._pass_on, self._current)
+                    ended = await self._current.wait()
+            finally:
+                await self._current.kill()
+                self._current = None
+            answering.cancel_scope.cancel()
         return ended
 
     async def _remove(self, missing: Sequence[Path], sandbox: Sandbox) -> None:
@@ -411,6 +424,11 @@ class GitRun:
             await self._says.send(text.encode())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
+
+
+async def _answer(answer: Callable[[socket.socket], Awaitable[None]], line: socket.socket) -> None:
+    with line:
+        await answer(line)
 
 
 def _folder(step: Step, cwd: Path) -> Path:

@@ -168,11 +168,12 @@ class CallHands:
     async def _reach(self, permit: Permit) -> Reach | None:
         if not permit.remotes:
             return None
-        from octavo.agent.git_remote import reach
+        from octavo.agent.git_remote import Outside, reach
 
         room, ground = self._room, self._room.ground
         roots = (*room.writable_roots, permit.policy.cwd, *permit.policy.writable_roots)
-        return await reach(permit.remotes, ground.env, ground.home, roots)
+        outside = Outside(ground.env, ground.home, roots)
+        return await reach(permit.remotes, outside, deny=permit.policy.network.deny)
 
     async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
         if permit.outside or self._room.ground.blocks.count == permit.blocked_since:
@@ -197,6 +198,7 @@ class CallHands:
             sandbox=room.sandbox,
             accepted=ground.allowed.commands,
             push=ground.allowed.push,
+            env=ground.env,
             own=ground.own,
             seen=frozenset(room.journal.thread.labels),
             unasked=ground.allowed.unasked,

@@ -13,7 +13,7 @@ with it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,6 +78,8 @@ class Terms(msgspec.Struct, frozen=True):
     push: bool = False
     """Git may talk to the remotes of the thread's own repository without a question."""
     unasked: bool = False
+    env: Mapping[str, str] = {}
+    """Octavo's own environment."""
 
 
 class Asker(Protocol):
@@ -117,13 +119,14 @@ class _Case:
         if self._git is not None:  # no shell reads it: what is judged is what git is told
             self._wanted = replace(wanted, script=str(self._git))
         self._shell, self._reading = _read(self._wanted)
+        self._found: tuple[Remote, ...] = ()
 
     async def permit(self) -> Permit:
         decision = self._decide(self._wanted.script, ())
         if isinstance(decision, Deny):
             raise Declined(decision.reason)
         ask = decision if isinstance(decision, Ask) else None
-        found = await self._remotes()
+        found = self._found = await self._remotes()
         grant = await self._grant(found)
         if self._outside:
             self._check_may_widen("leave the sandbox")
@@ -191,12 +194,13 @@ class _Case:
         if self._git is None or not self._git.remote:
             return ()
         from octavo.agent.git_cage import GitRefused, program
-        from octavo.agent.git_remote import remotes
+        from octavo.agent.git_remote import Outside, remotes
 
-        command = self._wanted.command
+        command, terms = self._wanted.command, self._terms
+        outside = Outside(terms.env, terms.home, (*terms.roots, terms.policy.cwd))
         try:
             git = str(program(command.env))
-            return await remotes(self._git, command, git, self._terms.sandbox)
+            return await remotes(self._git, command, git, terms.sandbox, outside)
         except GitRefused as refusal:
             raise ToolFailed(f"git: {refusal}") from None
 
@@ -270,12 +274,14 @@ class _Case:
                 self._wanted.script,
             )
         )
+        over_ssh = [one.ssh.said for one in self._found if one.ssh is not None]
+        said = (_asked_for(grant), *over_ssh, ask.reason if ask else None)
         return CommandQuestion(
             self._wanted.script,
             os.fspath(command.cwd),
             self._wanted.justification,
             outside=self._outside,
-            why=" ".join(filter(None, (_asked_for(grant), ask.reason if ask else None))) or None,
+            why=" ".join(filter(None, said)) or None,
             rules=ask.rules if ask else (),
             programs=used[: facts.SHOWN],
             paths=facts.paths(reading, command)[: facts.SHOWN],

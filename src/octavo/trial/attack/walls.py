@@ -29,6 +29,7 @@ TLS = "the TLS name has to be the host's"
 NAMES = "only allowed names are looked up"
 VERBS = "hosts that are only to be read get no data"
 ASKED_REMOTE = "git reaches a remote only where a person allows it"
+OWN_SSH = "git has no ssh of a repository's choosing, and reaches plain names only"
 VISIBLE = "hidden characters are made visible"
 CLEAN_ENV = "keys are taken out of the environment"
 HARDENED = "git runs without hooks, filters and helpers, and can start nothing"
@@ -42,5 +43,7 @@ ONLY_THAT = "a yes is for exactly what was shown"
 LIMITS = "commands have limits"
 BOUNDED = "the model is sent both ends of a long output"
 
-OF_THE_POLICY = frozenset((TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, NO_WIDER))
+OF_THE_POLICY = frozenset(
+    (TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, OWN_SSH, NO_WIDER)
+)
 """Those that stand before a command is run at all."""
