@@ -119,18 +119,20 @@ def are_of_the_person(script: GitScript, cwd: Path, own: Path) -> bool:
         cwd: where the script runs.
         own: where the thread runs.
     """
-    mine = find_repository(own)
-    if mine is None or not mine.vouched:
-        return False
     for step in script.remote:
         words = plain_words(step)
         is_address = bool(words) and ("/" in words[0] or ":" in words[0])
-        found = find_repository(Path(os.path.realpath(cwd / step.folder)))
-        if step.subcommand == "clone" or is_address:
-            return False
-        if found is None or not found.vouched or found.common_dir != mine.common_dir:
+        if step.subcommand == "clone" or is_address or not is_in_own(cwd / step.folder, own):
             return False
     return True
+
+
+def is_in_own(folder: Path, own: Path) -> bool:
+    """Whether a folder is in the repository that the thread runs in, `own`."""
+    mine, found = find_repository(own), find_repository(Path(os.path.realpath(folder)))
+    if mine is None or found is None:
+        return False
+    return mine.vouched and found.vouched and found.common_dir == mine.common_dir
 
 
 async def reach(found: Sequence[Remote], outside: Outside, *, deny: Sequence[str] = ()) -> Reach:
@@ -220,6 +222,21 @@ async def _urls(step: Step, command: Command, sandbox: Sandbox) -> list[str]:
         said = await _ask(("remote", "get-url", "--all", *push, name), command, sandbox)
         urls += said.split()
     return urls
+
+
+async def remote_urls(command: Command, sandbox: Sandbox) -> dict[str, str]:
+    """Return where each remote of a repository is; nothing where there is no repository.
+
+    Args:
+        command: the program git, where it is to run and with what environment.
+        sandbox: the thread's ordinary cage, in which git is asked.
+    """
+    try:
+        names = (await _ask(("remote",), command, sandbox)).split()
+        found = [await _ask(("remote", "get-url", name), command, sandbox) for name in names]
+    except GitRefused:
+        return {}
+    return {name: said.strip() for name, said in zip(names, found, strict=True)}
 
 
 async def _default(command: Command, sandbox: Sandbox) -> str:

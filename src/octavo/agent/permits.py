@@ -34,15 +34,17 @@ from octavo.policy.decide import Ask, Call, Deny, Granular, decide, may_ask, ref
 from octavo.policy.decide import Policy as Settled
 from octavo.policy.rules import Rules
 from octavo.policy.targets import placed
-from octavo.protocol.errors import ConfigError
+from octavo.protocol.errors import ConfigError, SandboxError
 from octavo.protocol.questions import Answer, CommandQuestion, Grant, NetworkQuestion
 from octavo.sandbox import Policy, Sandbox
 from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
 from octavo.tools.denials import writable_places
 
 if TYPE_CHECKING:
+    from octavo.agent.gh_place import GhPlace
     from octavo.agent.git_remote import Remote
     from octavo.agent.rulebook import Rulebook
+    from octavo.policy.gh import GhScript
     from octavo.policy.porcelain import GitScript
 
 _LANGUAGES: dict[str, Shell] = {"bash": "bash", "zsh": "zsh", "sh": "sh", "dash": "sh"}
@@ -116,10 +118,16 @@ class _Case:
         self._outside = wanted.outside and self._confined
         self._rules = self._load_rules()
         self._git = None if self._outside or not self._confined else _plain_git(wanted.script)
+        confines = self._confined and not self._outside
+        closed = terms.policy.network.access != "open"
+        self._gh = _plain_gh(wanted.script, terms) if confines and closed else None
+        if self._gh is not None:
+            self._wanted = replace(self._wanted, script=str(self._gh))
         if self._git is not None:  # no shell reads it: what is judged is what git is told
             self._wanted = replace(wanted, script=str(self._git))
         self._shell, self._reading = _read(self._wanted)
         self._found: tuple[Remote, ...] = ()
+        self._places: tuple[GhPlace, ...] = ()
 
     async def permit(self) -> Permit:
         decision = self._decide(self._wanted.script, ())
@@ -127,6 +135,7 @@ class _Case:
             raise Declined(decision.reason)
         ask = decision if isinstance(decision, Ask) else None
         found = self._found = await self._remotes()
+        self._places = await self._gh_places()
         grant = await self._grant(found)
         if self._outside:
             self._check_may_widen("leave the sandbox")
@@ -145,7 +154,8 @@ class _Case:
             outside=self._outside,
             blocked_since=self._terms.blocks.count,
             git=self._git,
-            remotes=found,
+            gh=self._gh,
+            remotes=found or self._places,
             reads_others=self._reads_others(),
         )
 
@@ -197,20 +207,45 @@ class _Case:
         from octavo.agent.git_remote import Outside, remotes
 
         command, terms = self._wanted.command, self._terms
-        outside = Outside(terms.env, terms.home, (*terms.roots, terms.policy.cwd))
+        outside = Outside(terms.env, terms.home, _written(terms))
         try:
             git = str(program(command.env))
             return await remotes(self._git, command, git, terms.sandbox, outside)
         except GitRefused as refusal:
             raise ToolFailed(f"git: {refusal}") from None
 
+    async def _gh_places(self) -> tuple[GhPlace, ...]:
+        """Return what calls of gh talk about."""
+        if self._gh is None:
+            return ()
+        from octavo.agent.gh_place import places
+        from octavo.agent.git_remote import Outside
+
+        terms = self._terms
+        outside = Outside(terms.env, terms.home, _written(terms))
+        try:
+            return await places(self._gh, self._wanted.command, terms.sandbox, outside)
+        except SandboxError as refusal:
+            raise ToolFailed(f"gh: {refusal}") from None
+
     async def _grant(self, found: Sequence[Remote]) -> Grant | None:
         extra, terms = self._wanted.extra, self._terms
+        if self._gh is not None:
+            return self._gh_grant(self._gh)
         if found and not (terms.push and self._goes_to_own_remotes()):
             return Grant(hosts=tuple(dict.fromkeys(one.place for one in found)))
         if extra is None or not self._confined or self._outside:
             return None
         return await read_grant(extra, terms.policy, terms.roots, terms.sandbox, terms.home)
+
+    def _gh_grant(self, script: GhScript) -> Grant | None:
+        from octavo.agent.gh_place import are_of_the_person
+
+        places, terms = self._places, self._terms
+        cwd = self._wanted.command.cwd
+        if terms.push and are_of_the_person(script, places, cwd, self._cwd):
+            return None
+        return Grant(hosts=tuple(dict.fromkeys(place.api for place in places)))
 
     def _goes_to_own_remotes(self) -> bool:
         from octavo.agent.git_remote import are_of_the_person
@@ -275,6 +310,7 @@ class _Case:
             )
         )
         over_ssh = [one.ssh.said for one in self._found if one.ssh is not None]
+        over_ssh += self._said_of_gh()
         said = (_asked_for(grant), *over_ssh, ask.reason if ask else None)
         return CommandQuestion(
             self._wanted.script,
@@ -289,6 +325,13 @@ class _Case:
             offers=offers,
             key=facts.key_of(command, used, grant),
         )
+
+    def _said_of_gh(self) -> Sequence[str]:
+        if self._gh is None:
+            return ()
+        from octavo.agent.gh_place import said
+
+        return said(self._gh, self._places)
 
     async def _ask(self, question: CommandQuestion, ask: Ask | None) -> None:
         answer = await self._asker.ask_person(question)
@@ -373,6 +416,35 @@ def _plain_git(script: str) -> GitScript | None:
     except NotPlain:
         return None
     return plain if plain.writes else None
+
+
+def _plain_gh(script: str, terms: Terms) -> GhScript | None:
+    """Return what a script is if it is nothing but calls of gh, and gh is there.
+
+    Raises:
+        ToolFailed: it is, and one of them is not possible.
+    """
+    if "gh" not in script:
+        return None
+    import shutil
+
+    from octavo.agent.ssh_remote import path_without
+    from octavo.policy.gh import NotPossible, read_gh  # most commands are not gh
+    from octavo.policy.porcelain import NotPlain
+
+    try:
+        plain = read_gh(script)
+    except NotPlain:
+        return None
+    except NotPossible as reason:
+        raise ToolFailed(f"gh: {reason} Nothing was run.") from None
+    path = path_without(terms.env.get("PATH", ""), _written(terms))
+    return plain if shutil.which("gh", path=path) else None
+
+
+def _written(terms: Terms) -> tuple[Path, ...]:
+    """Return where commands write: no program there is started outside of the cage."""
+    return (*terms.roots, terms.policy.cwd, *terms.policy.writable_roots)
 
 
 def _asked_for(grant: Grant | None) -> str | None:

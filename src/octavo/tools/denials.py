@@ -21,6 +21,12 @@ _ONLY_GIT = (
     "switch, merge, ... joined by && or ;, without pipes, variables or other programs) may write "
     "it: run the git commands in a call of their own."
 )
+_NO_GH = r"(?:please run:|authenticate,? run:?|run) +`?gh auth login|error connecting to [\w.-]+\n"
+_ONLY_GH = (
+    "gh has a token and reaches GitHub only in a call that is nothing but gh (gh pr view 1, ... "
+    "joined by && or ;, without pipes, variables or other programs): run gh in a call of its own, "
+    "with --json and --jq in the place of a pipe."
+)
 _ABSOLUTE_PATH = r"(?<![\w./:-])/[^\s'\"`:,;()<>]*"
 _NO_NETWORK = (
     r"(?i)Network is unreachable|\bENETUNREACH\b|Could not resolve host|\bENOTFOUND\b|\bEAI_AGAIN\b"
@@ -50,6 +56,13 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
         hidden = "stored keys and credentials are hidden, and "
         return f"probably the sandbox: {hidden}{writable(hands)}{_way_out(hands)}"
     return None
+
+
+def about_gh(output: str) -> str | None:
+    """Return how gh is to be called where it had no token or network; None if it is not gh."""
+    if "gh auth login" not in output and "error connecting to" not in output:
+        return None
+    return _ONLY_GH if re.search(_NO_GH, output[-_LOOKED_AT_CHARS:]) else None
 
 
 def writable(hands: Hands, path: PurePath | None = None) -> str:

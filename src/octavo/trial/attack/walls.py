@@ -30,6 +30,7 @@ NAMES = "only allowed names are looked up"
 VERBS = "hosts that are only to be read get no data"
 ASKED_REMOTE = "git reaches a remote only where a person allows it"
 OWN_SSH = "git has no ssh of a repository's choosing, and reaches plain names only"
+TOKEN_OUTSIDE = "a token for an API is added outside of the sandbox, and no call of gh shows it"
 VISIBLE = "hidden characters are made visible"
 CLEAN_ENV = "keys are taken out of the environment"
 HARDENED = "git runs without hooks, filters and helpers, and can start nothing"
@@ -44,6 +45,6 @@ LIMITS = "commands have limits"
 BOUNDED = "the model is sent both ends of a long output"
 
 OF_THE_POLICY = frozenset(
-    (TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, OWN_SSH, NO_WIDER)
+    (TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, OWN_SSH, TOKEN_OUTSIDE, NO_WIDER)
 )
 """Those that stand before a command is run at all."""
