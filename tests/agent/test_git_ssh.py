@@ -27,11 +27,13 @@ from octavo.agent.git_remote import Outside, Remote, are_of_the_person, reach, r
 from octavo.agent.ssh_door import SshDoor
 from octavo.agent.ssh_remote import outside_argv, read_ssh
 from octavo.policy.porcelain import NotPlain, read_git
-from octavo.sandbox import Command
+from octavo.sandbox import Command, Policy, Sandbox
+from octavo.sandbox.caged import open_cage
 from octavo.sandbox.run import run_caged
 from tests.agent.test_git_cage import ENV, PERSON, Bench
 from tests.agent.test_git_remote import _heard
 from tests.sampling import sample
+from tests.tiers import machine_has
 
 pytestmark = pytest.mark.anyio
 
@@ -203,6 +205,32 @@ async def test_push_fetch_pull_and_clone_reach_the_remote_with_the_agent_s_key(
     assert status == 0, said
     assert (bench.top / "there" / "file").read_text() == "one\n"
     assert hub.url in (bench.top / "there" / ".git" / "config").read_text()
+
+
+@pytest.mark.parametrize("tier", ["bubblewrap", "landlock"])
+async def test_a_push_over_ssh_needs_no_network_and_so_works_in_each_tier(
+    bench: Bench, hub: Hub, tier: str
+) -> None:
+    if not machine_has(tier):
+        pytest.skip(f"no {tier} here")
+    bench.git("remote", "add", "origin", hub.url)
+    lent = await reach(await _find(bench, hub, "git push origin main"), _outside(bench, hub))
+    tiers: list[str] = []
+    async with AsyncExitStack() as stack:
+
+        async def open_tier(policy: Policy) -> Sandbox:
+            sandbox = await stack.enter_async_context(open_cage(policy, (tier,)))
+            tiers.append((await sandbox.ready()).tier)
+            return sandbox
+
+        cage = GitCage(bench.policy, open_tier)
+        command = Command(("x",), bench.top, ENV | PERSON)
+        status, said = await _heard(
+            await cage.spawn(read_git("git push origin main"), command, lent)
+        )
+
+    assert (status, hub.subjects()) == (0, ["first"]), said
+    assert set(tiers) == {tier}
 
 
 async def test_a_host_of_the_person_s_ssh_settings_is_asked_about_by_its_real_name(

@@ -158,3 +158,14 @@ async def test_a_push_over_ssh_that_was_allowed_beforehand_reaches_its_remote(
     assert before == []
     assert "Process exited with code 0" in said[0]
     assert over_ssh.subjects() == ["first"]
+
+
+@pytest.mark.parametrize("url", ["https://hub.example.org/x.git", "git@hub.example.org:x.git"])
+async def test_a_push_among_other_programs_is_told_to_be_on_its_own(
+    repository: Path, url: str
+) -> None:
+    git(repository, "remote", "add", "origin", url)
+
+    said = await outputs(repository, NEVER, "git push origin main 2>&1 | tail -3", policy="never")
+
+    assert "git reaches a remote, and has a key, only in a call" in said[0]

@@ -284,6 +284,14 @@ class _Case:
         terms = self._terms
         if may_widen(terms.approval, present=terms.present):
             return
+        if self._found or self._places:
+            hosts = [one.place for one in self._found] + [one.api for one in self._places]
+            raise ToolFailed(
+                f"This would go to {', '.join(dict.fromkeys(hosts))}, which a person has to allow, "
+                "and nobody can be asked here. Nothing was run. Go on without it, and say in your "
+                "answer what is left to do. (The user can start octavo with --allow-push, which "
+                "counts for the remotes of the repository that it was started in.)"
+            )
         raise ToolFailed(
             f"Commands cannot {what} here, as nobody can be asked. In it "
             f"{writable_places(terms.roots)} The network is {_network(terms.policy)}. Run it "

@@ -98,15 +98,22 @@ class SshDoor:
         Cancelled, it ends those that run.
         """
         line.setblocking(False)
-        async with anyio.create_task_group() as group:
-            for _ in range(_SESSIONS_LIMIT):
-                await anyio.wait_readable(line)
-                asked = _receive(line)
-                if asked is None:
-                    return
-                group.start_soon(self._serve, asked)
+        waiting: list[_Asked] = []
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(_SESSIONS_LIMIT):
+                    await anyio.wait_readable(line)
+                    asked = _receive(line)
+                    if asked is None:
+                        return
+                    waiting.append(asked)
+                    group.start_soon(self._serve, asked, waiting)
+        finally:
+            for asked in waiting:  # cancelled before they began
+                _close(asked.fds)
 
-    async def _serve(self, asked: _Asked) -> None:
+    async def _serve(self, asked: _Asked, waiting: list[_Asked]) -> None:
+        waiting.remove(asked)
         status, said = _NOT_STARTED, ""
         try:
             if not _are_pipes(asked.fds):
@@ -119,8 +126,7 @@ class SshDoor:
                 status, said = await self._run(one, protocol, asked.fds)
             _tell(asked.fds[2], status, said)
         finally:
-            for fd in asked.fds:
-                os.close(fd)
+            _close(asked.fds)
 
     async def _run(self, one: Lent, protocol: bytes, fds: Sequence[int]) -> tuple[int, str]:
         import subprocess
@@ -213,6 +219,11 @@ def _tell(fd: int, status: int, said: str) -> None:
         os.write(fd, bytes((status,)) + said.encode()[:_SAID_LIMIT_BYTES])
     except OSError:
         return  # whoever asked is gone
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _end(pid: int) -> None:

@@ -6,7 +6,7 @@ import signal
 import time
 
 from octavo.tools import Hands
-from octavo.tools.denials import about_gh, explain
+from octavo.tools.denials import about_remotes, explain
 from octavo.tools.sessions import Session, exit_code
 
 LEAST_WAIT_MS = 250
@@ -58,8 +58,8 @@ async def wait_and_report(
     if _NO_PATCH_PROGRAM in shown:
         lines.append(f"Note: {_PATCH_IS_A_TOOL}")
     permit = session.permit
-    is_apart = not permit.outside and permit.gh is None and not hands.network
-    if is_apart and (advice := about_gh(shown)) is not None:
+    is_apart = not permit.outside and permit.gh is None and not permit.remotes and not hands.network
+    if is_apart and (advice := about_remotes(shown)) is not None:
         lines.append(f"Note: {advice}")
     lines += [f"Note: {host}" for host in hosts]
     confined = not permit.outside and not hosts

@@ -21,6 +21,11 @@ _ONLY_GIT = (
     "switch, merge, ... joined by && or ;, without pipes, variables or other programs) may write "
     "it: run the git commands in a call of their own."
 )
+_NO_REMOTE = r"make sure you have the correct access rights|unable to access 'https?://"
+_ONLY_GIT_REMOTES = (
+    "git reaches a remote, and has a key, only in a call that is nothing but plain git (git push "
+    "origin main, ... without pipes, variables or other programs): run it in a call of its own."
+)
 _NO_GH = r"(?:please run:|authenticate,? run:?|run) +`?gh auth login|error connecting to [\w.-]+\n"
 _ONLY_GH = (
     "gh has a token and reaches GitHub only in a call that is nothing but gh (gh pr view 1, ... "
@@ -58,11 +63,15 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
     return None
 
 
-def about_gh(output: str) -> str | None:
-    """Return how gh is to be called where it had no token or network; None if it is not gh."""
-    if "gh auth login" not in output and "error connecting to" not in output:
+def about_remotes(output: str) -> str | None:
+    """Return how git and gh are to be called where they had no key and no network; None if it was
+    neither of them."""
+    end = output[-_LOOKED_AT_CHARS:]
+    if "access" in end and re.search(_NO_REMOTE, end):
+        return _ONLY_GIT_REMOTES
+    if "gh auth login" not in end and "error connecting to" not in end:
         return None
-    return _ONLY_GH if re.search(_NO_GH, output[-_LOOKED_AT_CHARS:]) else None
+    return _ONLY_GH if re.search(_NO_GH, end) else None
 
 
 def writable(hands: Hands, path: PurePath | None = None) -> str:
