@@ -73,10 +73,9 @@ class Hub:
     def begin(self) -> None:
         sshd = sshd_program()
         top = self.top
-        run = {"check": True, "capture_output": True}
         for name in ("host", "key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", top / name], **run)  # type: ignore[call-overload]
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.repository], **run)  # type: ignore[call-overload]
+            _do("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(top / name))
+        _do("git", "init", "-q", "--bare", "-b", "main", str(self.repository))
         shutil.copy(top / "key.pub", top / "authorized")
         (top / "sshd_config").write_text(
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {top}/host\nPidFile none\n"
@@ -101,7 +100,7 @@ class Hub:
         wrapper.chmod(0o755)
         self.env = ENV | {"PATH": f"{tools}:{ENV['PATH']}", "SSH_AUTH_SOCK": str(self.agent)}
         _wait_for(self.agent, self.port)
-        subprocess.run(["ssh-add", "-q", top / "key"], env=self.env, **run)  # type: ignore[call-overload]
+        _do("ssh-add", "-q", str(top / "key"), env=self.env)
         (top / "key").unlink()
 
     def _start(self, argv: list[str]) -> None:
@@ -119,6 +118,10 @@ class Hub:
 
     def signed_in(self) -> bool:
         return "Accepted publickey" in self.log.read_text()
+
+
+def _do(*argv: str, env: dict[str, str] | None = None) -> None:
+    subprocess.run(argv, env=env, check=True, capture_output=True)
 
 
 def _free_port() -> int:

@@ -25,6 +25,7 @@ from octavo.agent.grants import read_grant, widened
 from octavo.agent.ground import may_widen
 from octavo.agent.labels import is_of_others, needs_person, reads_others
 from octavo.agent.network import Blocks, reaching, ruled
+from octavo.agent.plain import plain_gh, plain_git
 from octavo.agent.remembered import Remembered
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
 from octavo.policy import Reading, Shell
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from octavo.agent.git_remote import Remote
     from octavo.agent.rulebook import Rulebook
     from octavo.policy.gh import GhScript
-    from octavo.policy.porcelain import GitScript
 
 _LANGUAGES: dict[str, Shell] = {"bash": "bash", "zsh": "zsh", "sh": "sh", "dash": "sh"}
 
@@ -117,10 +117,12 @@ class _Case:
         self._confined = terms.policy.mode.is_confined
         self._outside = wanted.outside and self._confined
         self._rules = self._load_rules()
-        self._git = None if self._outside or not self._confined else _plain_git(wanted.script)
+        self._git = None if self._outside or not self._confined else plain_git(wanted.script)
         confines = self._confined and not self._outside
         closed = terms.policy.network.access != "open"
-        self._gh = _plain_gh(wanted.script, terms) if confines and closed else None
+        self._gh = (
+            plain_gh(wanted.script, terms.env, _written(terms)) if confines and closed else None
+        )
         if self._gh is not None:
             self._wanted = replace(self._wanted, script=str(self._gh))
         if self._git is not None:  # no shell reads it: what is judged is what git is told
@@ -411,43 +413,6 @@ def _read(wanted: WantedCommand) -> tuple[Shell, Reading]:
         why = f"it is in the language of {name}, which octavo does not read"
         reading = Reading(reading.commands, (why,))
     return language, reading
-
-
-def _plain_git(script: str) -> GitScript | None:
-    """Return what a script is if it is nothing but plain git, and is to write `.git`."""
-    if "git" not in script:
-        return None
-    from octavo.policy.porcelain import NotPlain, read_git  # most commands are not git
-
-    try:
-        plain = read_git(script)
-    except NotPlain:
-        return None
-    return plain if plain.writes else None
-
-
-def _plain_gh(script: str, terms: Terms) -> GhScript | None:
-    """Return what a script is if it is nothing but calls of gh, and gh is there.
-
-    Raises:
-        ToolFailed: it is, and one of them is not possible.
-    """
-    if "gh" not in script:
-        return None
-    import shutil
-
-    from octavo.agent.ssh_remote import path_without
-    from octavo.policy.gh import NotPossible, read_gh  # most commands are not gh
-    from octavo.policy.porcelain import NotPlain
-
-    try:
-        plain = read_gh(script)
-    except NotPlain:
-        return None
-    except NotPossible as reason:
-        raise ToolFailed(f"gh: {reason} Nothing was run.") from None
-    path = path_without(terms.env.get("PATH", ""), _written(terms))
-    return plain if shutil.which("gh", path=path) else None
 
 
 def _written(terms: Terms) -> tuple[Path, ...]:
