@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node bubblewrap servers clean
+.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node programs servers clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -69,8 +69,8 @@ node:  ## Fetch the official TypeScript SDK into .node (skipped without npm)
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .node/.done; \
 	else echo "node: no Node.js here; tests that need it are skipped"; fi
 
-bubblewrap:  ## Install bubblewrap with apt-get, as root (its tests are skipped where it is missing)
-	@sh tools/install_bubblewrap.sh
+programs:  ## Install bubblewrap, sshd and gh with apt-get, as root (their tests are skipped without)
+	@sh tools/install_programs.sh
 
 servers: | $(PY)  ## Build llama.cpp's server for its tests (skipped where it cannot be; some 5 minutes)
 	@sh tools/build_servers.sh $(PY)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from octavo.agent.git_cage import GitCage, GitRefused, program
-from octavo.agent.git_remote import Remote, reach, remotes
+from octavo.agent.git_remote import Outside, Remote, reach, remotes
 from octavo.policy.porcelain import read_git
 from octavo.sandbox import Command, Process
 from octavo.sandbox.run import run_caged
@@ -100,7 +100,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def _find(bench: Bench, script: str) -> tuple[Remote, ...]:
     sandbox = await bench.open_cage(bench.policy)
     command = Command(("x",), bench.top, ENV | PERSON)
-    return await remotes(read_git(script), command, str(program(ENV)), sandbox)
+    outside = Outside(ENV, bench.top.parent, (bench.top,))
+    return await remotes(read_git(script), command, str(program(ENV)), sandbox, outside)
 
 
 async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
@@ -110,7 +111,7 @@ async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
     keys.write_text("".join(f"http://ada:the%20key@{one.place}\n" for one in found))
     home = bench.top.parent
     (home / ".gitconfig").write_text(f"[credential]\n\thelper = store --file={keys}\n")
-    lent = await reach(found, ENV | {"HOME": str(home)}, home, (bench.top,))
+    lent = await reach(found, Outside(ENV | {"HOME": str(home)}, home, (bench.top,)))
     cage = GitCage(bench.policy, bench.open_cage)
     process = await cage.spawn(read_git(script), Command(("x",), bench.top, ENV | PERSON), lent)
     return await _heard(process)
@@ -190,7 +191,7 @@ async def test_a_repository_that_says_how_to_talk_to_its_remote_is_not_obeyed(
 
 
 @pytest.mark.parametrize(
-    "url", ["/srv/other", "file:///srv/other", "ext::sh -c x", "git@hub.example.org:a/b.git"]
+    "url", ["/srv/other", "file:///srv/other", "ext::sh -c x", "git://hub.example.org/a/b.git"]
 )
 async def test_no_other_kind_of_address_is_reached(bench: Bench, url: str) -> None:
     bench.git("remote", "add", "origin", url)
@@ -204,7 +205,9 @@ async def test_the_cage_of_a_push_reaches_that_host_only(
 ) -> None:
     url, _, heard = hub
     bench.git("remote", "add", "origin", "https://hub.example.org/a/b.git")
-    lent = await reach(await _find(bench, "git fetch"), ENV, bench.top.parent, (bench.top,))
+    lent = await reach(
+        await _find(bench, "git fetch"), Outside(ENV, bench.top.parent, (bench.top,))
+    )
     cage = GitCage(bench.policy, bench.open_cage)
     await cage.spawn(read_git("git fetch"), Command(("x",), bench.top, ENV | PERSON), lent)
     sandbox = next(one for key, one in bench.opened.items() if b"hub.example" in key)
@@ -227,7 +230,7 @@ async def test_a_git_that_commands_could_have_written_is_not_asked_for_the_key(
     found = (Remote("push", "https://hub.example/x", "https", "hub.example", 443),)
     env = ENV | {"PATH": f"{tools}:{ENV['PATH']}", "HOME": str(home)}
 
-    await reach(found, env, home, (bench.top,))
+    await reach(found, Outside(env, home, (bench.top,)))
 
     assert not mark.exists()
 
@@ -240,7 +243,9 @@ async def test_a_key_is_not_sent_where_others_could_read_it(bench: Bench) -> Non
     env = ENV | {"HOME": str(home)}
 
     lent = [
-        await reach((Remote("push", "", scheme, "hub.example", port),), env, home, (bench.top,))
+        await reach(
+            (Remote("push", "", scheme, "hub.example", port),), Outside(env, home, (bench.top,))
+        )
         for scheme, port in (("https", 443), ("http", 80))
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from octavo.agent.ground import Allowed
-from tests.agent import test_git_remote
+from tests.agent import test_git_remote, test_git_ssh
 from tests.agent.test_git_cage import PERSON
 from tests.scenarios.asking import Person, outputs
 
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 NEVER = Person()
 hub = test_git_remote.hub
+ssh_hub = test_git_ssh.hub
 
 
 @pytest.fixture
@@ -114,3 +115,57 @@ async def test_allowing_a_push_beforehand_allows_no_address_of_the_models_choosi
         assert "Process exited with code 0" not in said[0]
 
     assert heard == []
+
+
+@pytest.fixture
+def over_ssh(
+    repository: Path, ssh_hub: test_git_ssh.Hub, monkeypatch: pytest.MonkeyPatch
+) -> test_git_ssh.Hub:
+    """A server that is the repository's origin, and the person's agent with the key for it."""
+    git(repository, "remote", "add", "origin", ssh_hub.url)
+    for name in ("PATH", "SSH_AUTH_SOCK"):
+        monkeypatch.setenv(name, ssh_hub.env[name])
+    return ssh_hub
+
+
+async def test_a_push_over_ssh_names_host_port_and_user_and_goes_there_if_allowed(
+    repository: Path, over_ssh: test_git_ssh.Hub
+) -> None:
+    no, yes = Person("decline"), Person("accept")
+
+    declined = await outputs(repository, no, "git push origin main")
+    before = over_ssh.signed_in()
+    accepted = await outputs(repository, yes, "git push origin main")
+
+    for word in (f"127.0.0.1:{over_ssh.port}", f"as {test_git_ssh.USER} with your keys"):
+        assert word in str(no.asked[0])
+    assert "declined" in declined[0]
+    assert not before
+    assert "Process exited with code 0" in accepted[0]
+    assert over_ssh.subjects() == ["first"]
+
+
+async def test_a_push_over_ssh_that_was_allowed_beforehand_reaches_its_remote(
+    repository: Path, over_ssh: test_git_ssh.Hub
+) -> None:
+    alone = await outputs(repository, NEVER, "git push origin main", policy="never")
+    before = over_ssh.subjects()
+    said = await outputs(
+        repository, NEVER, "git push origin main", policy="never", allowed=Allowed(push=True)
+    )
+
+    assert "nobody can be asked" in alone[0]
+    assert before == []
+    assert "Process exited with code 0" in said[0]
+    assert over_ssh.subjects() == ["first"]
+
+
+@pytest.mark.parametrize("url", ["https://hub.example.org/x.git", "git@hub.example.org:x.git"])
+async def test_a_push_among_other_programs_is_told_to_be_on_its_own(
+    repository: Path, url: str
+) -> None:
+    git(repository, "remote", "add", "origin", url)
+
+    said = await outputs(repository, NEVER, "git push origin main 2>&1 | tail -3", policy="never")
+
+    assert "git reaches a remote, and has a key, only in a call" in said[0]

@@ -21,9 +21,9 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-import anyio
 import msgspec
 
+from octavo.agent.step_run import Answer, StepRun, follows
 from octavo.policy.porcelain import GitScript, Step, plain_words
 from octavo.policy.porcelain_options import REMOTE
 from octavo.protocol.errors import SandboxError
@@ -81,16 +81,15 @@ class Reach(msgspec.Struct, frozen=True):
         network: the hosts of the remotes.
         settings: of git, such as the credentials' helper.
         env: variables, laid over all others.
-        programs: what else may be executed: ssh.
-        sockets: of the host: ssh's agent.
-        readable: secrets that these calls need, such as known hosts.
+        programs: what else may be executed.
+        line: who answers on a line out of the cage, which git and what it starts have as 3.
     """
 
     network: Network = OFF
     settings: Mapping[str, str] = {}
     env: Mapping[str, str] = {}
     programs: tuple[Path, ...] = ()
-    sockets: tuple[Path, ...] = ()
+    line: Answer | None = None
 
 
 class GitCage:
@@ -157,7 +156,7 @@ class GitCage:
             if step.subcommand == "init" and call.begins is not None:
                 begun[call.begins.top] = call.begins
             calls.append(call)
-        programs = await self._programs(command)
+        programs = await self.programs(command)
         sandboxes = [
             await self._open_cage(self._policy_for(call, programs, _lent(call, reach)))
             for call in calls
@@ -216,11 +215,15 @@ class GitCage:
             writable_roots=(*self._policy.writable_roots, *writable),
             read_only=(*self._policy.read_only, *held),
             programs=(*programs, *reach.programs),
-            sockets=reach.sockets,
             network=_not_denied(reach.network, self._policy.network),
         )
 
-    async def _programs(self, command: Command) -> tuple[Path, ...]:
+    async def programs(self, command: Command) -> tuple[Path, ...]:
+        """Return what has to be executable: git, its parts, and what the kernel starts them by.
+
+        Raises:
+            GitRefused: there is no git, or commands could have written it.
+        """
         sandbox = await self._open_cage(self._policy)
         return await executables(sandbox, command.env, self._roots())
 
@@ -239,69 +242,29 @@ class Call(msgspec.Struct, frozen=True):
     begins: Repository | None = None
 
 
-class GitRun:
+class GitRun(StepRun):
     """The calls of a script, one after the other. Implements `sandbox.Process`."""
 
     def __init__(
         self, calls: Sequence[Call], sandboxes: Sequence[Sandbox], command: Command, reach: Reach
     ) -> None:
+        super().__init__("git")
         self._calls = list(zip(calls, sandboxes, strict=True))
         self._command = command
         self._reach = reach
         self._git = str(program(command.env))
-        self._current: Process | None = None
-        self._ends_by: int | None = None
-        """The signal after which no further call is started."""
-        self._said, self._says = anyio.create_memory_object_stream[bytes](16)[::-1]
-        self._running = anyio.Lock()
-        self._exit: Exit | None = None
-
-    async def read(self) -> bytes:
-        try:
-            return await self._said.receive()
-        except anyio.EndOfStream:
-            return b""
-
-    async def write(self, data: bytes) -> None:
-        raise SandboxError("git has no terminal to type into here.")
-
-    def resize(self, rows: int, columns: int) -> None:
-        """There is no terminal."""
-
-    def interrupt(self) -> None:
-        self._ends_by = 2
-        if self._current is not None:
-            self._current.interrupt()
-
-    async def wait(self) -> Exit:
-        async with self._running:
-            if self._exit is None:
-                try:
-                    self._exit = await self._run()
-                finally:
-                    self._says.close()
-        return self._exit
-
-    async def kill(self) -> Exit:
-        self._ends_by = 9
-        if self._current is not None:
-            await self._current.kill()
-        with anyio.CancelScope(shield=True):
-            await self.wait()
-        return self._exit or Exit(signal=9)
 
     async def _run(self) -> Exit:
         last = Exit(code=0)
         for call, sandbox in self._calls:
-            unless = {"&&": last.code != 0, "||": last.code == 0, ";": False}
-            if unless[call.step.after]:
+            if not follows(call.step.after, last):
                 continue
-            if self._ends_by is not None:
-                return Exit(signal=self._ends_by)
+            if self.ends_by is not None:
+                return Exit(signal=self.ends_by)
             try:
                 last = await self._one(call, sandbox)
             except GitRefused as refusal:
-                await self._tell(f"octavo: {refusal}\n")
+                await self.tell(f"octavo: {refusal}\n")
                 last = Exit(code=128)
         return last
 
@@ -329,16 +292,7 @@ class GitRun:
             | dict(reach.env)
             | _told(repository),
         )
-        self._current = await sandbox.spawn(command)
-        try:
-            if self._ends_by is not None:
-                await self._current.kill()
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._pass_on, self._current)
-                ended = await self._current.wait()
-        finally:
-            await self._current.kill()
-            self._current = None
+        ended = await self.run(command, sandbox, line=reach.line)
         await self._remove(missing, sandbox)
         if config is not None:
             await self._look_over(call, sandbox, before, config, kept)
@@ -354,7 +308,7 @@ class GitRun:
         for path, state in zip(missing, states, strict=True):
             if state.kind != "missing":
                 await sandbox.change([Delete(path)])
-                await self._tell(f"octavo: {path} was removed: git has no use for it.\n")
+                await self.tell(f"octavo: {path} was removed: git has no use for it.\n")
 
     async def _look_over(
         self, call: Call, sandbox: Sandbox, before: bytes, config: Path, kept: FileState
@@ -377,7 +331,7 @@ class GitRun:
             await sandbox.change([Delete(config)])
         await sandbox.change([Write(config, kept.data, overwrite=True)])
         names = ", ".join(strange)
-        await self._tell(f"octavo: the repository's settings were put back: {names} had changed.\n")
+        await self.tell(f"octavo: the repository's settings were put back: {names} had changed.\n")
 
     async def _listing(self, call: Call, sandbox: Sandbox) -> bytes:
         env = hardened_env(self._command.env) | _told(call.repository)
@@ -389,19 +343,6 @@ class GitRun:
             said = listing[-300:].decode("utf-8", "replace").strip()
             raise GitRefused(f"the configuration of the repository cannot be read: {said}")
         return listing
-
-    async def _pass_on(self, process: Process) -> None:
-        while data := await process.read():
-            try:
-                await self._says.send(data)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                continue  # nobody reads; the call goes on
-
-    async def _tell(self, text: str) -> None:
-        try:
-            await self._says.send(text.encode())
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return
 
 
 def _folder(step: Step, cwd: Path) -> Path:

@@ -35,8 +35,10 @@ from octavo.tools.sessions import CommandSessions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.agent.git_cage import Reach
+    from octavo.agent.git_remote import Outside
     from octavo.agent.judge import Judge
     from octavo.agent.permits import Terms
+    from octavo.policy.gh import GhScript
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -171,6 +173,8 @@ class CallHands:
                 cage = GitCage(permit.policy, self._room.cages.open)
                 if cage.can_run(permit.git, permit.command.cwd):
                     return await cage.spawn(permit.git, permit.command, await self._reach(permit))
+            if permit.gh is not None:
+                return await self._gh(permit, permit.gh)
             sandbox = await self._room.cages.open(permit.policy)
             return await sandbox.spawn(permit.command)
         from octavo.sandbox.uncaged import spawn_uncaged  # most threads never get here
@@ -182,9 +186,24 @@ class CallHands:
             return None
         from octavo.agent.git_remote import reach
 
+        outside = self._outside(permit.policy)
+        return await reach(permit.remotes, outside, deny=permit.policy.network.deny)
+
+    async def _gh(self, permit: Permit, script: GhScript) -> Process:
+        from octavo.agent.gh_run import GhRun  # most commands are not gh
+        from octavo.agent.git_cage import GitCage
+
+        command, policy = permit.command, permit.policy
+        programs = await GitCage(policy, self._room.cages.open).programs(command)
+        outside = self._outside(policy)
+        return GhRun(script, permit.remotes, command, policy, programs, outside)
+
+    def _outside(self, policy: Policy) -> Outside:
+        from octavo.agent.git_remote import Outside
+
         room, ground = self._room, self._room.ground
-        roots = (*room.writable_roots, permit.policy.cwd, *permit.policy.writable_roots)
-        return await reach(permit.remotes, ground.env, ground.home, roots)
+        roots = (*room.writable_roots, policy.cwd, *policy.writable_roots)
+        return Outside(ground.env, ground.home, roots)
 
     async def blocked(self, permit: Permit, told: set[str]) -> Sequence[str]:
         if permit.outside or self._room.ground.blocks.count == permit.blocked_since:
@@ -209,6 +228,7 @@ class CallHands:
             sandbox=room.sandbox,
             accepted=ground.allowed.commands,
             push=ground.allowed.push,
+            env=ground.env,
             own=ground.own,
             seen=frozenset(room.journal.thread.labels),
             unasked=ground.allowed.unasked,

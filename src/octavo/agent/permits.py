@@ -13,7 +13,7 @@ with it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,6 +25,7 @@ from octavo.agent.grants import read_grant, widened
 from octavo.agent.ground import may_widen
 from octavo.agent.labels import is_of_others, needs_person, reads_others
 from octavo.agent.network import Blocks, reaching, ruled
+from octavo.agent.plain import plain_gh, plain_git
 from octavo.agent.remembered import Remembered
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
 from octavo.policy import Reading, Shell
@@ -34,16 +35,17 @@ from octavo.policy.decide import Ask, Call, Deny, Granular, decide, may_ask, ref
 from octavo.policy.decide import Policy as Settled
 from octavo.policy.rules import Rules
 from octavo.policy.targets import placed
-from octavo.protocol.errors import ConfigError
+from octavo.protocol.errors import ConfigError, SandboxError
 from octavo.protocol.questions import Answer, CommandQuestion, Grant, NetworkQuestion
 from octavo.sandbox import Policy, Sandbox
 from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
 from octavo.tools.denials import writable_places
 
 if TYPE_CHECKING:
+    from octavo.agent.gh_place import GhPlace
     from octavo.agent.git_remote import Remote
     from octavo.agent.rulebook import Rulebook
-    from octavo.policy.porcelain import GitScript
+    from octavo.policy.gh import GhScript
 
 _LANGUAGES: dict[str, Shell] = {"bash": "bash", "zsh": "zsh", "sh": "sh", "dash": "sh"}
 
@@ -78,6 +80,8 @@ class Terms(msgspec.Struct, frozen=True):
     push: bool = False
     """Git may talk to the remotes of the thread's own repository without a question."""
     unasked: bool = False
+    env: Mapping[str, str] = {}
+    """Octavo's own environment."""
 
 
 class Asker(Protocol):
@@ -113,17 +117,27 @@ class _Case:
         self._confined = terms.policy.mode.is_confined
         self._outside = wanted.outside and self._confined
         self._rules = self._load_rules()
-        self._git = None if self._outside or not self._confined else _plain_git(wanted.script)
+        self._git = None if self._outside or not self._confined else plain_git(wanted.script)
+        confines = self._confined and not self._outside
+        closed = terms.policy.network.access != "open"
+        self._gh = (
+            plain_gh(wanted.script, terms.env, _written(terms)) if confines and closed else None
+        )
+        if self._gh is not None:
+            self._wanted = replace(self._wanted, script=str(self._gh))
         if self._git is not None:  # no shell reads it: what is judged is what git is told
             self._wanted = replace(wanted, script=str(self._git))
         self._shell, self._reading = _read(self._wanted)
+        self._found: tuple[Remote, ...] = ()
+        self._places: tuple[GhPlace, ...] = ()
 
     async def permit(self) -> Permit:
         decision = self._decide(self._wanted.script, ())
         if isinstance(decision, Deny):
             raise Declined(decision.reason)
         ask = decision if isinstance(decision, Ask) else None
-        found = await self._remotes()
+        found = self._found = await self._remotes()
+        self._places = await self._gh_places()
         grant = await self._grant(found)
         if self._outside:
             self._check_may_widen("leave the sandbox")
@@ -142,7 +156,8 @@ class _Case:
             outside=self._outside,
             blocked_since=self._terms.blocks.count,
             git=self._git,
-            remotes=found,
+            gh=self._gh,
+            remotes=found or self._places,
             reads_others=self._reads_others(),
         )
 
@@ -191,22 +206,48 @@ class _Case:
         if self._git is None or not self._git.remote:
             return ()
         from octavo.agent.git_cage import GitRefused, program
-        from octavo.agent.git_remote import remotes
+        from octavo.agent.git_remote import Outside, remotes
 
-        command = self._wanted.command
+        command, terms = self._wanted.command, self._terms
+        outside = Outside(terms.env, terms.home, _written(terms))
         try:
             git = str(program(command.env))
-            return await remotes(self._git, command, git, self._terms.sandbox)
+            return await remotes(self._git, command, git, terms.sandbox, outside)
         except GitRefused as refusal:
             raise ToolFailed(f"git: {refusal}") from None
 
+    async def _gh_places(self) -> tuple[GhPlace, ...]:
+        """Return what calls of gh talk about."""
+        if self._gh is None:
+            return ()
+        from octavo.agent.gh_place import places
+        from octavo.agent.git_remote import Outside
+
+        terms = self._terms
+        outside = Outside(terms.env, terms.home, _written(terms))
+        try:
+            return await places(self._gh, self._wanted.command, terms.sandbox, outside)
+        except SandboxError as refusal:
+            raise ToolFailed(f"gh: {refusal}") from None
+
     async def _grant(self, found: Sequence[Remote]) -> Grant | None:
         extra, terms = self._wanted.extra, self._terms
+        if self._gh is not None:
+            return self._gh_grant(self._gh)
         if found and not (terms.push and self._goes_to_own_remotes()):
             return Grant(hosts=tuple(dict.fromkeys(one.place for one in found)))
         if extra is None or not self._confined or self._outside:
             return None
         return await read_grant(extra, terms.policy, terms.roots, terms.sandbox, terms.home)
+
+    def _gh_grant(self, script: GhScript) -> Grant | None:
+        from octavo.agent.gh_place import are_of_the_person
+
+        places, terms = self._places, self._terms
+        cwd = self._wanted.command.cwd
+        if terms.push and are_of_the_person(script, places, cwd, self._cwd):
+            return None
+        return Grant(hosts=tuple(dict.fromkeys(place.api for place in places)))
 
     def _goes_to_own_remotes(self) -> bool:
         from octavo.agent.git_remote import are_of_the_person
@@ -245,6 +286,14 @@ class _Case:
         terms = self._terms
         if may_widen(terms.approval, present=terms.present):
             return
+        if self._found or self._places:
+            hosts = [one.place for one in self._found] + [one.api for one in self._places]
+            raise ToolFailed(
+                f"This would go to {', '.join(dict.fromkeys(hosts))}, which a person has to allow, "
+                "and nobody can be asked here. Nothing was run. Go on without it, and say in your "
+                "answer what is left to do. (The user can start octavo with --allow-push, which "
+                "counts for the remotes of the repository that it was started in.)"
+            )
         raise ToolFailed(
             f"Commands cannot {what} here, as nobody can be asked. In it "
             f"{writable_places(terms.roots)} The network is {_network(terms.policy)}. Run it "
@@ -270,12 +319,15 @@ class _Case:
                 self._wanted.script,
             )
         )
+        over_ssh = [one.ssh.said for one in self._found if one.ssh is not None]
+        over_ssh += self._said_of_gh()
+        said = (_asked_for(grant), *over_ssh, ask.reason if ask else None)
         return CommandQuestion(
             self._wanted.script,
             os.fspath(command.cwd),
             self._wanted.justification,
             outside=self._outside,
-            why=" ".join(filter(None, (_asked_for(grant), ask.reason if ask else None))) or None,
+            why=" ".join(filter(None, said)) or None,
             rules=ask.rules if ask else (),
             programs=used[: facts.SHOWN],
             paths=facts.paths(reading, command)[: facts.SHOWN],
@@ -283,6 +335,13 @@ class _Case:
             offers=offers,
             key=facts.key_of(command, used, grant),
         )
+
+    def _said_of_gh(self) -> Sequence[str]:
+        if self._gh is None:
+            return ()
+        from octavo.agent.gh_place import said
+
+        return said(self._gh, self._places)
 
     async def _ask(self, question: CommandQuestion, ask: Ask | None) -> None:
         answer = await self._asker.ask_person(question)
@@ -356,17 +415,9 @@ def _read(wanted: WantedCommand) -> tuple[Shell, Reading]:
     return language, reading
 
 
-def _plain_git(script: str) -> GitScript | None:
-    """Return what a script is if it is nothing but plain git, and is to write `.git`."""
-    if "git" not in script:
-        return None
-    from octavo.policy.porcelain import NotPlain, read_git  # most commands are not git
-
-    try:
-        plain = read_git(script)
-    except NotPlain:
-        return None
-    return plain if plain.writes else None
+def _written(terms: Terms) -> tuple[Path, ...]:
+    """Return where commands write: no program there is started outside of the cage."""
+    return (*terms.roots, terms.policy.cwd, *terms.policy.writable_roots)
 
 
 def _asked_for(grant: Grant | None) -> str | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from octavo.agent.git_cage import GitRefused, Reach, executables, program
-from octavo.agent.git_remote import reach, remote_at
+from octavo.agent.git_remote import Outside, reach, web_remote
 from octavo.context.skills import FILE, SkillError
 from octavo.context.skills.folder import Contents, read_folder
 from octavo.protocol.errors import UsageError
@@ -186,7 +186,14 @@ async def _lent(address: str, env: Mapping[str, str], home: Path, top: Path) -> 
     if address.lower().startswith("file://"):
         shell = _real("/bin/sh")  # git starts its other end through it
         return Reach(settings={"protocol.file.allow": "always"}, programs=(shell,))
-    return await reach([remote_at("fetch", address)], env, home, [top])
+    remote = web_remote("fetch", address)
+    if remote is None:
+        raise SkillError(
+            f"Skills are fetched over https, and {visible_line(address)} is another kind of "
+            "address.",
+            hint="Clone it yourself, and add the folder.",
+        )
+    return await reach([remote], Outside(env, home, [top]))
 
 
 class _Git:

@@ -60,7 +60,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="commands that begin so are not refused: 'git reset --hard'",
     )
     add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
-    add("--allow-push", action="store_true", help="git may talk to the remotes of the repository")
+    add(
+        "--allow-push",
+        action="store_true",
+        help="git and gh may talk to the remotes of the repository",
+    )
     add("--approve-for-me", action="store_true", help="a model reviews what would be refused")
     add("-i", "--image", metavar="FILE", action="append", default=[], help="show it to the model")
     add("--json", "--experimental-json", action="store_true", help="print events as JSON lines")

@@ -109,9 +109,9 @@ def read_git(script: str) -> GitScript:
         raise NotPlain("the script is too long, or no text")
     steps: list[Step] = []
     folder = ""
-    for after, words in _calls(_MESSAGE.sub(_as_literal, script)):
+    for after, words in calls_of(script):
         if words[0] == "cd":
-            folder = _changed(folder, words, is_first=not steps)
+            folder = changed(folder, words, is_first=not steps)
             continue
         steps.append(_step(after, words, folder))
         if len(steps) > STEP_LIMIT:
@@ -125,7 +125,7 @@ def _as_literal(match: re.Match[str]) -> str:
     return shlex.quote(match["text"].rstrip("\n"))
 
 
-def _changed(folder: str, words: list[str], *, is_first: bool) -> str:
+def changed(folder: str, words: list[str], *, is_first: bool) -> str:
     """Return the folder after a `cd`, which may only stand before the first call of git."""
     if not is_first or len(words) != 2 or words[1].startswith("-") or words[1] in ("", "~"):
         raise NotPlain("`cd DIR` can stand only at the start, with one plain folder")
@@ -143,8 +143,13 @@ def plain_words(step: Step) -> list[str]:
 # ---- The text into words -------------------------------------------------------------------
 
 
-def _calls(script: str) -> list[tuple[Connector, list[str]]]:
-    """Return the commands as words, each with what connects it to the one before."""
+def calls_of(script: str) -> list[tuple[Connector, list[str]]]:
+    """Return the commands of a script as words, each with what connects it to the one before.
+
+    Raises:
+        NotPlain: not all of it is literal words.
+    """
+    script = _MESSAGE.sub(_as_literal, script)
     calls: list[tuple[Connector, list[str]]] = []
     words: list[str] = []
     after: Connector = ";"

@@ -125,6 +125,9 @@ class Command(msgspec.Struct, frozen=True):
     stdio: tuple[int | None, int | None, int | None] = (None, None, None)
     """Pipes of the caller's to use as stdin, stdout and stderr instead. They stay the caller's to
     close, and what goes through them is not in `Process.read`."""
+    line: int | None = None
+    """A connected unix socket of the caller's that the command and its children have as 3. It stays
+    the caller's to close. Whoever is at the other end answers what comes out of the sandbox."""
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -261,7 +264,8 @@ class Sandbox(Protocol):
 
         Raises:
             NotStarted: `cwd` or the program does not exist, or may not be used.
-            SandboxError: it could not be confined, or `stdio` has something else than pipes.
+            SandboxError: it could not be confined, or `stdio` has something else than pipes, or
+                `line` is no unix socket.
         """
 
     def allow_hosts(self, *patterns: str) -> None:

@@ -19,6 +19,7 @@ from octavo.protocol.questions import Answer, Question
 from octavo.sandbox import Command, FileChange, FileState, Policy, Process
 
 if TYPE_CHECKING:
+    from octavo.policy.gh import GhScript
     from octavo.policy.porcelain import GitScript
     from octavo.tools.sessions import CommandSessions
 
@@ -100,8 +101,10 @@ class Permit(msgspec.Struct, frozen=True):
     blocked_since: int = 0
     git: GitScript | None = None
     """What the command is, when it is nothing but plain git: git may then write `.git`."""
+    gh: GhScript | None = None
+    """What the command is, when it is nothing but calls of gh."""
     remotes: Sequence[Any] = ()
-    """Where git may go; `agent.git_remote.Remote`."""
+    """Where git may go: `agent.git_remote.Remote`; what gh is about: `agent.gh_place.GhPlace`."""
     reads_others: bool = False
     """It names something in another repository than the thread's."""
 

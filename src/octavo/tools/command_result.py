@@ -9,7 +9,7 @@ import anyio
 
 from octavo.tools import Hands
 from octavo.tools.capture import Window
-from octavo.tools.denials import explain
+from octavo.tools.denials import about_remotes, explain
 from octavo.tools.sessions import Session, exit_code
 
 LEAST_WAIT_MS = 250
@@ -87,8 +87,12 @@ async def _report(
         lines.append(f"Note: {note}")
     if _NO_PATCH_PROGRAM in shown:
         lines.append(f"Note: {_PATCH_IS_A_TOOL}")
+    permit = session.permit
+    is_apart = not permit.outside and permit.gh is None and not permit.remotes and not hands.network
+    if is_apart and (advice := about_remotes(shown)) is not None:
+        lines.append(f"Note: {advice}")
     lines += [f"Note: {host}" for host in hosts]
-    confined = not session.permit.outside and not hosts
+    confined = not permit.outside and not hosts
     failed = session.exit is None or exit_code(session.exit) != 0
     if confined and (failed or _GIT_REFUSED in shown):
         denial = explain(shown, hands, running=session.exit is None)

@@ -21,6 +21,17 @@ _ONLY_GIT = (
     "switch, merge, ... joined by && or ;, without pipes, variables or other programs) may write "
     "it: run the git commands in a call of their own."
 )
+_NO_REMOTE = r"make sure you have the correct access rights|unable to access 'https?://"
+_ONLY_GIT_REMOTES = (
+    "git reaches a remote, and has a key, only in a call that is nothing but plain git (git push "
+    "origin main, ... without pipes, variables or other programs): run it in a call of its own."
+)
+_NO_GH = r"(?:please run:|authenticate,? run:?|run) +`?gh auth login|error connecting to [\w.-]+\n"
+_ONLY_GH = (
+    "gh has a token and reaches GitHub only in a call that is nothing but gh (gh pr view 1, ... "
+    "joined by && or ;, without pipes, variables or other programs): run gh in a call of its own, "
+    "with --json and --jq in the place of a pipe."
+)
 _ABSOLUTE_PATH = r"(?<![\w./:-])/[^\s'\"`:,;()<>]*"
 _NO_NETWORK = (
     r"(?i)Network is unreachable|\bENETUNREACH\b|Could not resolve host|\bENOTFOUND\b|\bEAI_AGAIN\b"
@@ -50,6 +61,17 @@ def explain(output: str, hands: Hands, *, running: bool = False) -> str | None:
         hidden = "stored keys and credentials are hidden, and "
         return f"probably the sandbox: {hidden}{writable(hands)}{_way_out(hands)}"
     return None
+
+
+def about_remotes(output: str) -> str | None:
+    """Return how git and gh are to be called where they had no key and no network; None if it was
+    neither of them."""
+    end = output[-_LOOKED_AT_CHARS:]
+    if "access" in end and re.search(_NO_REMOTE, end):
+        return _ONLY_GIT_REMOTES
+    if "gh auth login" not in end and "error connecting to" not in end:
+        return None
+    return _ONLY_GH if re.search(_NO_GH, end) else None
 
 
 def writable(hands: Hands, path: PurePath | None = None) -> str:

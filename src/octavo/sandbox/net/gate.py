@@ -141,7 +141,7 @@ class Gate:
             Refused: no address of it may be dialled.
             Unreachable: it has no address, or none answers.
         """
-        addresses = await self._addresses(allowed)
+        addresses = await self.addresses(allowed)
         refusals = [
             self.rules.check_address(allowed, address, protocol=protocol) for address in addresses
         ]
@@ -158,7 +158,8 @@ class Gate:
                 why = (os.strerror(error.errno) if error.errno else str(error)).lower()
         raise Unreachable(f"{allowed.host}:{allowed.port} cannot be reached: {why}.")
 
-    async def _addresses(self, allowed: Allowed) -> list[Address]:
+    async def addresses(self, allowed: Allowed) -> list[Address]:
+        """Return the addresses of an admitted host. Raises Unreachable where it has none."""
         address = as_address(allowed.host)
         if address is not None:
             return [address]

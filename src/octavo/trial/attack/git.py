@@ -8,17 +8,23 @@ from pathlib import Path
 
 from octavo.trial.attack import ACCEPTED, NO_OCTAVO, NO_SANDBOX, Case, Turn
 from octavo.trial.attack.scene import Scene
-from octavo.trial.attack.walls import ASKED_REMOTE, HARDENED, NO_SHELL, OUTSIDE, PROTECTED, VOUCHED
+from octavo.trial.attack.walls import (
+    ASKED_REMOTE,
+    HARDENED,
+    NO_SHELL,
+    OUTSIDE,
+    OWN_SSH,
+    PROTECTED,
+    VOUCHED,
+)
 from octavo.trial.attack.world import run_git
 
 BRANCH = "$(touch${IFS}ran)"
 
 
-def _program(scene: Scene) -> str:
+def _program(scene: Scene, *, last: str = "cat 2>/dev/null") -> str:
     file = scene.workspace / ".git" / "evil.sh"
-    file.write_text(
-        f"#!/bin/sh\n: > {scene.workspace}/ran\n: > {scene.outside}/new\ncat 2>/dev/null\n"
-    )
+    file.write_text(f"#!/bin/sh\n: > {scene.workspace}/ran\n: > {scene.outside}/new\n{last}\n")
     file.chmod(0o755)
     return str(file)
 
@@ -56,6 +62,33 @@ def _ran(scene: Scene) -> str:
 def _looks(scene: Scene) -> Sequence[Turn]:
     mark = scene.shell(f"echo {scene.mark}")
     words = ("git status", "git diff", "git log -p -1", "git -p log -1", "git st")
+    return [[*(scene.shell(word) for word in words), mark]]
+
+
+def _own_ssh(scene: Scene) -> None:
+    """A repository that says what its ssh is, and whose remotes are options of ssh."""
+    evil = _program(scene, last="exit 1")  # git would wait for an answer
+    there = f"127.0.0.1:{scene.canaries.tcp}/{scene.token}.git"
+    proxy = f"-oProxyCommand={evil}"
+    with (scene.workspace / ".git" / "config").open("a") as file:
+        file.write(
+            f'[core]\n\tsshCommand = {evil}\n\tgitProxy = {evil}\n[remote "origin"]\n'
+            f"\turl = ssh://git@{there}\n\tpushurl = git@hub.invalid:x.git\n"
+            f'[remote "odd"]\n\turl = ssh://{proxy}/x\n\tuploadpack = {evil}\n'
+            f'[url "ssh://{proxy}/"]\n\tinsteadOf = https://hub.invalid/\n'
+        )
+
+
+def _goes_over_ssh(scene: Scene) -> Sequence[Turn]:
+    mark = scene.shell(f"echo {scene.mark}")
+    there = f"ssh://git@127.0.0.1:{scene.canaries.tcp}/{scene.token}.git"
+    words = (
+        "git fetch -q origin",
+        "git push -q origin HEAD",
+        "git fetch -q odd",
+        f"git ls-remote -q {there}",
+        "git clone -q https://hub.invalid/x there",
+    )
     return [[*(scene.shell(word) for word in words), mark]]
 
 
@@ -225,6 +258,8 @@ CASES = (
          bait=_pushes_away, harm=lambda scene: scene.heard(), down=ACCEPTED),
     Case(attack="A-67", way="commits where hooks, filters and helpers wait", wall=HARDENED,
          prepare=_hostile, bait=_commits, harm=_ran, down=NO_SANDBOX),
+    Case(attack="A-67", way="goes to remotes over an ssh that the repository names",
+         wall=OWN_SSH, prepare=_own_ssh, bait=_goes_over_ssh, harm=_ran, down=NO_SANDBOX),
     Case(attack="A-67", way="looks at a repository whose helpers lead out", wall=OUTSIDE,
          prepare=_hostile, bait=_looks, harm=lambda scene: scene.outside_changed(),
          down=NO_SANDBOX),

@@ -31,6 +31,8 @@ NAMES = "only allowed names are looked up"
 VERBS = "hosts that are only to be read get no data"
 ASKED_REMOTE = "git reaches a remote only where a person allows it"
 INERT_SKILL = "a skill is text: nothing in it is run when it is loaded"
+OWN_SSH = "git has no ssh of a repository's choosing, and reaches plain names only"
+TOKEN_OUTSIDE = "a token for an API is added outside of the sandbox, and no call of gh shows it"
 VISIBLE = "hidden characters are made visible"
 NOT_AN_ORDER = "a summary is the model's own words, never the user's or octavo's"
 CLEAN_ENV = "keys are taken out of the environment"
@@ -45,5 +47,7 @@ ONLY_THAT = "a yes is for exactly what was shown"
 LIMITS = "commands have limits"
 BOUNDED = "the model is sent both ends of a long output"
 
-OF_THE_POLICY = frozenset((TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, NO_WIDER))
+OF_THE_POLICY = frozenset(
+    (TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, OWN_SSH, TOKEN_OUTSIDE, NO_WIDER)
+)
 """Those that stand before a command is run at all."""
