@@ -304,12 +304,16 @@ def host_sockets() -> set[Socket]:
         if path.startswith("/run/") and not path.startswith(KEPT_IN_RUN):
             continue
         try:
-            state = os.stat(path)
-            real = os.path.realpath(path)
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue
+        try:
+            state = os.fstat(place)
+            real = os.readlink(f"/proc/self/fd/{place}")
+        finally:
+            os.close(place)
         hidden = real.startswith("/run/") and not real.startswith(KEPT_IN_RUN)
-        if stat.S_ISSOCK(state.st_mode) and not hidden:
+        if stat.S_ISSOCK(state.st_mode) and state.st_nlink and not hidden:
             sockets.add((real, state.st_ino, state.st_ctime_ns))
     return sockets
 
