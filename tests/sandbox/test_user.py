@@ -23,8 +23,11 @@ import octavo
 _NOBODY = 65534
 _PARTS = 4
 """So that two processes of the tests share the work; each takes every fourth file."""
-_UNUSED = "mypy mypyc *__mypyc* grimp".split()
-"""Much of what an environment weighs, and no test here needs."""
+_UNUSED = (
+    *("*.opt-?.pyc", "*__mypyc*", "./mypy", "./mypyc", "./grimp", "./rich", "./hatchling"),
+    *("./importlinter", "./idlelib", "./lib2to3", "./tkinter", "./turtledemo"),
+)
+"""Two thirds of the files of an environment and its Python, and no test here needs one."""
 
 pytestmark = [
     pytest.mark.timeout(600),
