@@ -91,3 +91,15 @@ def test_help_needs_neither_the_core_nor_a_loop(arguments: list[str]) -> None:
     modules = imported(done.stderr)
     assert heavy(modules) == set()
     assert not modules & {"asyncio", "anyio", "msgspec", "pyqwest", "octavo.agent", "octavo.server"}
+
+
+def test_one_command_in_the_sandbox_needs_neither_a_loop_nor_argparse(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", OCTAVO, "sandbox", "--", "true"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    modules = imported(done.stderr)
+    assert "octavo.sandbox.single" in modules
+    assert not modules & {"argparse", "asyncio", "anyio", "pyqwest", "subprocess", "threading"}

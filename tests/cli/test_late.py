@@ -84,3 +84,14 @@ print(msgspec.json.schema(Point)["$defs"]["Point"]["description"],
 """)
         == "A point. IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None) True"
     )
+
+
+def test_paths_have_urls_and_types_have_schemas() -> None:
+    assert (
+        run("""
+import pathlib
+print(pathlib.Path("/a b").as_uri(), pathlib.PureWindowsPath("c:/x").as_uri(),
+      msgspec.json.schema(int), msgspec.json.schema_components([int])[0][0])
+""")
+        == "file:///a%20b file:///c:/x {'type': 'integer'} {'type': 'integer'}"
+    )

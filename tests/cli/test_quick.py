@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octavo.cli import exec as exec_command
+from octavo.cli import sandbox as sandbox_command
 from octavo.cli.parser import Parser
 from octavo.cli.quick import Quick
 from octavo.protocol.errors import UsageError
 
 QUICK: Any = Quick()
 exec_command.add_arguments(QUICK)
+
+SANDBOX: Any = Quick()
+sandbox_command.add_arguments(SANDBOX)
 
 WORDS = st.lists(
     st.one_of(
@@ -57,6 +61,55 @@ def test_what_is_read_quickly_is_what_argparse_reads(words: list[str]) -> None:
 )
 def test_ordinary_arguments_are_read_quickly(words: list[str]) -> None:
     assert QUICK.parse(words) is not None
+
+
+SANDBOX_WORDS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                *(
+                    "-s",
+                    "--mode",
+                    "--mode=read-only",
+                    "read-only",
+                    "-sread-only",
+                    "--network",
+                    "off",
+                ),
+                *("--tmp", "private", "--add-dir", "/tmp", "-P", "name", "-p", "-c", "a=b", "-C"),
+                *("--", "true", "explain", "-x", "--unknown", "-h", "", "--network=a,*.b", "--mod"),
+            ]
+        ),
+        st.text(max_size=4),
+    ),
+    max_size=7,
+)
+
+
+@given(SANDBOX_WORDS)
+def test_a_command_for_the_sandbox_is_read_quickly_as_argparse_reads_it(words: list[str]) -> None:
+    found = SANDBOX.parse(words)
+    if found is None:
+        return
+    parser = Parser(prog="octavo sandbox")
+    sandbox_command.add_arguments(parser)
+
+    assert vars(found) == vars(parser.parse_args(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "is_quick"),
+    [
+        (["--", "true"], True),
+        (["--mode", "read-only", "--network=off", "--", "sh", "-c", "x", "--"], True),
+        (["true"], False),
+        (["explain", "--", "true"], False),
+        (["--help"], False),
+        ([], False),
+    ],
+)
+def test_what_follows_two_dashes_is_the_command(words: list[str], is_quick: bool) -> None:
+    assert (SANDBOX.parse(words) is not None) == is_quick
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-m"], ["-s", "nonsense"], ["--nope"], ["--", "x"]])

@@ -49,6 +49,8 @@ COMMANDS = {
     },
 }
 
+QUICK = ("exec", "sandbox")
+"""Commands whose plain arguments are read without argparse."""
 CAGED = ("sandbox",)
 """Commands that do nothing without a cage: what holds it is started before they are loaded."""
 
@@ -125,10 +127,12 @@ def load_command(name: str) -> Command:
 
 def _run(name: str, words: list[str]) -> int:
     keeper = _start_keeper() if name in CAGED and words[:1] != ["explain"] else None
+    from octavo.cli.late import loading_late
     from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
     try:
-        command = load_command(name)
+        with loading_late():
+            command = load_command(name)
         args = _arguments(name, command, words)
         if keeper is not None:
             args.keeper = keeper
@@ -152,8 +156,7 @@ def _start_keeper() -> tuple[int, int] | None:
 
 
 def _arguments(name: str, command: Command, words: list[str]) -> Namespace:
-    intermixed = getattr(command, "INTERMIXED", False)
-    if intermixed:
+    if name in QUICK:
         from typing import cast
 
         from octavo.cli.quick import Quick
@@ -167,7 +170,9 @@ def _arguments(name: str, command: Command, words: list[str]) -> Namespace:
 
     parser = Parser(prog=f"octavo {name}", description=f"{commands()[name]}.")
     command.add_arguments(parser)
-    return parser.parse_intermixed_args(words) if intermixed else parser.parse_args(words)
+    if getattr(command, "INTERMIXED", False):
+        return parser.parse_intermixed_args(words)
+    return parser.parse_args(words)
 
 
 def _help(words: list[str]) -> int:

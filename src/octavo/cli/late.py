@@ -1,7 +1,8 @@
 """Modules that libraries import and octavo's own runs never use: loaded when they are used.
 
 asyncio and anyio import `ssl` for TLS of their own, pyqwest `secrets` for multipart forms, msgspec
-`inspect` for schemas: together a tenth of what a run takes to its first request, and 5 MB. While
+`inspect` for schemas, pathlib what makes a URL of a path: together an eighth of what a run takes to
+its first request, and 5 MB. While
 the libraries are imported, each such module is represented by a stand-in, which the library keeps;
 whoever uses something of it gets it from the real module, which is imported then. Nothing else
 ever meets a stand-in: after the context, the next import loads the real module.
@@ -20,9 +21,12 @@ MODULES = {
     "anyio.streams.stapled": ("MultiListener",),
     "anyio.streams.tls": ("TLSConnectable", "TLSStream"),
     "asyncio.sslproto": (),
+    "msgspec._json_schema": ("schema", "schema_components"),
     "msgspec.inspect": (),
+    "ntpath": (),
     "secrets": (),
     "ssl": (),
+    "urllib.parse": ("quote_from_bytes",),
 }
 """What is loaded late, each with what is imported from it by name. Nothing of it is used while its
 importers are imported; something that is would only load it earlier."""

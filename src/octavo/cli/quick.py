@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+REMAINDER = "..."
+"""As in argparse."""
 _ACTIONS = ("store", "store_true", "append")
 
 
@@ -23,7 +25,10 @@ class _Option:
 
 
 class Quick:
-    """A parser for options that take a value, flags, and any number of words."""
+    """A parser for options that take a value, flags, and any number of words.
+
+    Where argparse's REMAINDER is declared, the words are those from `--` on.
+    """
 
     usage: str | None = None
     epilog: str | None = None
@@ -31,11 +36,15 @@ class Quick:
     def __init__(self) -> None:
         self._options: dict[str, _Option] = {}
         self._words: str | None = None
+        self._rest: str | None = None
 
     def add_argument(self, *names: str, **declared: Any) -> None:
         """Declare an argument with argparse's words; those of the help are passed over."""
         if not names[0].startswith("-"):
-            self._words = names[0]
+            if declared.get("nargs") == REMAINDER:
+                self._rest = names[0]
+            else:
+                self._words = names[0]
             return
         action = declared.get("action", "store")
         if action not in _ACTIONS:
@@ -58,6 +67,9 @@ class Quick:
         plain: list[str] = []
         rest = iter(words)
         for word in rest:
+            if word == "--" and self._rest is not None:
+                found[self._rest] = [word, *rest]
+                break
             if word == "--" or (" " in word.split("=")[0] and word.startswith("-")):
                 return None
             if not word.startswith("-") or word == "-":
@@ -82,6 +94,8 @@ class Quick:
                 found[option.dest] = [*found[option.dest], value]
             else:
                 found[option.dest] = value
+        if self._rest is not None and self._rest not in found:
+            return None
         if self._words is not None:
             found[self._words] = plain
         elif plain:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from argparse import REMAINDER, ArgumentParser, Namespace
 
+from octavo.cli.quick import REMAINDER
 from octavo.cli.shared import (
     add_config_options,
     add_permissions_option,
@@ -19,6 +19,8 @@ from octavo.protocol.errors import ConfigError, SandboxError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from octavo.config.load import Loaded
     from octavo.sandbox import Command, Policy
     from octavo.sandbox.net import Blocked
@@ -57,15 +59,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--add-dir", metavar="DIR", action="append", default=[], help="may be written as well")
     add_permissions_option(parser)
     add_config_options(parser)
-    parser.set_defaults(parse=parser.parse_args, keeper=None)
 
 
 def run(args: Namespace) -> int:
     """Run the command and return its exit status."""
     explains = args.command[:1] == ["explain"]
     if explains:
-        given = vars(args) | {"command": []}
-        args = args.parse(args.command[1:], Namespace(**given))
+        args = _more(args)
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not argv:
         raise UsageError("There is no command to run.", hint="Put it after `--`.")
@@ -76,6 +76,16 @@ def run(args: Namespace) -> int:
         return _status_of(error)
 
 
+def _more(args: Namespace) -> Namespace:
+    """Return the arguments with those that come after `explain`."""
+    from octavo.cli.parser import Parser
+
+    parser = Parser(prog="octavo sandbox")
+    add_arguments(parser)
+    words, args.command = args.command[1:], []
+    return parser.parse_args(words, args)
+
+
 def _run(args: Namespace, argv: list[str]) -> int:
     from octavo.cli.late import loading_late, missing
 
@@ -84,7 +94,8 @@ def _run(args: Namespace, argv: list[str]) -> int:
         import msgspec  # noqa: F401  # loaded now
     from octavo.sandbox.keeper import start_keeper, started
 
-    keeper = start_keeper() if args.keeper is None else started(args.keeper)
+    ends = getattr(args, "keeper", None)
+    keeper = start_keeper() if ends is None else started(ends)
     loaded = _load(args)
     command, policy = _command(args, argv, loaded), _policy(args, loaded)
     from octavo.sandbox.single import run_single
@@ -120,7 +131,7 @@ def _load(args: Namespace) -> Loaded:
     """Load the settings; `--profile` is a permission profile where there is one of that name."""
     if args.profile is not None and args.permissions is None and _is_permissions(args):
         given = vars(args) | {"permissions": args.profile, "profile": None}
-        args = Namespace(**given)
+        args = type(args)(**given)
     flags: dict[str, object] = {
         "sandbox_mode": args.mode,
         "sandbox_workspace_write.tmp": args.tmp,
@@ -133,7 +144,7 @@ def _is_permissions(args: Namespace) -> bool:
     from octavo.config.paths import octavo_home, profile_file
 
     name = args.profile
-    plain = load_settings(Namespace(**vars(args) | {"profile": None}))
+    plain = load_settings(type(args)(**vars(args) | {"profile": None}))
     if name.startswith(":") or name in plain.settings.permissions:
         return True
     home = octavo_home(os.environ)

@@ -114,8 +114,8 @@ class Caged:
         self._failure: SandboxError | None = None
         self._policy = ordered.policy
         self._limits: tuple[Limit, ...] = ()
-        self._starting = anyio.Lock()
-        self._taking = anyio.Lock()
+        self._starting = anyio.Lock(fast_acquire=True)
+        self._taking = anyio.Lock(fast_acquire=True)
         self._zygote, self._keeper = ordered.zygote, ordered.keeper
 
     @property
@@ -129,6 +129,8 @@ class Caged:
         return self._failure
 
     async def ready(self) -> Report:
+        if self._report is not None and self._failure is None:
+            return self._report
         async with self._starting:
             if self._failure is not None:
                 raise self._failure

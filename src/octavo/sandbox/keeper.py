@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
+import _socket
 import sys
 
 from octavo import keeper
 from octavo.protocol.errors import SandboxError
 
-Keeper = tuple[socket.socket, int]
+Keeper = tuple[_socket.socket, int]
 """The socket to it, and its pid, which is the caller's to reap."""
 
 
@@ -44,4 +44,4 @@ def start_keeper() -> Keeper:
 def started(ends: keeper.Ends) -> Keeper:
     """Return a keeper that `octavo.keeper.start` has started."""
     fd, pid = ends
-    return socket.socket(fileno=fd), pid
+    return _socket.socket(fileno=fd), pid

@@ -13,12 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from octavo.sandbox.cage.orders import Orders
-from octavo.sandbox.cage.plan import Socket, host_sockets, is_maskable
+from octavo.sandbox.cage.plan import Identity, Socket, around, host_sockets, is_maskable
 
 _SETTLED_NS = 50_000_000
 """A directory changed later than this before now may change again within one tick of its clock."""
-
-_Identity = tuple[int, int]
 
 
 class Outside:
@@ -29,13 +27,13 @@ class Outside:
         self._sockets: set[Socket] | None = None if orders.network else host_sockets()
         """None where commands share the host's network, and so its list of sockets."""
         self._allowed = set(map(os.path.realpath, orders.sockets))
-        roots = [os.path.realpath(root) for root in orders.roots]
-        self._secrets = _known(path for path in orders.secrets if is_maskable(path, roots))
+        self._roots = [os.path.realpath(root) for root in orders.roots]
+        above = around(self._roots)
+        self._secrets = _known(path for path in orders.secrets if is_maskable(path, above))
         self._folders: dict[str, tuple[int, ...] | None] = {"": None}
         """Where a secret can come or go: most commands need to look at nothing else."""
         self._protected = _known([])
         self._globs = globs
-        self._roots = roots
         self._walked: dict[str, tuple[int, ...] | None] = {}
         """Where another file that a glob matches can come."""
         if globs:
@@ -68,26 +66,31 @@ class Outside:
         from octavo.sandbox.globs import MAX_WATCHED, find
 
         found = find(self._globs)
+        above = around(self._roots)
         stamps = {folder: _stamp(folder) for folder in found.folders}
         self._walked = stamps if len(stamps) <= MAX_WATCHED else {}
         for path in found.paths:
-            if path not in self._secrets and is_maskable(path, self._roots):
+            if path not in self._secrets and is_maskable(path, above):
                 self._secrets[path] = None
 
     def _stamps(self) -> dict[str, tuple[int, ...] | None]:
         """Return the folders whose entries decide what the secrets are, with their stamps."""
-        folders: set[str] = set()
-        for path in self._secrets:
-            for way in {path, os.path.realpath(path)}:
-                folder = os.path.dirname(way)
-                while folder != "/" and not os.path.isdir(folder):
-                    folder = os.path.dirname(folder)
-                folders.add(folder)
-        return {folder: _stamp(folder) for folder in folders}
+        folders = {os.path.dirname(path) for path in self._secrets}
+        folders |= {os.path.realpath(folder) for folder in folders}
+        linked = filter(os.path.islink, self._secrets)
+        folders |= {os.path.dirname(os.path.realpath(path)) for path in linked}
+        return {folder: _stamp(folder) for folder in map(_nearest, folders)}
 
 
-def _known(paths: Iterable[str]) -> dict[str, _Identity | None]:
+def _known(paths: Iterable[str]) -> dict[str, Identity | None]:
     return dict.fromkeys(paths)
+
+
+def _nearest(folder: str) -> str:
+    """Return the folder, or the first around it that is there."""
+    while folder != "/" and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def _stamp(folder: str) -> tuple[int, ...] | None:
@@ -101,9 +104,7 @@ def _stamp(folder: str) -> tuple[int, ...] | None:
     return state.st_dev, state.st_ino, state.st_ctime_ns
 
 
-def _changed(
-    known: dict[str, _Identity | None], look: Callable[[str], os.stat_result]
-) -> list[str]:
+def _changed(known: dict[str, Identity | None], look: Callable[[str], os.stat_result]) -> list[str]:
     """Return the paths at which something else is now than is known, and learn it."""
     changed: list[str] = []
     for path, before in known.items():

@@ -77,7 +77,8 @@ class Output:
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            anyio.notify_closing(fd)
+            if self.is_terminal:  # somebody may wait to type
+                anyio.notify_closing(fd)
             os.close(fd)
 
     def __del__(self) -> None:
@@ -102,7 +103,7 @@ class CagedProcess:
         self._output = output
         self._kill_signal = kill_signal
         self._on_end = on_end
-        self._ending = anyio.Lock()
+        self._ending = anyio.Lock(fast_acquire=True)
         self._exit: Exit | None = None
 
     async def read(self) -> bytes:
@@ -134,8 +135,11 @@ class CagedProcess:
         return self._exit or KILLED
 
     async def _hear_the_end(self) -> Exit:
-        await anyio.wait_readable(self._init)
-        message, _ = words.receive(self._init)
+        try:  # it is mostly told by the time the end of the output has been read
+            message, _ = words.receive(self._init, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            await anyio.wait_readable(self._init)
+            message, _ = words.receive(self._init)
         if message.startswith(words.ENDED):
             return exit_of(int.from_bytes(message[1:5], "little"))
         await anyio.wait_readable(self._pidfd)

@@ -12,9 +12,9 @@ a host is the network answered, by a thread that has one.
 
 from __future__ import annotations
 
+import _socket
 import os
 import signal
-import socket
 import stat
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -139,7 +139,9 @@ def _answer(network: CageNetwork) -> None:
 class _Started:
     """The command, as its owner sees it."""
 
-    def __init__(self, init: socket.socket, pidfd: int, terminal: int, *, kill_signal: int) -> None:
+    def __init__(
+        self, init: _socket.socket, pidfd: int, terminal: int, *, kill_signal: int
+    ) -> None:
         self.init = init
         self.pidfd = pidfd
         self.terminal = terminal
@@ -163,7 +165,7 @@ class _Cage:
         self._ordered = ordered
         self._zygote = ordered.zygote
         self._tier = ""
-        self._open: list[tuple[socket.socket, int]] = []
+        self._open: list[tuple[_socket.socket, int]] = []
 
     def stand(self, network: _Network) -> None:
         """Wait until the cage has proved itself."""
@@ -212,13 +214,13 @@ class _Cage:
         kill_signal = signal.SIGKILL if self._tier in words.WITH_NAMESPACES else signal.SIGTERM
         return _Started(init, pidfd, fds[0] if fds else -1, kill_signal=kill_signal)
 
-    def _init(self) -> tuple[socket.socket, int]:
+    def _init(self) -> tuple[_socket.socket, int]:
         for _ in range(_TRIES):
             words.send(self._zygote, words.MORE)
             message, fds = words.receive(self._zygote)
             if not message.startswith(words.INIT) or len(fds) != 2:
                 break
-            init = socket.socket(fileno=fds[0])
+            init = _socket.socket(fileno=fds[0])
             self._open.append((init, fds[1]))
             # Bubblewrap raises the walls for each, and can fail.
             if self._tier != "bubblewrap" or words.receive(init)[0] == words.UP:

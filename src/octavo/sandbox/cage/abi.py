@@ -214,7 +214,7 @@ def be_killed_first() -> None:
 def forbid_core_files() -> None:
     """A crash leaves nothing in the workspace, and no dump shows any memory."""
     core = 4
-    _checked(_libc.setrlimit(ctypes.c_int(core), bytes(16)), "setrlimit(CORE)")
+    limit(core, 0, 0)
 
 
 def limit(which: int, soft: int, hard: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a third of the start
 import _socket
+import marshal
 import os
 
 from . import abi, command, files, mounts, words
@@ -19,12 +20,16 @@ Request = tuple[list[str], str, dict[str, str], Size | None, tuple[int, ...], Li
 """argv, cwd, env, the rows and columns of a terminal, as what each descriptor is to be used, and
 limits: resource, soft, hard."""
 
+_REHEARSAL = words.RUN + marshal.dumps((["a"], "/", {f"NAME{n}": "value" for n in range(30)}))
+"""Read while nobody waits, as the limits are set once before: memory shared with the zygote is
+copied when it is first written to, and that takes longer than the reading."""
+
 
 class Walls:
     """What every init of a cage is confined by, made once."""
 
     def __init__(
-        self, *, filter_program: bytes, ruleset: int | None, processes: int, brokered: bool
+        self, *, filter_program: bytes, ruleset: int | None, processes: int | None, brokered: bool
     ) -> None:
         self.filter_program = filter_program
         self.ruleset = ruleset
@@ -79,6 +84,7 @@ def confine(walls: Walls) -> None:
 
 def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
     """Do the one thing this process is for."""
+    words.asked(_REHEARSAL, [])
     message, fds = words.receive(sock)
     word = message[:1]
     if word == words.RUN:

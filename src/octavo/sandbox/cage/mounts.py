@@ -171,13 +171,18 @@ def hold(path: str) -> None:
         return
 
 
-def mount_proc(*, processes: int) -> None:
+def counts_processes_apart() -> bool:
+    """Whether a pid namespace has a limit of its own: before 6.14 it is the whole machine's."""
+    return _kernel() >= (6, 14)
+
+
+def mount_proc(*, processes: int | None) -> None:
     """Mount a read-only /proc of this pid namespace, which may hold so many processes.
 
-    Before Linux 6.14 that limit is the whole machine's and must not be touched.
+    None leaves that limit alone: see `counts_processes_apart`.
     """
     flags = abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC
-    if _kernel() < (6, 14):
+    if processes is None:
         abi.mount("proc", "/proc", flags | abi.MS_RDONLY)
         return
     abi.mount("proc", "/proc", flags)

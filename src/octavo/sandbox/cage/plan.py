@@ -271,18 +271,46 @@ def _git_internals(entry: os.DirEntry[str]) -> list[str]:
 
 def _masks(secrets: list[str], plan: Plan) -> list[str]:
     masks: list[str] = []
+    above = around(plan.roots)
     for secret in secrets:
-        path = os.path.realpath(secret)
-        if path not in masks and is_maskable(path, plan.roots) and os.path.lexists(path):
-            masks.append(path)
+        if os.path.exists(secret) and is_maskable(secret, above):
+            path = os.path.realpath(secret)
+            if path not in masks:
+                masks.append(path)
     return masks
 
 
-def is_maskable(secret: str, roots: list[str]) -> bool:
-    """Return whether a secret can be hidden without a writable root that lies in it."""
-    path = os.path.realpath(secret)
-    return path != "/" and not any(is_under(root, [path]) for root in roots)
+def around(roots: list[str]) -> set[Identity]:
+    """Return `/`, the roots and all that they lie in: the device and inode of each."""
+    above = {"/"}
+    for root in roots:
+        path = root
+        while path not in above:
+            above.add(path)
+            path = os.path.dirname(path)
+    return {found for path in above if (found := _identity(path)) is not None}
 
+
+def is_maskable(secret: str, above: set[Identity]) -> bool:
+    """Return whether a secret can be hidden without a writable root that lies in it.
+
+    Args:
+        secret: where links in its path lead, there it is; one that is not there can be hidden.
+        above: what is around the roots.
+    """
+    return _identity(secret) not in above
+
+
+def _identity(path: str) -> Identity | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+Identity = tuple[int, int]
+"""Device and inode."""
 
 Socket = tuple[str, int, int]
 """A unix socket's path, inode and time of change: one made anew at the same path is another."""
@@ -304,12 +332,16 @@ def host_sockets() -> set[Socket]:
         if path.startswith("/run/") and not path.startswith(KEPT_IN_RUN):
             continue
         try:
-            state = os.stat(path)
-            real = os.path.realpath(path)
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue
+        try:
+            state = os.fstat(place)
+            real = os.readlink(f"/proc/self/fd/{place}")
+        finally:
+            os.close(place)
         hidden = real.startswith("/run/") and not real.startswith(KEPT_IN_RUN)
-        if stat.S_ISSOCK(state.st_mode) and not hidden:
+        if stat.S_ISSOCK(state.st_mode) and state.st_nlink and not hidden:
             sockets.add((real, state.st_ino, state.st_ctime_ns))
     return sockets
 

@@ -63,7 +63,7 @@ def build(plan: Plan, *, network: bool) -> init.Walls:
     return init.Walls(
         filter_program=filter_program,
         ruleset=ruleset,
-        processes=plan.processes,
+        processes=plan.processes if mounts.counts_processes_apart() else None,
         brokered=brokered,
     )
 
