@@ -20,6 +20,7 @@ import msgspec
 from octavo.agent.transcript import Transcript
 from octavo.faces.exec.json_events import JsonEvents
 from octavo.protocol.events import Event
+from octavo.model.providers.marks import sendable
 from octavo.protocol.fold import fold
 from octavo.protocol.project import Projection
 from octavo.store.reading import Reading, read
@@ -211,8 +212,9 @@ def replayed(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def history(reading: Reading) -> bytes:
-    """What a log gives a model to read, as it stands in a request."""
-    return b",".join(Transcript(fold(reading.events)).items())
+    """What a log gives the scripted model to read, as it stands in a request."""
+    sent = (sendable(item, "trial") for item in Transcript(fold(reading.events)).items())
+    return b",".join(item for item in sent if item is not None)
 
 
 def input_of(body: bytes) -> bytes:

@@ -63,7 +63,7 @@ async def test_the_users_own_file_of_ten_megabytes_leaves_room_for_the_work(
     text = shown(play)
     assert len(text) < 128_000 * 4 * 0.2
     assert "use ⟨U+202E⟩tabs⟨U+202C⟩" in text
-    assert 'recall {"item": 2} shows it' in text
+    assert 'recall {"item": 3} shows it' in text
     assert text.endswith("</INSTRUCTIONS>")
     messages = told(play)
     assert "is too long" in messages[0]

@@ -684,7 +684,7 @@ async def test_what_is_too_large_to_be_said_again_goes_by_reference(workspace: P
     [shown] = [text for text in texts(after, "user") if text.startswith("# AGENTS.md")]
     assert shown.startswith("# AGENTS.md instructions")
     assert "rule 0: keep line 0" in shown
-    assert 'recall {"item": 2} shows it' in shown
+    assert 'recall {"item": 3} shows it' in shown
     assert len(shown) < 100_000 * 0.2 * 4
     assert "oboe" in play.outputs()[-1]
     # It was said, so it is not said again as news.

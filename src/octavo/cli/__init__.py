@@ -181,7 +181,7 @@ def _help(words: list[str]) -> int:
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
     print("octavo: an open coding assistant that works with any model")
-    print("Usage: octavo COMMAND [OPTIONS]")
+    print("Usage: octavo COMMAND [OPTIONS]\n")
     for title, group in COMMANDS.items():
         print(f"{title}:")
         for name, purpose in group.items():
