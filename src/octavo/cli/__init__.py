@@ -181,12 +181,12 @@ def _help(words: list[str]) -> int:
     if words and not words[0].startswith("-"):
         return _unknown(words[0])
     print("octavo: an open coding assistant that works with any model")
-    print("Usage: octavo COMMAND [OPTIONS]\n")
+    print("Usage: octavo COMMAND [OPTIONS]")
     for title, group in COMMANDS.items():
         print(f"{title}:")
         for name, purpose in group.items():
             print(f"  {name:<12}{purpose}")
-        print()
+    print()
     print("`octavo COMMAND --help` tells about one of them; `octavo --version` tells the version.")
     print('Start with `octavo demo`, or `octavo login` and `octavo exec "fix the failing test"`.')
     return 0
