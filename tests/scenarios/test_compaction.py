@@ -388,6 +388,37 @@ async def test_a_new_thread_has_nothing_to_sum_up(workspace: Path) -> None:
     assert play.requests() == []
 
 
+async def test_asked_for_without_a_usable_summary_it_leaves_the_oldest_half_out(
+    workspace: Path,
+) -> None:
+    steps = [call("exec_command", cmd=f"seq {n} 3000") for n in range(6)]
+    counted = answer(say("Counted."), input_tokens=25_000)
+    script = [*steps, counted, say("No."), say("No."), say("Back.")]
+    async with playing(script, workspace) as play:
+        await play.turn("count")
+        await compact(play)
+        await play.turn("go on")
+
+    assert len(warnings(play, "compaction.trimmed")) == 1
+    gone = [output.startswith("[Left out") for output in play.outputs()]
+    assert gone == sorted(gone, reverse=True)
+    assert gone[0]
+    assert not gone[-1]
+
+
+async def test_asked_for_with_nothing_to_leave_out_nothing_changes(workspace: Path) -> None:
+    script = [say("First."), say("No."), say("No."), say("Second.")]
+    async with playing(script, workspace) as play:
+        await play.turn("one")
+        await compact(play)
+        await play.turn("two")
+
+    [told] = warnings(play, "compaction.nothing")
+    assert told.startswith("Nothing was changed: a summary could not be made")
+    first, *_, last = bodies(play)
+    assert last.startswith(stem(first))
+
+
 async def test_asked_for_in_a_running_turn_it_comes_before_the_next_step(workspace: Path) -> None:
     script = [
         call("exec_command", cmd="while [ ! -e go ]; do sleep 0.01; done"),
