@@ -19,7 +19,7 @@ from octavo.protocol.fold import Thread
 from octavo.rpc import RpcError
 from octavo.store.reading import read
 from octavo.trial import scripted
-from octavo.trial.scripted import Answer, answer, call, fail, hang_up, refuse, say, think
+from octavo.trial.scripted import Answer, answer, call, fail, refuse, say, think
 from tests.scenarios import processes
 from tests.scenarios.playing import Play, playing
 from tests.scenarios.processes import check_history, input_of, stem
@@ -232,19 +232,43 @@ async def test_whatever_a_provider_does_with_it_the_thread_goes_on_and_says_what
     assert made.dropped.outputs == len(replaced)
 
 
-async def test_a_provider_that_cannot_be_reached_fails_the_turn_and_costs_no_history(
+async def test_a_provider_that_cannot_be_reached_fails_the_turn_and_changes_nothing(
     workspace: Path,
 ) -> None:
-    script = [full(say("First.")), hang_up(), hang_up(), hang_up(), say(SUMMARY), say("Back.")]
-    settings = ["model_providers.trial.request_max_retries=1"]
-    async with playing(script, workspace, overrides=[WINDOW, *settings]) as play:
-        await play.turn("one")
-        thread = thread_of(play)
+    settings = [WINDOW, "model_providers.trial.request_max_retries=0"]
+    async with playing([], workspace, overrides=settings, start=False) as play:
+        async with scripted.serve([full(say("First."))]) as gone:
+            await play.start(config={"model_providers.trial.base_url": gone.base_url})
+            await play.turn("one")
         turn = await play.turn("two")
-        assert turn.status == "completed" or thread.cut.made is None
-        await play.turn("three")
+        thread = thread_of(play)
 
-    assert texts(play.requests()[-1], "user")[-1] == "three"
+    assert turn.status == "failed"
+    assert turn.error is not None
+    assert "cannot be reached" in turn.error.message
+    assert thread.cut.made is None
+    assert warnings(play, "compaction.trimmed") == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [refuse(401, "bad key"), refuse(429, "no more", kind="usage_limit_reached")],
+    ids=["key", "quota"],
+)
+async def test_a_provider_that_refuses_everything_fails_the_turn_and_changes_nothing(
+    refusal: Answer, workspace: Path
+) -> None:
+    script = [full(say("First.")), refusal, say(SUMMARY), say("Back.")]
+    async with playing(script, workspace, overrides=[WINDOW]) as play:
+        await play.turn("one")
+        turn = await play.turn("two")
+        assert thread_of(play).cut.made is None
+        again = await play.turn("three")
+
+    assert (turn.status, again.status) == ("failed", "completed")
+    assert warnings(play, "compaction.trimmed") == []
+    [*_, two, three] = texts(play.requests()[-1], "user")
+    assert (two, three) == ("two", "three")
 
 
 async def test_a_summary_that_will_not_do_is_asked_for_again(workspace: Path) -> None:
@@ -386,6 +410,37 @@ async def test_a_new_thread_has_nothing_to_sum_up(workspace: Path) -> None:
 
     assert warnings(play, "compaction.nothing") == ["There is nothing to sum up yet."]
     assert play.requests() == []
+
+
+async def test_asked_for_without_a_usable_summary_it_leaves_the_oldest_half_out(
+    workspace: Path,
+) -> None:
+    steps = [call("exec_command", cmd=f"seq {n} 3000") for n in range(6)]
+    counted = answer(say("Counted."), input_tokens=25_000)
+    script = [*steps, counted, say("No."), say("No."), say("Back.")]
+    async with playing(script, workspace) as play:
+        await play.turn("count")
+        await compact(play)
+        await play.turn("go on")
+
+    assert len(warnings(play, "compaction.trimmed")) == 1
+    gone = [output.startswith("[Left out") for output in play.outputs()]
+    assert gone == sorted(gone, reverse=True)
+    assert gone[0]
+    assert not gone[-1]
+
+
+async def test_asked_for_with_nothing_to_leave_out_nothing_changes(workspace: Path) -> None:
+    script = [say("First."), say("No."), say("No."), say("Second.")]
+    async with playing(script, workspace) as play:
+        await play.turn("one")
+        await compact(play)
+        await play.turn("two")
+
+    [told] = warnings(play, "compaction.nothing")
+    assert told.startswith("Nothing was changed: a summary could not be made")
+    first, *_, last = bodies(play)
+    assert last.startswith(stem(first))
 
 
 async def test_asked_for_in_a_running_turn_it_comes_before_the_next_step(workspace: Path) -> None:
@@ -610,7 +665,9 @@ async def test_of_fifty_planted_facts_every_pin_is_verbatim_and_recall_finds_all
     (workspace / "AGENTS.md").write_text("\n".join(GUIDED))
     (workspace / "facts.txt").write_text("\n".join(PRINTED))
     plan = [{"step": "Count the facts", "status": "in_progress"}]
+    patch = "*** Begin Patch\n*** Add File: new.txt\n+hello\n*** End Patch"
     working = [
+        call("apply_patch", input=patch),
         answer(
             think(TOLD[0]),
             say(TOLD[1]),
@@ -643,6 +700,7 @@ async def test_of_fifty_planted_facts_every_pin_is_verbatim_and_recall_finds_all
     assert [fact for fact in (*PINNED, *SAID, *GUIDED) if fact not in users] == []
     models = "\n".join(texts(after, "assistant"))
     assert "[>] Count the facts" in models
+    assert "changed: new.txt\n" in models
     assert "opened: facts.txt" in models
     assert not [fact for fact in PRINTED if fact in str(after["input"])]
     found = play.outputs()

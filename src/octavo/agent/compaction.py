@@ -46,9 +46,11 @@ Kind = Literal["local", "remote", "trimmed"]
 PINNED_PERCENT = 20
 """Of the window: for what is told word for word beside a summary."""
 ROOM_PERCENT = 50
-"""Of the limit: so much is used at most after parts were left out."""
+"""Of the limit, or of what was shown where somebody wants less: so much is left at most."""
 GROWN_PERCENT = 10
 """Of the limit: a thread that grew by less since it was compacted is not summed up again."""
+WORTH_PERCENT = 5
+"""Of what is shown: leaving out less than that is not worth a new beginning of the prompt."""
 SHORTENINGS_LIMIT = 3
 """How often in a row a refused request is shortened before the turn fails."""
 
@@ -108,7 +110,7 @@ class Compaction:
             self._let_go_of_foreign()
             if trigger == "auto" and not self._gauge.is_full():
                 return True
-        work = _Work(self._journal, self._transcript, self._gauge, self._means, self._turn_id)
+        work = self._work()
         if trigger == "asked" and not work.has_steps:
             self._notice("There is nothing to sum up yet.", "compaction.nothing")
             return False
@@ -176,29 +178,37 @@ class Compaction:
         usage: Usage | None = None,
     ) -> bool:
         """Leave the oldest parts out; return whether that made a difference."""
+        why = why.rstrip(".")
         before_tokens = work.tokens()
         work.leave_out(trigger)
-        is_less = work.tokens() < before_tokens
+        is_less = work.tokens() * 100 <= before_tokens * (100 - WORTH_PERCENT)
         if not is_less:
-            self._say_full(why.rstrip("."))
+            self._say_nothing_left(trigger, why)
             if item_id is None:
                 return False
+            work = self._work()  # as it was
+            work.leave_as_it_is()
         event = work.event(item_id or new_id(), "trimmed", trigger, usage=usage, failure=why)
         self._journal.emit(event)
         if is_less:
-            self._notice(_told(event, why.rstrip(".")), "compaction.trimmed")
+            self._notice(_told(event, why), "compaction.trimmed")
         return is_less
 
-    def _say_full(self, why: str) -> None:
-        if self._said_full:
-            return
-        self._said_full = True
-        self._notice(
-            f"The thread fills the model's window, and {why}; nor can enough be left out, as it is "
-            "little more than instructions and the last of the work. Shorten AGENTS.md or your "
-            "message, or choose a model that reads more.",
-            "compaction.full",
-        )
+    def _say_nothing_left(self, trigger: Trigger, why: str) -> None:
+        if trigger == "asked":
+            text = f"Nothing was changed: {why}, and there is little that could be left out."
+            self._notice(text, "compaction.nothing")
+        elif not self._said_full:
+            self._said_full = True
+            self._notice(
+                f"The thread fills the model's window, and {why}; nor can enough be left out, as "
+                "it is little more than instructions and the last of the work. Shorten AGENTS.md "
+                "or your message, or choose a model that reads more.",
+                "compaction.full",
+            )
+
+    def _work(self) -> _Work:
+        return _Work(self._journal, self._transcript, self._gauge, self._means, self._turn_id)
 
     def _has_grown(self) -> bool:
         """Whether enough came since the last compaction for a summary to be worth it."""
@@ -243,6 +253,7 @@ class _Work:
         self._turn_id = turn_id
         self._before_tokens = gauge.used_tokens()
         self._context = means.surroundings()
+        self._known = {item.key: item.digest for item in self._context}
         self._parts = self._shown_now()
         self._was = [_Was(p.place, p.kind, p.is_output, p.tokens) for p in self._parts]
 
@@ -291,6 +302,10 @@ class _Work:
             part.fixed = True
         self._parts = [*context, *users, *middle, *tail]
 
+    def leave_as_it_is(self) -> None:
+        """Show just what is shown already."""
+        self._known = dict(self._thread.context)
+
     def leave_out(self, trigger: Trigger) -> None:
         """Show the same with older parts left out."""
         context, _ = self._surroundings()
@@ -308,9 +323,9 @@ class _Work:
         limits = self._gauge.limits
         goal_tokens = limits.compact_at * ROOM_PERCENT // 100
         last = max((part.step for part in self._parts), default=-1)
-        if trigger == "refused":
+        if trigger != "auto":
             goal_tokens = min(goal_tokens, self._before_tokens * ROOM_PERCENT // 100)
-        else:  # what the model has not seen yet is what it goes on from
+        if trigger != "refused":  # what the model has not seen yet is what it goes on from
             for part in self._parts:
                 part.fixed = part.fixed or (part.kind == "step" and part.step == last)
         shorten(
@@ -339,7 +354,7 @@ class _Work:
             trigger,
             len(self._thread.history),
             joined(part.shown() for part in self._parts),
-            {item.key: item.digest for item in self._context},
+            self._known,
             self._before_tokens,
             self.tokens(),
             self._dropped(self._parts),
