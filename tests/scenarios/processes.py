@@ -19,8 +19,8 @@ import msgspec
 
 from octavo.agent.transcript import Transcript
 from octavo.faces.exec.json_events import JsonEvents
-from octavo.protocol.events import Event
 from octavo.model.providers.marks import sendable
+from octavo.protocol.events import Event
 from octavo.protocol.fold import fold
 from octavo.protocol.project import Projection
 from octavo.store.reading import Reading, read
