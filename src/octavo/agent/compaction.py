@@ -18,7 +18,7 @@ from octavo.agent.journal import Journal
 from octavo.agent.summing import NoSummary, Summary, Summing
 from octavo.agent.transcript import Transcript
 from octavo.agent.window import Gauge
-from octavo.agent.workfacts import kept_facts, readable_history
+from octavo.agent.workfacts import readable_history, work_facts
 from octavo.context.assemble import ContextItem
 from octavo.context.contents import contents
 from octavo.context.handover import (
@@ -293,7 +293,7 @@ class _Work:
             said=frozenset(thread.said_at),
             shown=shown | thread.surroundings,
         )
-        facts = kept_facts(thread, self._means.policy.cwd)
+        facts = work_facts(thread, self._means.policy.cwd)
         own = [summary_item(summary.text, facts, dropped), note_item(NOTE)]
         if summary.item is not None:
             own.insert(0, summary.item)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from octavo.context.handover import Kept
+from octavo.context.handover import WorkFacts
 from octavo.context.readable import Readable, readable
 from octavo.protocol.fold import Spoken, Thread
 
@@ -35,7 +35,7 @@ class _Command(msgspec.Struct):
     path: str = ""
 
 
-def kept_facts(thread: Thread, cwd: Path) -> Kept:
+def work_facts(thread: Thread, cwd: Path) -> WorkFacts:
     """Return what is known about the work in `cwd`."""
     changed = [_shown(path, cwd) for path in reversed(thread.edited)]
     outputs: dict[str, str] = {}
@@ -53,7 +53,7 @@ def kept_facts(thread: Thread, cwd: Path) -> Kept:
         elif commands < COMMANDS_LOOKED_AT and len(opened) < FILES_LIMIT:
             commands += 1
             opened.update(dict.fromkeys(_files_named(item, cwd)))
-    return Kept(plan, tuple(changed), tuple(name for name in opened if name not in changed))
+    return WorkFacts(plan, tuple(changed), tuple(name for name in opened if name not in changed))
 
 
 def readable_history(thread: Thread) -> Iterator[tuple[int, Readable]]:

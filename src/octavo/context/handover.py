@@ -26,7 +26,7 @@ FILES_SHOWN = 60
 PLAN_CHARS = 8_000
 
 
-class Kept(msgspec.Struct, frozen=True):
+class WorkFacts(msgspec.Struct, frozen=True):
     """Facts about the work that are told beside a summary."""
 
     plan: str = ""
@@ -89,7 +89,7 @@ def users_messages(parts: Sequence[Part], budget_tokens: int) -> list[Part]:
     return shown[::-1]
 
 
-def summary_item(summary: str | None, kept: Kept, dropped: Sequence[str]) -> bytes:
+def summary_item(summary: str | None, facts: WorkFacts, dropped: Sequence[str]) -> bytes:
     """Return the model's message that holds the summary and what octavo knows beside it.
 
     Args:
@@ -97,10 +97,10 @@ def summary_item(summary: str | None, kept: Kept, dropped: Sequence[str]) -> byt
         dropped: what is not shown any more, a line each.
     """
     texts = [] if summary is None else [summary.strip()]
-    if kept.plan:
-        more = "\n… recall it with the query update_plan" if len(kept.plan) > PLAN_CHARS else ""
-        texts.append(f"# The plan as it stands\n{kept.plan[:PLAN_CHARS]}{more}")
-    files = _files("changed", kept.changed) + _files("opened", kept.opened)
+    if facts.plan:
+        more = "\n… recall it with the query update_plan" if len(facts.plan) > PLAN_CHARS else ""
+        texts.append(f"# The plan as it stands\n{facts.plan[:PLAN_CHARS]}{more}")
+    files = _files("changed", facts.changed) + _files("opened", facts.opened)
     if files:
         texts.append("# Files of this work\n" + "\n".join(files))
     texts.append("\n".join(["# Not shown any more", *dropped]))
