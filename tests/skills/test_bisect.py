@@ -68,7 +68,10 @@ async def test_the_model_finds_the_planted_commit_and_leaves_the_work_tree_alone
     assert "Note: uncommitted changes" in outputs[2]
     assert "+    return n * 3" in outputs[3]
     assert "Do not\nrun `git bisect` in the user's repository" in drive.skill_text()
-    assert (git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")) == before
+    assert (
+        git(repository, "status", "--porcelain"),
+        git(repository, "rev-parse", "HEAD"),
+    ) == before
     assert steps.not_run == []
 
 
@@ -85,8 +88,10 @@ def test_a_test_that_fails_where_it_is_said_to_pass_is_told(
     wrong_good = find(repository, "--good", commits[8], "--", "grep -q '\\* 2' shop.py")
     wrong_bad = find(repository, "--good", commits[0], "--", "true")
 
-    assert wrong_good[0] == 1 and "taken to be good is not: bad" in wrong_good[1]
-    assert wrong_bad[0] == 1 and "taken to be bad is not: good" in wrong_bad[1]
+    assert wrong_good[0] == 1
+    assert "taken to be good is not: bad" in wrong_good[1]
+    assert wrong_bad[0] == 1
+    assert "taken to be bad is not: good" in wrong_bad[1]
 
 
 def test_commits_that_do_not_build_are_skipped_and_what_is_left_is_named(
@@ -123,7 +128,8 @@ def test_a_fault_that_comes_and_goes_at_an_end_is_not_searched_for(
         repository, "--good", commits[0], "--", f"test -e {mark} || {{ touch {mark}; false; }}"
     )
 
-    assert status == 3 and "by turns" in said
+    assert status == 3
+    assert "by turns" in said
 
 
 def test_what_git_does_not_have_is_linked_into_the_copy(history: tuple[Path, list[str]]) -> None:
@@ -156,7 +162,8 @@ def test_what_cannot_be_searched_is_said_before_anything_runs(
 
     status, said = find(repository, *words, "--", "touch ran")
 
-    assert status == 2 and says in said
+    assert status == 2
+    assert says in said
     assert not list(Path(tempfile.gettempdir()).glob("bisect-*/copy/ran"))
 
 
@@ -167,4 +174,5 @@ def test_hostile_commit_messages_cannot_draw_on_the_terminal(workspace: Path) ->
     status, said = find(workspace, "--good", "HEAD~1", "--", "grep -q 1 a")
 
     assert status == 0
-    assert "\x1b" not in said and "\u202e" not in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said

@@ -39,7 +39,7 @@ STAMP = re.compile(
     r"(?:\d\d[OE]\+? ?)?"
 )
 ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 GROUP = re.compile(
     r"^(?:##\[group\]|::group::|section_start:\d+:)(?:Run )?(?P<name>[^\r\n\[]{1,120})"
 )

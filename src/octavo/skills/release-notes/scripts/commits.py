@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 
 SHOWN_PER_GROUP = 150
 SUBJECT_CHARS = 160
-ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 CONVENTIONAL = re.compile(
     r"(?P<type>[a-z]{2,12})(?:\((?P<scope>[^)]{1,60})\))?(?P<bang>!)?: +(?P<rest>\S.*)"
 )
@@ -161,7 +161,8 @@ def classify(commit: Commit) -> None:
     broken = BREAKING.search(commit.body)
     if said and said["type"] in TYPES:
         commit.group, commit.guessed = TYPES[said["type"]], False
-        if said["type"] == "chore" and said["scope"] in ("deps", "dependencies"):
+        is_update = re.match(WORDS["dependencies"], said["rest"], re.IGNORECASE) is not None
+        if commit.group == "internal" and (is_update or said["scope"] in ("deps", "dependencies")):
             commit.group = "dependencies"
     else:
         text = re.sub(r"^[\w./-]{1,30}: ", "", commit.subject)

@@ -41,7 +41,7 @@ CHECK = re.compile(
     r" *-> *(?P<status>\d{3}|\dxx)(?: +(?P<text>.+))?",
     re.DOTALL,
 )
-ODD = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+ODD = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Check(NamedTuple):
