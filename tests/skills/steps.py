@@ -35,8 +35,10 @@ class Steps:
         self._run: set[str] = set()
 
     def __call__(self, words: str, **values: str) -> str:
-        """Return the one command that has `words`, with its placeholders filled."""
-        [line] = [line for line in self.lines if words in line]
+        """Return the command that is `words`, or the only one that has them, filled in."""
+        [line] = [line for line in self.lines if line == words] or [
+            line for line in self.lines if words in line
+        ]
         self._run.add(line)
         known = {"skill": str(self.folder), **{k.replace("_", "-"): v for k, v in values.items()}}
         return re.sub(r"<([a-z][a-z-]*)>", lambda match: known[match[1]], line)

@@ -23,7 +23,9 @@ SHOWN_LINES = 25
 SHOWN_BYTES = 8_000
 CANNOT_TELL = (125, 126, 127)
 """Exit codes that say nothing about the fault: the test's own word for it, and not started."""
-ODD = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+ODD = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 class Stop(Exception):

@@ -35,13 +35,14 @@ from typing import IO, Any, NamedTuple
 BODY_BYTES = 2_000_000
 SHOWN_CHARS = 1_500
 LOG_CHARS = 6_000
-STOP_S = 5.0
 CHECK = re.compile(
     r"(?P<method>[A-Z]+) +(?P<path>/\S*)(?: +(?P<body>.+?))?"
     r" *-> *(?P<status>\d{3}|\dxx)(?: +(?P<text>.+))?",
     re.DOTALL,
 )
-ODD = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+ODD = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 class Check(NamedTuple):
@@ -122,18 +123,24 @@ class Service:
                 time.sleep(0.05)
         raise Down(f"The service did not answer on port {self.port} within {deadline_s:g} s.")
 
-    def stop(self) -> str:
+    def exit_code(self, wait_s: float) -> int | None:
+        """Return its exit code, None if it still runs after `wait_s`."""
+        try:
+            return self.process.wait(timeout=wait_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, within_s: float) -> str:
         """Stop it and what it started; return how it ended."""
         code = self.process.poll()
         if code is not None:
             said = f"had ended by itself with exit code {code}"
         else:
             self._signal(signal.SIGTERM)
-            try:
-                code = self.process.wait(timeout=STOP_S)
-                said = f"ended with {code} when asked to"
-            except subprocess.TimeoutExpired:
-                said = f"did not end within {STOP_S:g} s of being asked to, and was killed"
+            code = self.exit_code(within_s)
+            said = f"ended with {code} when asked to"
+            if code is None:
+                said = f"did not end within {within_s:g} s of being asked to, and was killed"
         self._signal(signal.SIGKILL)
         self.process.wait()
         return said
@@ -180,6 +187,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--ready", default="/", help="what is asked until it answers")
     parser.add_argument("--ready-s", type=float, default=30.0, help="how long to wait for that")
     parser.add_argument("--timeout-s", type=float, default=10.0, help="for one answer")
+    parser.add_argument("--stop-s", type=float, default=5.0, help="how long it may take to stop")
     parser.add_argument("--port", type=int, help="if the service cannot be told one")
     parser.add_argument("command", nargs="+", help="after --")
     options = parser.parse_args(argv)
@@ -203,7 +211,7 @@ def main(argv: list[str]) -> int:
             code = 3
         finally:
             if service is not None:
-                print(f"The service {service.stop()}.")
+                print(f"The service {service.stop(options.stop_s)}.")
         log.seek(0, os.SEEK_END)
         log.seek(max(0, log.tell() - LOG_CHARS))
         said = log.read().decode("utf-8", "replace")
@@ -222,7 +230,7 @@ def tried(
         status, answer, took_ms = ask(opener, service.port, check, timeout_s)
         problem = check.problem(status, answer)
     except Down as down:
-        code = service.process.poll()
+        code = service.exit_code(0.5)
         print(
             f"FAILED {shown}: {down}{'' if code is None else f' (it ended with exit code {code})'}"
         )

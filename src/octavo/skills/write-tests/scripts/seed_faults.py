@@ -115,7 +115,7 @@ def changed(match: re.Match[str], plain: str, *, is_python: bool) -> str | None:
 def without_strings(text: str, ending: str) -> str:
     """Return `text` with blanks in place of strings and comments; same length, same lines."""
     if ending in (".py", ".pyi"):
-        comment, strings = r"#[^\n]*", r"(?i:\b[rbfu]{0,2})(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?''')|"
+        comment, strings = r"#[^\n]*", r"(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?''')|"
     elif ending in HASH_COMMENTS:
         comment, strings = r"#[^\n]*", ""
     else:
