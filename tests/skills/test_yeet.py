@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import runpy
 import threading
 from collections.abc import Iterator
@@ -57,6 +58,14 @@ def repository(workspace: Path) -> Path:
     (workspace / "mill.py").write_text("speed = 2\n")
     (workspace / "new file.txt").write_text("new\n")
     return workspace
+
+
+@pytest.fixture
+def body(repository: Path) -> Iterator[Path]:
+    """Where the text of the pull request is written."""
+    path = Path("/tmp") / f"pr-{repository.parent.name}.md"
+    yield path
+    path.unlink(missing_ok=True)
 
 
 def asked_for(steps: Steps, body_file: Path) -> list[str]:
@@ -124,6 +133,7 @@ async def test_the_model_commits_pushes_and_opens_a_draft_over_rest(
     repository: Path,
     hub: tuple[str, Path, list[str]],
     github: tuple[str, list[tuple[str, str, str, Any]]],
+    body: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (url, bare, _), (api, heard) = hub, github
@@ -140,7 +150,7 @@ async def test_the_model_commits_pushes_and_opens_a_draft_over_rest(
     )
     monkeypatch.setenv("HOME", str(home))
     git(repository, "remote", "add", "origin", url)
-    steps, body = Steps("yeet"), repository.parent / "body.md"
+    steps = Steps("yeet")
     draft = pull_request(steps, "open_draft.py", body) + f" --api {api}"
     script = follow(
         *asked_for(steps, body),
@@ -183,10 +193,10 @@ async def test_the_model_commits_pushes_and_opens_a_draft_over_rest(
 
 @pytest.mark.anyio
 async def test_without_leave_to_push_it_ends_with_the_commit_and_the_compare_link(
-    repository: Path,
+    repository: Path, body: Path
 ) -> None:
     git(repository, "remote", "add", "origin", "git@github.com:ada/mill.git")
-    steps, body = Steps("yeet"), repository.parent / "body.md"
+    steps = Steps("yeet")
     commands = asked_for(steps, body)
     script = follow(
         *commands,
@@ -208,14 +218,14 @@ async def test_without_leave_to_push_it_ends_with_the_commit_and_the_compare_lin
 
 @pytest.mark.anyio
 async def test_gh_is_asked_for_a_draft_with_the_words_of_the_skill(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, body: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tools = repository.parent / "tools"
     tools.mkdir()
     (tools / "gh").write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
     (tools / "gh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{'/usr/bin:/bin'}")
-    steps, body = Steps("yeet"), repository.parent / "body.md"
+    steps = Steps("yeet")
     commands = asked_for(steps, body)
     script = follow(pull_request(steps, "gh pr create", body))
 
@@ -363,29 +373,101 @@ def test_any_other_text_is_refused_or_gives_a_page_on_https(url: str) -> None:
     assert " " not in page
 
 
-def test_a_pull_request_that_is_open_is_named_and_no_key_goes_where_others_can_read(
+def drafting(where: Path, *words: str, **env: str) -> tuple[int, str]:
+    """Run open_draft.py for a branch a/b, in an environment of its own."""
+    body = Path("/tmp") / f"pr-{where.parent.name}.md"
+    body.write_text("x")
+    given = ["--title", "T", "--body-file", str(body), "--base", "main", "--head", "a/b", *words]
+    env = {"PATH": os.environ["PATH"], "HOME": str(where.parent), **env}
+    done = run_script("yeet", "open_draft.py", *given, cwd=where, env=env)
+    body.unlink()
+    return done.returncode, done.stdout + done.stderr
+
+
+ENTERPRISE = {"GH_HOST": "127.0.0.1", "GH_ENTERPRISE_TOKEN": "key-of-ada"}
+
+
+def test_a_pull_request_that_is_open_is_named_and_none_is_opened(
     repository: Path, github: tuple[str, list[tuple[str, str, str, Any]]]
 ) -> None:
     api, heard = github
-    git(repository, "remote", "add", "origin", "git@github.com:ada/mill.git")
-    body = repository.parent / "body.md"
-    body.write_text("x")
-    words = ["--title", "T", "--body-file", str(body), "--base", "main", "--head", "a/b"]
-    env = {"GH_TOKEN": "key-of-ada", "PATH": "/usr/bin:/bin"}
+    git(repository, "remote", "add", "origin", "ssh://git@127.0.0.1/ada/mill.git")
 
-    def draft(*more: str) -> tuple[int, str]:
-        done = run_script("yeet", "open_draft.py", *words, *more, cwd=repository, env=env)
-        return done.returncode, done.stdout + done.stderr
-
-    first, second = draft("--api", api), draft("--api", api)
-    elsewhere = draft("--api", "http://api.example.org")
-    del env["GH_TOKEN"]
-    without = draft("--api", api)
+    first = drafting(repository, "--api", api, **ENTERPRISE)
+    second = drafting(repository, "--api", api, **ENTERPRISE)
 
     assert first == (0, "https://github.example/ada/mill/pull/7\n")
     assert second == (0, "already open: https://github.example/ada/mill/pull/7\n")
-    assert elsewhere == (1, "The API is not on https, so no key is sent there.\n")
-    assert without[0] == 1
-    assert "There is no key for github.com" in without[1]
-    assert [one[0] for one in heard] == ["GET", "POST", "GET"]
-    assert heard[0][1] == "/repos/ada/mill/pulls?state=open&head=ada%3Aa/b&base=main"
+    assert [one[:2] for one in heard] == [
+        ("GET", "/repos/ada/mill/pulls?state=open&head=ada%3Aa/b&base=main"),
+        ("POST", "/repos/ada/mill/pulls"),
+        ("GET", "/repos/ada/mill/pulls?state=open&head=ada%3Aa/b&base=main"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("remote", "api", "says"),
+    [
+        ("git@github.com:ada/mill.git", "{api}", "is not on github.com"),
+        ("git@github.com:ada/mill.git", "http://api.github.com", "not on https"),
+        ("https://evil.example/ada/mill", "https://api.github.com", "is not on evil.example"),
+        ("https://evil.example/ada/mill", "https://evil.example", "no key for evil.example"),
+        ("https://127.0.0.1/ada/mill", "{api}", "no key for 127.0.0.1"),
+        ("/srv/mill", "{api}", "is no repository of GitHub"),
+    ],
+)
+def test_a_key_goes_to_its_own_host_and_nowhere_else(
+    repository: Path,
+    github: tuple[str, list[tuple[str, str, str, Any]]],
+    remote: str,
+    api: str,
+    says: str,
+) -> None:
+    git(repository, "remote", "add", "origin", remote)
+
+    status, said = drafting(repository, "--api", api.format(api=github[0]), GH_TOKEN="key-of-ada")
+
+    assert status == 1
+    assert says in said
+    assert github[1] == []
+
+
+def test_a_hostile_repository_has_nothing_run_when_the_key_is_looked_for(
+    repository: Path, github: tuple[str, list[tuple[str, str, str, Any]]]
+) -> None:
+    mark = repository.parent / "ran"
+    tools = repository / "bin"
+    tools.mkdir()
+    (tools / "git").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (tools / "git").chmod(0o755)
+    git(repository, "remote", "add", "origin", "https://127.0.0.1/ada/mill")
+    for name in ("credential.helper", "core.fsmonitor", "core.askPass", "core.pager"):
+        git(repository, "config", name, f"!touch {mark}" if "helper" in name else f"touch {mark}")
+
+    path = f"{tools}:{os.environ['PATH']}"
+    status, said = drafting(repository, "--api", github[0], PATH=path)
+
+    assert status == 1
+    assert "no key for 127.0.0.1" in said
+    assert not mark.exists()
+
+
+def test_a_file_from_elsewhere_is_not_published(
+    repository: Path, github: tuple[str, list[tuple[str, str, str, Any]]]
+) -> None:
+    git(repository, "remote", "add", "origin", "https://127.0.0.1/ada/mill")
+    (repository.parent / "secret").write_text("x")
+    (repository / "link.md").symlink_to(repository.parent / "secret")
+    (repository / "key.md").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
+
+    for name, says in (
+        ("link.md", "neither in the repository"),
+        ("../secret", "neither in the repository"),
+        ("key.md", "holds a private key"),
+        ("none.md", "cannot be read"),
+    ):
+        more = ("--body-file", name)
+        status, said = drafting(repository, "--api", github[0], *more, **ENTERPRISE)
+        assert status == 1
+        assert says in said
+    assert github[1] == []
