@@ -107,8 +107,9 @@ async def test_the_model_finds_the_failure_in_5_mb_reproduces_it_and_mends_the_c
 def test_memory_stays_small_whatever_the_log_holds(tmp_path: Path) -> None:
     path = tmp_path / "long.log"
     with path.open("w") as out:
-        for _ in range(40):
-            out.write("x" * 1_000_000 + "\n")
+        for _ in range(100):
+            out.write("x" * 1_000_000)
+        out.write("\n")
         out.writelines(f"FAILED tests/t.py::test_{n}\n" for n in range(20_000))
     program = str(BUNDLED / "fix-ci" / "scripts" / "first_failure.py")
     limit = 120 << 20

@@ -342,9 +342,15 @@ NAME = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,12}", fullmatch=True)
 BRANCH = st.from_regex(r"[\w/.#&?=+é-]{1,20}", fullmatch=True)
 
 
-@given(st.sampled_from(["github.com", "git.gitlab.example", "bitbucket.org"]), NAME, NAME, BRANCH)
+@given(
+    st.sampled_from(["github.com", "git.gitlab.example", "bitbucket.org"]),
+    NAME,
+    NAME,
+    BRANCH,
+    BRANCH,
+)
 def test_ssh_and_https_addresses_of_a_repository_lead_to_one_page(
-    host: str, owner: str, name: str, branch: str
+    host: str, owner: str, name: str, branch: str, base: str
 ) -> None:
     pages = set()
     for form in (
@@ -352,10 +358,10 @@ def test_ssh_and_https_addresses_of_a_repository_lead_to_one_page(
         "ssh://git@{h}:22/{o}/{n}.git", "https://user:word@{h}/{o}/{n}", "{h}:{o}/{n}",
     ):  # fmt: skip
         place = LINK["place_of"](form.format(h=host, o=owner, n=name))
-        pages.add(LINK["link"](place, LINK["kind_of"](place), "main", branch))
+        pages.add(LINK["link"](place, LINK["kind_of"](place), base, branch))
     [page] = pages
     assert page.startswith(f"https://{host}/{owner}/{name}")
-    assert "word" not in page.removeprefix(f"https://{host}/{owner}/{name}") or "word" in branch
+    assert "user:word@" not in page
     assert page.isascii()
     assert " " not in page
     assert page.count("#") == 0

@@ -12,6 +12,7 @@ Exit: 0 nothing is in the way · 1 something is · 2 no repository.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -122,7 +123,9 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
+    about = "Say what has to be known before the work tree is committed and pushed."
+    argparse.ArgumentParser(description=about).parse_args(argv)
     top = said("rev-parse", "--show-toplevel")
     if not top:
         print("This is no git repository with a work tree.", file=sys.stderr)
@@ -170,4 +173,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
