@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import random
+import re
 import resource
 import runpy
 import subprocess
@@ -102,6 +104,32 @@ async def test_the_model_finds_the_failure_in_5_mb_reproduces_it_and_mends_the_c
     assert steps("gh run list", branch="b")
     assert steps("gh run view", run_id="1")
     assert steps.not_run == []
+
+
+@pytest.mark.anyio
+async def test_the_whole_of_a_log_that_gh_prints_is_in_the_file_that_the_output_names(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = workspace.parent / "tools"
+    tools.mkdir()
+    (tools / "log").write_text(log([*noise(20_000), "FAILED tests/t.py::test_a", *noise(20_000)]))
+    (tools / "gh").write_text(
+        f'#!/bin/sh\n[ "$*" = "run view 7 --log-failed" ] && cat {tools}/log\n'
+    )
+    (tools / "gh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    steps = Steps("fix-ci")
+
+    def kept(outputs: list[str]) -> str:
+        [path] = re.findall(r"the whole output is in (\S+)", outputs[0])
+        return steps("first_failure.py", log=path)
+
+    script = follow(steps("gh run view", run_id="7"), kept)
+
+    async with driving("fix-ci", script, workspace) as drive:
+        await drive.turn("$fix-ci")
+
+    assert "> FAILED tests/t.py::test_a" in drive.outputs()[1], drive.outputs()[0][:2000]
 
 
 def test_memory_stays_small_whatever_the_log_holds(tmp_path: Path) -> None:
