@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octavo.context.skills.roots import BUNDLED
+from tests.scenarios.asking import Person
 from tests.skills.driving import driving
 from tests.skills.steps import Steps, commit, follow, git, run_script
 
@@ -124,9 +125,11 @@ async def test_the_whole_of_a_log_that_gh_prints_is_in_the_file_that_the_output_
         [path] = re.findall(r"the whole output is in (\S+)", outputs[0])
         return steps("first_failure.py", log=path)
 
-    script = follow(steps("gh run view", run_id="7"), kept)
+    # Not gh itself, so it is run as any program is that a person allowed out of the sandbox.
+    leave = {"sandbox_permissions": "require_escalated", "justification": "Read the log?"}
+    script = follow({"cmd": steps("gh run view", run_id="7"), **leave}, kept)
 
-    async with driving("fix-ci", script, workspace) as drive:
+    async with driving("fix-ci", script, workspace, alone=False, answer=Person("accept")) as drive:
         await drive.turn("$fix-ci")
 
     assert "> FAILED tests/t.py::test_a" in drive.outputs()[1], drive.outputs()[0][:2000]

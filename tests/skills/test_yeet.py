@@ -224,12 +224,14 @@ async def test_gh_is_asked_for_a_draft_with_the_words_of_the_skill(
     tools.mkdir()
     (tools / "gh").write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
     (tools / "gh").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}:{'/usr/bin:/bin'}")
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     steps = Steps("yeet")
     commands = asked_for(steps, body)
-    script = follow(pull_request(steps, "gh pr create", body))
+    # Not gh itself, so it is run as any program is that a person allowed out of the sandbox.
+    leave = {"sandbox_permissions": "require_escalated", "justification": "Open a draft?"}
+    script = follow({"cmd": pull_request(steps, "gh pr create", body), **leave})
 
-    async with driving("yeet", script, repository) as drive:
+    async with driving("yeet", script, repository, alone=False, answer=Person("accept")) as drive:
         await drive.turn("$yeet")
 
     words = "pr create --draft --title".split()
