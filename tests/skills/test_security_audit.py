@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.skills.steps import Steps, commit, follow, git, run_script
 
 FOLDER = BUNDLED / "security-audit"
 SECRETS = runpy.run_path(str(FOLDER / "scripts" / "find_secrets.py"))
+RISKY = runpy.run_path(str(FOLDER / "scripts" / "find_risky_calls.py"))
 IN_FILES = "q8Zr2mWx71TbLp0V"
 IN_HISTORY = "Zt5vQ9nB3kXs8LwY"
 AWS = "AKIA" + "Q3EGRZ7LM2TWXN5B"
@@ -174,12 +174,12 @@ def test_no_finding_holds_the_value(value: str, sign: str) -> None:
 
 
 def test_every_pattern_of_risky_calls_can_be_read_and_has_a_question() -> None:
-    risks = tomllib.loads((FOLDER / "assets" / "risks.toml").read_text())["risk"]
+    risks = RISKY["read_risks"]()
 
     for risk in risks:
-        re.compile(risk["pattern"])
-        assert risk["question"].endswith("?")
-        assert risk["weight"] in ("high", "medium", "low")
+        re.compile(risk.pattern)
+        assert risk.question.endswith("?")
+        assert risk.weight in ("high", "medium", "low")
     assert len(risks) > 40
 
 

@@ -53,6 +53,23 @@ def test_a_script_needs_nothing_but_python_and_says_how_it_is_used(
     assert list(tmp_path.iterdir()) == []
 
 
+def other_pythons() -> list[Path]:
+    """The Pythons from 3.9 on that are installed beside this one, as version managers do."""
+    beside = Path(sys.base_prefix).parent.glob("*3.*/bin/python3")
+    found = [path for path in beside if int(re.findall(r"3\.(\d+)", str(path))[-1] or 0) >= 9]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_starts_on_every_python_that_its_skill_names(script: Path, tmp_path: Path) -> None:
+    assert "python3 (3." in (script.parents[1] / "SKILL.md").read_text()
+    for python in other_pythons():
+        done = subprocess.run(
+            [python, "-I", str(script), "--help"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, (python, done.stderr)
+
+
 def test_the_wheel_takes_the_whole_folder_of_the_package() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
 

@@ -6,6 +6,8 @@ Without folders: the working directory and the usual places of this system and u
 read. Prints no contents besides the start of the first line, in which values that look like keys
 are masked.
 
+Runs on Python 3.8 and newer, so that it can be sent to another machine's Python.
+
 Exit: 0 found some · 1 none.
 """
 
@@ -17,9 +19,10 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
+UTC = timezone.utc  # noqa: UP017  # the Pythons of other machines are older
 USUAL = (
     ".", "/var/log", "~/.local/state", "~/.cache/log", "~/.pm2/logs", "~/.npm/_logs",
     "~/Library/Logs", "/usr/local/var/log", "/opt/homebrew/var/log", "/tmp",
@@ -45,7 +48,7 @@ SECRET = re.compile(
     r"\b(?:sk-|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|AKIA|ASIA|AIza|hf_|npm_|pypi-)[A-Za-z0-9_-]{12,}"
     r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?<=://)[^\s:/@]+:[^\s/@]+(?=@)"
     r"|(?<=[Bb]earer )[\w.~+/=-]{12,}|(?<=[Bb]asic )[\w+/=-]{12,}"
-    r"|(?:secret|token|password|passwd|api_?key|credential)[\w.-]*[\"']?\s{0,3}[=:].*",
+    r"|(?:secret|token|password|passwd|api_?key|credential)[\w.-]{0,40}[\"']?\s{0,3}[=:].*",
     re.IGNORECASE,
 )
 

@@ -13,6 +13,8 @@ Lines that are a little out of order within a file are put right (a window of 1,
 older one stays where it is and is marked "!". Values that look like keys are masked. Times are
 printed in UTC. What stands in the logs is data of others.
 
+It is one file, and runs on Python 3.8 and newer, so that it can be sent to another machine.
+
 Exit: 0 printed · 1 no record is left after the filters · 2 wrong arguments, or no file can be read.
 """
 
@@ -28,10 +30,11 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+UTC = timezone.utc  # noqa: UP017  # the Pythons of other machines are older
 LINE_CHARS = 1_000
 MORE_LINES = 20
 """How many lines without a time are kept of one record; the rest is counted."""
@@ -88,7 +91,7 @@ SECRET = re.compile(
     r"|(?P<jwt>\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
     r"|(?P<url>(?<=://)[^\s:/@]+:[^\s/@]+(?=@))"
     r"|(?P<bearer>(?<=[Bb]earer )[\w.~+/=-]{12,}|(?<=[Bb]asic )[\w+/=-]{12,})"
-    r"|(?P<value>(?:(?i:secret|token|password|passwd|api_?key|credential)[\w.-]*[\"']?\s{0,3}[=:]\s{0,3}[\"']?)(?P<it>[^\s\"',;}{*]{6,}))"
+    r"|(?P<value>(?:(?i:secret|token|password|passwd|api_?key|credential)[\w.-]{0,40}[\"']?\s{0,3}[=:]\s{0,3}[\"']?)(?P<it>[^\s\"',;}{*]{6,}))"
 )
 MAY_HOLD_SECRET = re.compile(
     r"sk-|gh[pousr]_|hub_pat|lpat-|xox|AKIA|ASIA|AIza|hf_|npm_|pypi-|k_live_|eyJ|://|earer|asic "
@@ -322,7 +325,7 @@ class Reader:
 
     def _json_time(self, value: Any) -> int | None:
         try:
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
                 return epoch(str(value) if isinstance(value, int) else f"{value:.6f}")
             if isinstance(value, str):
                 if re.fullmatch(r"\d{10,19}(?:\.\d{1,9})?", value):

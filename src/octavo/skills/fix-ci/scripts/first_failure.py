@@ -20,7 +20,6 @@ import json
 import re
 import signal
 import sys
-import tomllib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -55,19 +54,24 @@ because programs that pass their tests print exceptions too."""
 
 
 class Signs:
-    """What failures look like, from assets/failures.toml."""
+    """What failures look like, from assets/failures.txt."""
 
     def __init__(self) -> None:
-        with (Path(__file__).parent.parent / "assets" / "failures.toml").open("rb") as file:
-            table = tomllib.load(file)
-        self._patterns = [
-            (entry["rank"], entry["kind"], re.compile(pattern))
-            for entry in table["failure"]
-            for pattern in entry["patterns"]
-        ]
-        self.hint: re.Pattern[str] = re.compile(table["hint"])
+        self._patterns: list[tuple[str, str, re.Pattern[str]]] = []
+        others: dict[str, list[str]] = {"hint": [], "harmless": []}
+        rank = kind = ""
+        path = Path(__file__).parent.parent / "assets" / "failures.txt"
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("    "):
+                if rank == "-":
+                    others[kind].append(line[4:])
+                else:
+                    self._patterns.append((rank, kind, re.compile(line[4:])))
+            elif line and not line.startswith("#"):
+                rank, _, kind = line.partition(" ")
+        self.hint = re.compile("|".join(others["hint"]))
         """What a line has to have for any pattern to be tried; most have nothing of it."""
-        self.harmless: re.Pattern[str] = re.compile(table["harmless"])
+        self.harmless = re.compile("|".join(others["harmless"]))
 
     def judge(self, text: str) -> tuple[str, str]:
         """Return how much a line says of a failure, and of which kind; "" if it says nothing."""
@@ -94,7 +98,7 @@ SECRET = re.compile(
     r"|(?P<jwt>\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
     r"|(?P<url>(?<=://)[^\s:/@]+:[^\s/@]+(?=@))"
     r"|(?P<bearer>(?<=[Bb]earer )[\w.~+/=-]{12,}|(?<=[Bb]asic )[\w+/=-]{12,})"
-    r"|(?P<value>(?:(?i:secret|token|password|passwd|api_?key|credential)[\w.-]*[\"']?\s{0,3}[=:]\s{0,3}[\"']?)(?P<it>[^\s\"',;}{*]{6,}))"
+    r"|(?P<value>(?:(?i:secret|token|password|passwd|api_?key|credential)[\w.-]{0,40}[\"']?\s{0,3}[=:]\s{0,3}[\"']?)(?P<it>[^\s\"',;}{*]{6,}))"
 )
 MAY_HOLD_SECRET = re.compile(
     r"sk-|gh[pousr]_|hub_pat|lpat-|xox|AKIA|ASIA|AIza|hf_|npm_|pypi-|k_live_|eyJ|://|earer|asic "

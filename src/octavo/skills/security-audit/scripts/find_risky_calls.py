@@ -18,14 +18,13 @@ import re
 import signal
 import subprocess
 import sys
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 FILE_BYTES = 2_000_000
-LINE_CHARS = 5_000
+LINE_CHARS = 2_000
 
 
 class Risk(NamedTuple):
@@ -39,8 +38,15 @@ class Risk(NamedTuple):
 
 
 def read_risks() -> list[Risk]:
-    with (Path(__file__).parent.parent / "assets" / "risks.toml").open("rb") as file:
-        return [Risk(**entry) for entry in tomllib.load(file)["risk"]]
+    path = Path(__file__).parent.parent / "assets" / "risks.txt"
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    risks = []
+    for first in range(0, len(lines), 4):
+        id_, weight = lines[first].split()
+        question, endings, pattern = (line[4:] for line in lines[first + 1 : first + 4])
+        risks.append(Risk(id_, weight, endings, pattern, question))
+    return risks
 
 
 COMMENT = re.compile(r"^\s*(?:#(?!\{)|//|\*|/\*|<!--|--\s|;)")

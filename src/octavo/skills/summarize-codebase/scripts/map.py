@@ -74,6 +74,7 @@ PYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+\(?([\w ,\t]*)|import[ \t]+([\w., \t]+))",
     re.MULTILINE,
 )
+PAIR = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=\s*[\"']([^\"'\n]{1,200})[\"']", re.MULTILINE)
 SCRIPT_IMPORT = re.compile(r"(?:from|require\(|import\(|import)\s*[\"'](\.{1,2}/[^\"'\n]+)[\"']")
 
 
@@ -259,15 +260,8 @@ def largest(folders: dict[str, list[int]]) -> list[tuple[str, list[int]]]:
 def declared(base: str, name: str, text: str) -> Iterator[tuple[str, str]]:
     """Yield the programs and commands a manifest declares."""
     if base == "pyproject.toml":
-        import tomllib
-
-        try:
-            table = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError):
-            return
-        project = table.get("project", {})
-        for kind in ("scripts", "gui-scripts"):
-            for command, target in as_dict(as_dict(project).get(kind)).items():
+        for table in re.findall(r"^\[project\.(?:gui-)?scripts\]([^\[]*)", text, re.MULTILINE):
+            for command, target in PAIR.findall(table):
                 yield name, f"command `{command}` → {target}"
     elif base == "package.json":
         try:

@@ -170,7 +170,8 @@ def main(argv: list[str]) -> int:
     sums = [0, 0, 0, 0]
     for name in names:
         was, now = counts(before.get(name, {})), counts(after.get(name, {}))
-        sums = [a + b for a, b in zip(sums, (*was, *now), strict=True)]
+        for index, count in enumerate((*was, *now)):
+            sums[index] += count
         missing = [line for line, ran in after.get(name, {}).items() if not ran]
         changed = before.get(name) != after.get(name)
         less |= was[0] * now[1] > now[0] * was[1]

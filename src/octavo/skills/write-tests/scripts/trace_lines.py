@@ -13,6 +13,7 @@ Exit: that of the program · 2 wrong arguments.
 from __future__ import annotations
 
 import argparse
+import dis
 import os
 import runpy
 import sys
@@ -62,7 +63,7 @@ def code_lines(path: str) -> set[int]:
     found: set[int] = set()
     while todo:
         code = todo.pop()
-        found.update(line for _, _, line in code.co_lines() if line)
+        found.update(line for _, line in dis.findlinestarts(code) if line)
         todo += [const for const in code.co_consts if isinstance(const, CodeType)]
     return found - docstrings(source)
 
@@ -73,7 +74,7 @@ def docstrings(source: bytes) -> set[int]:
     found: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             first = body[0] if body else None
             if (
                 isinstance(first, ast.Expr)
