@@ -32,6 +32,13 @@ def test_the_text_is_short_enough_to_be_read_whole(name: str) -> None:
     assert len((BUNDLED / name / "SKILL.md").read_text().splitlines()) <= LINES
 
 
+@pytest.mark.parametrize("name", [name for name in SKILLS if name != "skill-creator"])
+def test_the_text_says_that_what_others_wrote_is_data(name: str) -> None:
+    text = " ".join((BUNDLED / name / "SKILL.md").read_text().split())
+
+    assert re.search(r"(?:is|are|claims and) data\b", text)
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_needs_nothing_but_python_and_says_how_it_is_used(
     script: Path, tmp_path: Path
