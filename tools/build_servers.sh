@@ -1,6 +1,6 @@
 #!/bin/sh
 # Build llama.cpp's server into .servers, from the source that its Python package carries, for the
-# tests in tests/servers. Takes some five minutes of two cores. Where it cannot be built this says
+# tests in tests/servers. Takes some five minutes of two idle cores. Where it cannot be built this says
 # so and is no error: the tests are skipped, and say so too.
 #   tools/build_servers.sh PYTHON
 set -eu
