@@ -162,6 +162,8 @@ async def test_the_log_is_not_changed_and_a_resumed_thread_shows_the_same(worksp
         await play.resume(thread_id)
         await play.turn("go on")
         assert bodies(play)[0].startswith(stem(last))
+    # What a compaction says of the surroundings is not said again as news.
+    assert bodies(play)[0].count(b"<environment_context>") == 1
 
 
 # ---- What goes wrong. ----
@@ -474,8 +476,9 @@ async def test_undone_the_next_request_shows_the_full_history_again(workspace: P
         undone = await play.client.call(m.UNDO_COMPACTION, m.ThreadIdParams(play.thread_id))
         with pytest.raises(RpcError, match="no compaction to undo"):
             await play.client.call(m.UNDO_COMPACTION, m.ThreadIdParams(play.thread_id))
-        await play.turn("go on")
+        assert (await play.turn("go on")).status == "completed"
 
+    assert len(play.requests()) == 5
     second, last = input_of(bodies(play)[1]), input_of(bodies(play)[-1])
     assert undone.tokens > undone.tokens_before
     assert last.startswith(second)
