@@ -307,6 +307,22 @@ async def test_a_compaction_that_makes_no_room_is_not_repeated_but_trimmed(
     assert len(requests) <= 13
 
 
+async def test_with_no_room_at_all_the_model_still_sees_what_its_last_step_gave(
+    workspace: Path,
+) -> None:
+    """Else it would take the same step for ever."""
+    step = full(call("exec_command", cmd="seq 1 160"))
+    settings = ["model_auto_compact_token_limit=8_000"]
+    script = [step, say(SUMMARY), step, step, say("Done.")]
+    async with playing(script, workspace, overrides=settings) as play:
+        turn = await play.turn("count")
+
+    assert turn.status == "completed"
+    assert [is_summing_up(request) for request in play.requests()].count(True) == 1
+    assert play.outputs()[-1].rstrip().endswith("159\n160")
+    assert play.outputs(3)[-1].rstrip().endswith("159\n160")
+
+
 async def test_a_refusal_of_the_length_compacts_and_asks_once_more(workspace: Path) -> None:
     script = [
         call("exec_command", cmd="echo one"),
