@@ -162,6 +162,8 @@ async def test_the_log_is_not_changed_and_a_resumed_thread_shows_the_same(worksp
         await play.resume(thread_id)
         await play.turn("go on")
         assert bodies(play)[0].startswith(stem(last))
+    # What a compaction says of the surroundings is not said again as news.
+    assert bodies(play)[0].count(b"<environment_context>") == 1
 
 
 # ---- What goes wrong. ----
@@ -303,6 +305,22 @@ async def test_a_compaction_that_makes_no_room_is_not_repeated_but_trimmed(
     requests = play.requests()
     assert sum(map(is_summing_up, requests)) == 1
     assert len(requests) <= 13
+
+
+async def test_with_no_room_at_all_the_model_still_sees_what_its_last_step_gave(
+    workspace: Path,
+) -> None:
+    """Else it would take the same step for ever."""
+    step = full(call("exec_command", cmd="seq 1 160"))
+    settings = ["model_auto_compact_token_limit=8_000"]
+    script = [step, say(SUMMARY), step, step, say("Done.")]
+    async with playing(script, workspace, overrides=settings) as play:
+        turn = await play.turn("count")
+
+    assert turn.status == "completed"
+    assert [is_summing_up(request) for request in play.requests()].count(True) == 1
+    assert play.outputs()[-1].rstrip().endswith("159\n160")
+    assert play.outputs(3)[-1].rstrip().endswith("159\n160")
 
 
 async def test_a_refusal_of_the_length_compacts_and_asks_once_more(workspace: Path) -> None:
@@ -474,8 +492,9 @@ async def test_undone_the_next_request_shows_the_full_history_again(workspace: P
         undone = await play.client.call(m.UNDO_COMPACTION, m.ThreadIdParams(play.thread_id))
         with pytest.raises(RpcError, match="no compaction to undo"):
             await play.client.call(m.UNDO_COMPACTION, m.ThreadIdParams(play.thread_id))
-        await play.turn("go on")
+        assert (await play.turn("go on")).status == "completed"
 
+    assert len(play.requests()) == 5
     second, last = input_of(bodies(play)[1]), input_of(bodies(play)[-1])
     assert undone.tokens > undone.tokens_before
     assert last.startswith(second)
