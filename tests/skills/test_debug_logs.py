@@ -23,6 +23,7 @@ from tests.skills.steps import Steps, follow, run_script
 
 PROGRAM = BUNDLED / "debug-logs" / "scripts" / "timeline.py"
 TIMELINE = runpy.run_path(str(PROGRAM))
+FIX_CI = runpy.run_path(str(BUNDLED / "fix-ci" / "scripts" / "first_failure.py"))
 SECRET = "q8Zr2mWx71TbLp0V"
 APP = f"""\
 2026-01-02T10:00:00.500Z INFO mill started
@@ -346,6 +347,20 @@ def test_every_script_hides_the_same_kinds_of_keys(tmp_path: Path) -> None:
 
     assert all(said)
     assert not any(SECRET in one for one in said)
+
+
+PIECES = st.sampled_from(
+    ("token", "api-key", "Secret", "PASSWORD", "=", ": ", "'", "://", ":", "@", "Bearer ", "basic ",
+     "ghp_", "AKIA", "eyJ", ".", "k9Jd82mxPqLw01", "sk-", "xoxb-", " ", "glpat-"),
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_the_quick_look_before_masking_misses_nothing_and_both_scripts_mask_alike(
+    text: str,
+) -> None:
+    assert (TIMELINE["SECRET"].search(text) is None) == (TIMELINE["mask"](text) == text)
+    assert FIX_CI["mask"](text) == TIMELINE["mask"](text)
 
 
 def test_logs_are_found_by_name_newest_first_and_others_are_left_out(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ SECRET = re.compile(
     r"\b(?:sk-|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|AKIA|ASIA|AIza|hf_|npm_|pypi-)[A-Za-z0-9_-]{12,}"
     r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?<=://)[^\s:/@]+:[^\s/@]+(?=@)"
     r"|(?<=[Bb]earer )[\w.~+/=-]{12,}|(?<=[Bb]asic )[\w+/=-]{12,}"
-    r"|(?:secret|token|password|passwd|api_?key|credential)[\w.-]{0,40}[\"']?\s{0,3}[=:].*",
+    r"|(?:secret|token|password|passwd|api[_-]?key|credential)[\w.-]{0,40}[\"']?\s{0,3}[=:].*",
     re.IGNORECASE,
 )
 

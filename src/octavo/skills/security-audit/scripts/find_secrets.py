@@ -52,14 +52,14 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("authorization header",
      r"(?i:authorization)['\"]?\s*[:=,]\s*['\"]?(?i:bearer|basic|token) (?P<v>[\w.~+/=-]{16,})"),
     ("value named like a secret",
-     r"(?i:(?:secret|passw(?:or)?d|passwd|api_?key|access_?key|auth_?key|token|credential|private_?key)"
+     r"(?i:(?:secret|passw(?:or)?d|passwd|api[_-]?key|access[_-]?key|auth[_-]?key|token|credential|private_?key)"
      r"[\w.-]{0,30}['\"]?\s{0,4}(?::=|=>|[=:])\s{0,4})(?P<q>['\"]?)(?P<v>[^\s'\"`,;<>(){}\[\]]{8,300})(?P=q)"),
 )  # fmt: skip
 COMPILED = [(kind, re.compile(pattern)) for kind, pattern in KINDS]
 HINT = re.compile(
     r"PRIVATE KEY|AKIA|ASIA|gh[pousr]_|github_pat_|gl(?:pat|dt|rt|ptt)-|xox|hooks\.slack|AIza"
     r"|k_live_|sk-|hf_|npm_|pypi-|SG\.|SK[0-9a-f]|AccountKey|eyJ|://[^\s/]*@|(?i:authorization|secret|passw"
-    r"|api_?key|access_?key|auth_?key|token|credential|private_?key)"
+    r"|api[_-]?key|access[_-]?key|auth[_-]?key|token|credential|private_?key)"
 )
 EXAMPLE = re.compile(
     r"(?i:example|sample|dummy|placeholder|change.?me|replace|your[-_]|xxxx|\*\*\*|\.\.\.|todo|insert|redacted|fake"

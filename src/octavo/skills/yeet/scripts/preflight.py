@@ -42,8 +42,9 @@ KEYS = {
     "API key": re.compile(rb"\b(?:sk-|[rs]k_live_|AIza|hf_|npm_|pypi-)(?=\w*\d)[A-Za-z0-9_-]{20,}"),
     "password in an address": re.compile(rb"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"]+:[^\s/@'\"<>${}]{4,}@"),
     "value that is named like a secret": re.compile(
-        rb"(?im)^[ \t]*(?:export\s+)?['\"]?[\w.-]*(?:secret|token|password|passwd|api_?key)['\"]?"
-        rb"[ \t]*[=:][ \t]*['\"]?(?=[^\s'\"]*\d)(?![\w.]*[(\[])[^\s'\"$<{},;]{12,}"
+        rb"(?im)^[ \t]*(?:export\s+)?['\"]?[\w.-]*"
+        rb"(?:secret|token|password|passwd|api[_-]?key)['\"]?[ \t]*[=:][ \t]*['\"]?"
+        rb"(?=[^\s'\"]*\d)(?![\w.]*[(\[])[^\s'\"$<{},;]{12,}"
     ),
 }  # fmt: skip
 SECRET_FILES = re.compile(
