@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from octavo.workspace.snapshot import EditedSince, SnapshotFailed
+from octavo.workspace.snapshot import EditedSince, SnapshotFailed, Span
+from octavo.workspace.snapshot.scan import scan, stamps
 from octavo.workspace.snapshot.store import RACY_NS, Store
 from tests.sampling import sample
 
@@ -70,9 +71,9 @@ def test_a_folder_that_was_wrecked_is_had_back(root: Path, store: Store) -> None
     (root / "new" / "folder").mkdir(parents=True)
     (root / "new" / "folder" / "file").write_text("new")
 
-    _, left = store.restore(number)
+    left = store.undo([Span(number)]).left
 
-    assert left == []
+    assert left == ()
     assert tree(root) == before
 
 
@@ -82,8 +83,8 @@ def test_undoing_can_be_undone(root: Path, store: Store) -> None:
     (root / "more").write_text("more")
     changed = tree(root)
 
-    before, _ = store.restore(number)
-    store.restore(before)
+    before = store.undo([Span(number)]).before
+    store.undo([Span(before)])
 
     assert tree(root) == changed
 
@@ -111,9 +112,9 @@ def test_another_process_goes_on_from_what_was_kept(
     (root / "src" / "a.py").write_text("three")
 
     other = Store(root, tmp_path / "kept")
-    other.restore(first)
+    other.undo([Span(first)])
     assert (root / "src" / "a.py").read_bytes() == b"print(1)\r\n"
-    store.restore(second)
+    store.undo([Span(second)])
     assert (root / "src" / "a.py").read_text() == "two"
 
 
@@ -126,11 +127,11 @@ def test_what_somebody_else_edited_is_not_overwritten(root: Path, store: Store) 
     edited = tree(root)
 
     with pytest.raises(EditedSince) as refused:
-        store.restore(before, since=after)
+        store.undo([Span(before, after)])
     assert refused.value.paths == (b"run.sh",)
     assert tree(root) == edited
 
-    store.restore(before, since=after, overwrite=True)
+    store.undo([Span(before, after)], overwrite=True)
     assert (root / "run.sh").read_text() == "#!/bin/sh\n"
 
 
@@ -140,7 +141,7 @@ def test_edits_elsewhere_stay_when_a_turn_is_undone(root: Path, store: Store) ->
     after = store.take()
     (root / "mine").write_text("the person's")
 
-    store.restore(before, since=after)
+    store.undo([Span(before, after)])
 
     assert (root / "src" / "a.py").read_bytes() == b"print(1)\r\n"
     assert (root / "mine").read_text() == "the person's"
@@ -156,8 +157,60 @@ def test_a_file_put_into_a_folder_that_has_to_become_a_file_is_not_lost(
     (root / "run.sh" / "mine").write_text("the person's")
 
     with pytest.raises(EditedSince):
-        store.restore(before, since=after)
+        store.undo([Span(before, after)])
     assert (root / "run.sh" / "mine").read_text() == "the person's"
+
+
+def test_a_file_put_into_a_folder_that_has_to_go_stays_with_its_folder(
+    root: Path, store: Store
+) -> None:
+    before = store.take()
+    (root / "made" / "deep").mkdir(parents=True)
+    (root / "made" / "deep" / "octavo").write_text("octavo's")
+    after = store.take()
+    (root / "made" / "mine").write_text("the person's")
+
+    store.undo([Span(before, after)])
+
+    assert (root / "made" / "mine").read_text() == "the person's"
+    assert [path.name for path in (root / "made").iterdir()] == ["mine"]
+
+
+def test_turns_are_undone_one_after_another_around_what_the_person_did_between(
+    root: Path, store: Store
+) -> None:
+    first = Span(store.take())
+    (root / "src" / "a.py").write_text("first")
+    first = Span(first.before, store.take())
+    (root / "mine").write_text("the person's")
+    second = Span(store.take())
+    (root / "src" / "a.py").write_text("second")
+    (root / "new").write_text("second")
+    second = Span(second.before, store.take())
+
+    store.undo([second, first])
+
+    assert (root / "src" / "a.py").read_bytes() == b"print(1)\r\n"
+    assert (root / "mine").read_text() == "the person's"
+    assert not (root / "new").exists()
+
+
+def test_an_edit_between_two_turns_is_not_lost_when_both_are_undone(
+    root: Path, store: Store
+) -> None:
+    first = Span(store.take())
+    (root / "src" / "a.py").write_text("first")
+    first = Span(first.before, store.take())
+    (root / "src" / "a.py").write_text("the person's")
+    second = Span(store.take())
+    (root / "run.sh").write_text("second")
+    second = Span(second.before, store.take())
+
+    with pytest.raises(EditedSince) as refused:
+        store.undo([second, first])
+    assert refused.value.paths == (b"src/a.py",)
+    store.undo([second])
+    assert (root / "src" / "a.py").read_text() == "the person's"
 
 
 def test_a_large_file_is_neither_kept_nor_touched(root: Path, tmp_path: Path) -> None:
@@ -167,7 +220,7 @@ def test_a_large_file_is_neither_kept_nor_touched(root: Path, tmp_path: Path) ->
     (root / "large").write_bytes(b"y" * 150)
     (root / "larger").write_bytes(b"z" * 150)
 
-    _, left = store.restore(number)
+    left = store.undo([Span(number)]).left
 
     assert [one.path for one in left] == [b"large", b"larger"]
     assert (root / "large").read_bytes() == b"y" * 150
@@ -183,10 +236,10 @@ def test_a_link_put_in_the_way_of_a_snapshot_is_not_followed(root: Path, tmp_pat
     shutil.rmtree(root / "src" / "deep")
     (root / "src" / "deep").symlink_to(secret)
 
-    before, _ = store.restore(number)
+    before = store.undo([Span(number)]).before
     assert (root / "src" / "deep" / "b").read_bytes() == bytes(range(256)) * 40
     assert (secret / "b").read_text() == "secret"
-    store.restore(before)
+    store.undo([Span(before)])
     assert (root / "src" / "deep").is_symlink()
 
 
@@ -223,7 +276,7 @@ def test_a_damaged_pack_is_said_before_a_file_is_touched(
     pack.write_bytes(data)
 
     with pytest.raises(SnapshotFailed, match="damaged"):
-        store.restore(number)
+        store.undo([Span(number)])
     assert tree(root) == changed
 
 
@@ -241,7 +294,7 @@ def test_a_list_that_was_cut_off_goes_on_from_its_last_whole_record(
         number = again.take()
         assert number >= first
         (root / "src" / "a.py").write_text("three")
-        again.restore(number)
+        again.undo([Span(number)])
         assert (root / "src" / "a.py").read_text() == "two"
 
 
@@ -278,11 +331,67 @@ def test_refs_and_index_come_back_with_the_files(root: Path, store: Store) -> No
     git("clean", "-fdxq")
     git("commit", "-q", "--allow-empty", "-m", "two")
     git("branch", "other")
-    store.restore(number)
+    store.undo([Span(number)])
 
     assert tree(root) == before
     assert git("show", ":run.sh") == "staged"
     git("fsck", "--strict")
+
+
+def test_both_ways_of_listing_see_the_same(root: Path) -> None:
+    for folder in (".git/objects/ab", ".git/refs/heads/x/objects", ".git/modules/m/objects/cd"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "file").write_text("x")
+    (root / "bare" / "objects").mkdir(parents=True)
+
+    walked = stamps(scan(root, is_large=False, limit=1000))
+    found = stamps(scan(root, is_large=True, limit=1000))
+
+    assert walked == found
+    assert {path for path in walked if b"objects" in path} == {
+        b".git/refs/heads/x/objects",
+        b".git/refs/heads/x/objects/file",
+        b"bare/objects",
+    }
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_folder_with_too_many_files_is_refused(root: Path, is_large: bool) -> None:
+    for number in range(30):
+        (root / "src" / str(number)).write_text("")
+    with pytest.raises(SnapshotFailed, match="too many"):
+        scan(root, is_large=is_large, limit=10)
+
+
+def test_what_is_in_a_folder_that_could_not_be_listed_is_not_deleted(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    for folder in (place, *tmp_path.parents[:-2], tmp_path):
+        folder.chmod(0o777)
+    child = os.fork()
+    if child == 0:  # root lists everything
+        code = 1
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            code = 0 if _mine_is_there_after_opening_a_closed_folder(place) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _mine_is_there_after_opening_a_closed_folder(place: Path) -> bool:
+    closed = place / "work" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "mine").write_text("the person's")
+    closed.chmod(0)
+    store = Store(place / "work", place / "kept")
+    before = store.take()
+    closed.chmod(0o700)
+    store.take()
+    store.undo([Span(before)])
+    closed.chmod(0o700)
+    return (closed / "mine").exists()
 
 
 names = st.sampled_from(["a", "b", "a/a", "a/b", "b/a", "a/b/c", "d e", "é"])
@@ -358,7 +467,7 @@ def test_whatever_is_done_every_snapshot_can_be_had_back(
         seen.append((store.take(), tree(root)))
 
     for number, was in reversed(seen + seen[1:]):
-        _, left = store.restore(number)
-        assert left == []
+        left = store.undo([Span(number)]).left
+        assert left == ()
         assert tree(root) == was
     shutil.rmtree(place)

@@ -63,6 +63,30 @@ class Change(msgspec.Struct, frozen=True):
     after: Entry | None
 
 
+class Span(msgspec.Struct, frozen=True):
+    """What happened between two snapshots. Without `after`: up to now."""
+
+    before: int
+    after: int | None = None
+
+
+class Undone(msgspec.Struct, frozen=True):
+    """What undoing did.
+
+    Attributes:
+        before: the snapshot of what was there before.
+        after: the snapshot of what is there now.
+        changes: what had to change.
+        left: those of them that did not become as they were: files that were too large to keep,
+            and what others changed in these moments.
+    """
+
+    before: int
+    after: int
+    changes: tuple[Change, ...]
+    left: tuple[Change, ...]
+
+
 class SnapshotFailed(Exception):
     """A snapshot could not be taken or restored; the message is a sentence for a person."""
 

@@ -12,22 +12,22 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from octavo.workspace.snapshot import Change, EditedSince, Entry, SnapshotFailed
+from octavo.workspace.snapshot import Change, EditedSince, Entry, SnapshotFailed, Span, Undone
 from octavo.workspace.snapshot.below import Below
 from octavo.workspace.snapshot.log import Record, SnapshotLog
 from octavo.workspace.snapshot.packs import PackReader, PackWriter, blob_id
 from octavo.workspace.snapshot.restore import apply
-from octavo.workspace.snapshot.scan import scan, stamp_at, stamp_of, stamps
+from octavo.workspace.snapshot.scan import LARGE, scan, stamp_at, stamp_of, stamps
 
 FILE_LIMIT_BYTES = 64 << 20
-TOTAL_LIMIT_ENTRIES = 400_000
+LIMIT_ENTRIES = 400_000
 RACY_NS = 20_000_000
 """An inode's time moves with the kernel's tick, 10 ms at most: what changed this shortly before
 the listing may change again and keep its stamp."""
@@ -64,11 +64,13 @@ class Store:
         folder: Path,
         *,
         file_limit_bytes: int = FILE_LIMIT_BYTES,
+        limit: int = LIMIT_ENTRIES,
         objects: Objects | None = None,
     ) -> None:
         self.root = root
         self._folder = folder
         self._file_limit_bytes = file_limit_bytes
+        self._limit = limit
         self._objects: Objects = objects or _NoObjects()
         self._log = SnapshotLog(folder / "snapshots")
         self._entries: dict[bytes, Entry] = {}
@@ -96,65 +98,39 @@ class Store:
         with self._locked():
             return _differences(self._state(older), self._state(newer))
 
-    def restore(
-        self, number: int, *, since: int | None = None, overwrite: bool = False
-    ) -> tuple[int, list[Change]]:
-        """Make the folder what it was at snapshot `number`.
+    def undo(self, spans: Sequence[Span], *, overwrite: bool = False) -> Undone:
+        """Take back what happened in `spans`.
 
-        What it is now is kept as a snapshot first, so that can be had back in turn.
+        What is there now is kept as a snapshot first, so undoing can be undone. What happened
+        outside of the spans is somebody else's work, and stays.
 
         Args:
-            since: take back only what happened between `number` and this snapshot. What was edited
-                after it is somebody else's work, and stays.
-            overwrite: where both touched the same file, lose the later edit.
-
-        Returns:
-            The snapshot of what was there before, and what did not become as it was: files that
-            were too large to keep, and what others changed in these moments.
+            spans: the latest first.
+            overwrite: where somebody else edited the same file later, lose that edit.
 
         Raises:
             EditedSince: somebody else's work would be overwritten; nothing was changed.
             SnapshotFailed: it could not be done; the folder is as it was before.
         """
         with self._locked():
-            target = self._state(number)
             before = self._take(None)
-            left_behind = self._entries if since is None else self._state(since)
-            undone = _differences(left_behind, target)
-            wanted = [
-                Change(one.path, self._entries.get(one.path), one.after)
-                for one in undone
-                if not _is(self._entries.get(one.path), one.after)
-            ]
-            if not overwrite and (clash := self._edited(wanted, left_behind)):
-                raise EditedSince(clash)
+            present = self._entries
+            target = dict(present)
+            edited: set[bytes] = set()
+            for span in spans:
+                after = present if span.after is None else self._state(span.after)
+                edited.update(_take_back(target, after, self._state(span.before)))
+            wanted = _differences(present, target)
+            if not overwrite and edited:
+                raise EditedSince(sorted(edited))
             packs = PackReader(self._folder)
             try:
                 self._apply([one for one in wanted if _can_be_made(one)], packs)
             finally:
                 packs.close()
-            self._take(None)
-            left = [one for one in undone if not _is(self._entries.get(one.path), one.after)]
-            return before, left
-
-    def _edited(self, wanted: list[Change], left_behind: Mapping[bytes, Entry]) -> list[bytes]:
-        """Return what would be overwritten and is not as it was left behind."""
-        edited = [one.path for one in wanted if not _is(one.before, left_behind.get(one.path))]
-        closed = tuple(
-            one.path + b"/"
-            for one in wanted
-            if one.before is not None
-            and one.before.is_folder
-            and one.after is not None
-            and not one.after.is_folder
-        )
-        if closed:
-            # What somebody put into a folder that has to become a file.
-            known = {one.path for one in wanted}
-            edited += [
-                path for path in self._entries if path.startswith(closed) and path not in known
-            ]
-        return edited
+            now = self._take(None)
+            left = [one for one in wanted if not _is(self._entries.get(one.path), one.after)]
+            return Undone(before, now, tuple(wanted), tuple(left))
 
     def _apply(self, wanted: list[Change], packs: PackReader) -> None:
         def content(entry: Entry) -> bytes:
@@ -193,20 +169,20 @@ class Store:
 
     def _take(self, on_progress: Callable[[int, int], None] | None) -> int:
         certain_before = stamp_at(time.time_ns() - RACY_NS)
-        scanned = scan(self.root)
+        is_large = len(self._entries) > LARGE
+        scanned = scan(self.root, is_large=is_large, limit=self._limit)
         if self.last and scanned == self._scanned:
             return self.last
         found = stamps(scanned)
-        if len(found) > TOTAL_LIMIT_ENTRIES:
-            raise SnapshotFailed(
-                f"{self.root} has {len(found)} files and folders, more than the"
-                f" {TOTAL_LIMIT_ENTRIES} that can be kept."
-            )
         old = self._entries
         dirty = [path for path, stamp in found.items() if _stamp(old.get(path)) != stamp]
         try:
             read = self._read(dirty, found, certain_before, on_progress)
-            self._note(read, [path for path in old if path not in found and not self._hidden(path)])
+            now = {path: entry for path, entry in read.items() if entry is not None}
+            now = {**old, **now}
+            self._note(
+                read, [path for path in old if path not in found and not _is_hidden(path, now)]
+            )
         except OSError as error:
             raise SnapshotFailed(
                 f"No snapshot of {self.root} could be taken: {error.strerror} ({_shown(error)})."
@@ -299,16 +275,6 @@ class Store:
             number, offset = pack.number, pack.add(blob, data)
         return Entry(path, stamp_of(found), found.st_mode, len(data), blob, number, offset)
 
-    def _hidden(self, path: bytes, entries: Mapping[bytes, Entry] | None = None) -> bool:
-        """Whether a folder above `path` could not be listed, so that nobody knows what is there."""
-        entries = self._entries if entries is None else entries
-        while b"/" in path:
-            path = path.rpartition(b"/")[0]
-            above = entries.get(path)
-            if above is not None and above.is_folder and above.size:
-                return True
-        return False
-
     def _state(self, number: int) -> dict[bytes, Entry]:
         """Return what was there at a snapshot, by replaying the log up to it."""
         if number == 0:
@@ -361,6 +327,56 @@ def _content_of(folder: int, name: bytes, limit_bytes: int) -> tuple[bytes, os.s
                 return data, after
             before = after
     return None
+
+
+def _take_back(
+    target: dict[bytes, Entry], after: Mapping[bytes, Entry], before: Mapping[bytes, Entry]
+) -> set[bytes]:
+    """Take the changes from `before` to `after` out of `target`; return what was edited later."""
+    undone = [one for one in _differences(after, before) if not _was_hidden(one, before)]
+    edited = {
+        one.path
+        for one in undone
+        if not _is(target.get(one.path), one.before) and not _is(target.get(one.path), one.after)
+    }
+    for one in undone:
+        if one.after is None:
+            target.pop(one.path, None)
+        else:
+            target[one.path] = one.after
+    # What somebody put into a folder that has to go, or to become a file.
+    gone = tuple(
+        one.path + b"/"
+        for one in undone
+        if one.before is not None
+        and one.before.is_folder
+        and not (one.after is not None and one.after.is_folder)
+    )
+    if gone:
+        mine = [path for path in target if path.startswith(gone)]
+        for path in mine:
+            for folder in _above(path):
+                if folder not in target and folder in after:
+                    target[folder] = after[folder]  # an emptier folder stays around it
+                elif folder in target and not target[folder].is_folder:
+                    edited.add(path)
+    return edited
+
+
+def _was_hidden(change: Change, before: Mapping[bytes, Entry]) -> bool:
+    """Whether what seems to be new may have been there, in a folder that could not be listed."""
+    return change.after is None and _is_hidden(change.path, before)
+
+
+def _is_hidden(path: bytes, entries: Mapping[bytes, Entry]) -> bool:
+    above = (entries.get(folder) for folder in _above(path))
+    return any(one is not None and one.is_folder and bool(one.size) for one in above)
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path
 
 
 def _is(entry: Entry | None, other: Entry | None) -> bool:
