@@ -63,6 +63,8 @@ class Room(msgspec.Struct, frozen=True):
     output_limit_tokens: int
     login_env: Callable[[], Awaitable[Mapping[str, str]]]
     redact: Callable[[str], str]
+    before_effect: Callable[[], Awaitable[None]]
+    """Returns when what is there is noted, so that it can be had back."""
     keep_output: Callable[[str], KeptOutput]
     """Opens the file for a call's full output, by the call's id."""
 
@@ -102,6 +104,7 @@ class CallHands:
         self.labels |= frozenset(labels)
 
     async def begin(self, intent: Intent) -> None:
+        await self._room.before_effect()
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
         self._room.journal.emit(started)
         self._began = True

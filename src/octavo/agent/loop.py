@@ -30,7 +30,7 @@ class Loop:
         setup: Setup,
         journal: Journal,
         clear: Callable[[], Awaitable[None]],
-        look_back: Callable[[], None],
+        look_back: Callable[[], Awaitable[None]],
         *,
         asked_for_room: bool = False,
     ) -> None:
@@ -68,7 +68,7 @@ class Loop:
             with anyio.CancelScope(shield=True):
                 if end.outcome != "completed":
                     await self._clear()
-                self._look_back()
+                await self._look_back()
                 self._journal.emit_last(msgspec.structs.replace(end, at_ms=now_ms()))
 
     async def _steps(self) -> Outcome:

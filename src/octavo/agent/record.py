@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from octavo.context.outputs import missing_output, turn_note
+from octavo.context.outputs import missing_output, turn_note, undo_note
 from octavo.context.readable import Readable, readable
-from octavo.protocol.fold import Spoken, Thread, TurnNote, Unanswered
+from octavo.protocol.fold import Spoken, Thread, TurnNote, Unanswered, UndoNote
 from octavo.tools import Entry
 
 OWN_TOOL = "recall"
@@ -39,6 +39,8 @@ class ThreadRecord:
             raw: bytes | None = entry.raw
         elif isinstance(entry, TurnNote):
             raw = turn_note(entry.why)
+        elif isinstance(entry, UndoNote):
+            raw = undo_note(entry.paths)
         else:
             raw = _missing(entry)
         if raw is None:

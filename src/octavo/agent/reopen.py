@@ -24,10 +24,13 @@ from octavo.protocol.events import (
     Noticed,
     Pinned,
     ProcessEnded,
+    SnapshotTaken,
     StepEnded,
     ThreadStarted,
     TurnEnded,
     TurnStarted,
+    TurnsUndone,
+    UndoUndone,
     Unpinned,
     UserSpoke,
 )
@@ -65,6 +68,8 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
     if isinstance(event, CompactionUndone | Pinned | Unpinned):
+        return
+    if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone):
         return
     running = None if thread.turn is None else thread.turn.started
     if isinstance(event, TurnStarted):

@@ -18,8 +18,10 @@ from anyio.abc import TaskGroup
 
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
+from octavo.config.settings import Undo
 from octavo.protocol.events import Noticed, SnapshotTaken
 from octavo.sandbox import Mode, Policy
+from octavo.sandbox.policy import PROTECTED_NAMES
 from octavo.workspace.git import find_repository
 
 try:
@@ -41,12 +43,17 @@ class Snapshots:
     Args:
         home: octavo's own directory, where they are kept.
         user_home: the person's; a workspace that holds it is none that can be kept.
+        settings: whether, and how large a file may be.
     """
 
-    def __init__(self, home: Path, user_home: Path, journal: Journal) -> None:
+    def __init__(self, home: Path, user_home: Path, journal: Journal, settings: Undo) -> None:
         self._home = home
         self._user_home = user_home
         self._journal = journal
+        self._settings = settings
+        self._stopping = False
+        self._wanted = False
+        self._unkept = False
         self._stores: dict[Path, Store] = {}
         self._group: TaskGroup | None = None
         self._taken = anyio.Event()
@@ -67,19 +74,33 @@ class Snapshots:
         traceback: TracebackType | None,
     ) -> None:
         group, self._group = self._group, None
+        self._stopping = True
         if group is not None:
             await group.__aexit__(None, None, None)
 
     def begin(self, turn_id: str, policy: Policy) -> None:
         """Start to note what is there before `turn_id` changes anything."""
-        assert self._group is not None
+        self._wanted = False
         self._turn_id = turn_id
-        self._roots = roots(policy, self._user_home)
+        self._roots = roots(policy, self._user_home) if self._settings.enabled else ()
+        is_writable = policy.mode is not Mode.READ_ONLY
+        cwd = Path(os.path.realpath(policy.cwd))
+        is_kept = any(root in (cwd, *cwd.parents) for root in self._roots)
+        self._unkept = self._settings.enabled and is_writable and not is_kept
+        if not self._roots or self._group is None:
+            return
         self._taken = anyio.Event()
         self._group.start_soon(self._take, "before", self._taken)
 
     async def before(self) -> None:
         """Wait until what is there is noted. Called before each effect."""
+        self._wanted = True
+        if self._unkept:
+            self._unkept = False
+            self._say(
+                "This turn's changes of files cannot be undone: the files of a whole home, or of a"
+                " temporary folder, are not kept."
+            )
         if self._taken.is_set():
             return
         with anyio.move_on_after(PATIENCE_S):
@@ -97,16 +118,22 @@ class Snapshots:
         await self._taken.wait()
 
     async def after(self) -> None:
-        """Note what the turn left behind."""
-        await self._taken.wait()
-        await self._take("after", anyio.Event())
+        """Note what the turn left behind, if it had any effect."""
+        if self._wanted:
+            await self._taken.wait()
+            await self._take("after", anyio.Event())
 
     def store(self, root: Path) -> Store:
         """Return what is kept of a folder."""
         from octavo.workspace.snapshot.store import Store  # not on the way to the first request
 
         if root not in self._stores:
-            self._stores[root] = Store(root, folder_of(self._home, root))
+            self._stores[root] = Store(
+                root,
+                folder_of(self._home, root),
+                file_limit_bytes=self._settings.file_limit_bytes,
+                placeholders=PROTECTED_NAMES,
+            )
         return self._stores[root]
 
     async def _take(self, when: Literal["before", "after"], done: anyio.Event) -> None:
@@ -128,10 +155,14 @@ class Snapshots:
             done.set()
 
     def _count(self, root: Path, done: int, total: int) -> None:
+        if self._stopping and not self._wanted:
+            from octavo.workspace.snapshot import SnapshotFailed
+
+            raise SnapshotFailed("The thread ended before anything was changed.")
         self._counts[root] = (done, total)
 
     def _say(self, text: str) -> None:
-        if not self._failed:  # once a thread is enough
+        if not self._failed and not self._stopping:  # once a thread is enough
             self._failed = True
             self._journal.emit_last(Noticed(now_ms(), text, self._turn_id, "snapshot.failed"))
 
@@ -152,8 +183,9 @@ def roots(policy: Policy, user_home: Path) -> tuple[Path, ...]:
             found += [repository.top, repository.common_dir]
         else:
             found.append(real)
-    holds_home = {Path(os.path.realpath(user_home)), *Path(os.path.realpath(user_home)).parents}
-    kept = [root for root in dict.fromkeys(found) if root not in holds_home and root.is_dir()]
+    home = Path(os.path.realpath(user_home))
+    unkept = {home, *home.parents, Path("/tmp")}
+    kept = [root for root in dict.fromkeys(found) if root not in unkept and root.is_dir()]
     return tuple(root for root in kept if not any(other in root.parents for other in kept))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
@@ -34,7 +34,7 @@ from octavo.agent.wiring import Equipment, TurnChoices, Wiring, hooked
 from octavo.config.settings import TurnBudget
 from octavo.context.assemble import ContextItem
 from octavo.model import Prompt
-from octavo.protocol.errors import OctavoError, StoreError
+from octavo.protocol.errors import OctavoError, StoreError, UsageError
 from octavo.protocol.events import CompactionUndone, Noticed, TurnEnded, TurnStarted
 from octavo.protocol.ids import new_id
 from octavo.protocol.inputs import UserInput
@@ -74,6 +74,7 @@ class Agent:
         id: the thread's id.
         choices: the settings the next turn runs under, unless it brings others.
         purse: pays for what it asks of models.
+        snapshots: what the files were before and after its turns.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Agent:
             wiring.loaded, wiring.env, journal.thread, self._notice, wiring.allowed
         )
         self.purse = wiring.purse(journal, self._notice)
+        self.snapshots = wiring.snapshots(journal)
         self._hooking = Hooking(thread_id, wiring, journal)
         self._notifier: Notifier | None = None
         self._inbox = Inbox()
@@ -100,6 +102,8 @@ class Agent:
         self._closing = False
         self._warned: set[str] = set()
         self._idle = anyio.Event()
+        self._quiet = anyio.Lock()
+        """Held by a turn, and by what must not happen beside one."""
         self._sessions: CommandSessions | None = None
         self._wants_room = False
 
@@ -177,6 +181,20 @@ class Agent:
         if self._scope is not None:
             self._scope.cancel()
 
+    @asynccontextmanager
+    async def undoing(self) -> AsyncIterator[None]:
+        """Keep turns from beginning while something that was done is taken back.
+
+        Raises:
+            UsageError: a turn is running, or about to.
+        """
+        if self.turn_id is not None:
+            raise UsageError(
+                "A turn is running in this thread.", hint="Wait until it ends, or interrupt it."
+            )
+        async with self._quiet:  # a turn that has just ended is still looked back on
+            yield
+
     def answer(self, question_id: str, answer: Answer) -> bool:
         """Answer an open question; False when it is not open any more."""
         return self.approvals.answer(question_id, answer)
@@ -197,7 +215,11 @@ class Agent:
         """Run turns until `close` or cancellation."""
         try:
             blocks = self._ground.blocks
-            async with Cages(self.wiring.spare, blocks) as cages, CommandSessions() as sessions:
+            async with (
+                self.snapshots,
+                Cages(self.wiring.spare, blocks) as cages,
+                CommandSessions() as sessions,
+            ):
                 self._sessions = sessions
                 equipment: Equipment | None = None
                 with suppress(OctavoError):  # the turn will say it; the cage starts before it
@@ -207,7 +229,8 @@ class Agent:
                     self._wake = anyio.Event()
                     while self._next:
                         turn = self._next.popleft()
-                        equipment = await self._turn(turn, sessions, cages, equipment)
+                        async with self._quiet:
+                            equipment = await self._turn(turn, sessions, cages, equipment)
                     if self._closing:
                         break
                 await self._hooking.end(self.choices, equipment)
@@ -316,8 +339,10 @@ class Agent:
             output_limit_tokens=self.wiring.output_limit_tokens,
             login_env=equipment.login_env,
             redact=equipment.redact,
+            before_effect=self.snapshots.before,
             keep_output=self.wiring.keep_output,
         )
+        self.snapshots.begin(turn.started.turn_id, choices.policy)
 
         known: dict[str, tuple[int, ...]] = {}
         """Files that run later, as they were before the first call, which alone can change them."""
@@ -333,7 +358,9 @@ class Agent:
         async def clear() -> None:
             await sessions.kill_calls(turn_calls)
 
-        def look_back() -> None:
+        async def look_back() -> None:
+            # Before the turn's end is told: what a person does from then on is theirs.
+            await self.snapshots.after()
             if not turn_calls:
                 return
             from octavo.agent import later

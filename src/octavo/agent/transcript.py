@@ -7,9 +7,9 @@ that never got its output is given one here; the log is not patched.
 
 from __future__ import annotations
 
-from octavo.context.outputs import missing_output, turn_note
+from octavo.context.outputs import missing_output, turn_note, undo_note
 from octavo.context.tokens import item_tokens
-from octavo.protocol.fold import Entry, Spoken, Thread, TurnNote, Unanswered
+from octavo.protocol.fold import Entry, Spoken, Thread, TurnNote, Unanswered, UndoNote
 from octavo.protocol.view import Cut, Place
 
 SCALE_LIMIT = 4.0
@@ -111,7 +111,9 @@ class Transcript:
         return shown
 
 
-def _encoded(entry: Unanswered | TurnNote) -> bytes | None:
+def _encoded(entry: Unanswered | TurnNote | UndoNote) -> bytes | None:
+    if isinstance(entry, UndoNote):
+        return undo_note(entry.paths)
     if isinstance(entry, TurnNote):
         return turn_note(entry.why)
     why = "failed" if entry.why == "completed" else entry.why

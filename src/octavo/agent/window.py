@@ -73,7 +73,7 @@ class Gauge:
 
     def is_foreign(self) -> bool:
         """Whether the thread holds a summary that only another model can read."""
-        made = self._thread.cut.made
+        made = self._thread.cut.summary
         if made is None or made.kind != "remote":
             return False
         return (made.model, made.provider) != self.model

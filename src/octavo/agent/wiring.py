@@ -18,10 +18,11 @@ from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
 from octavo.agent.purse import Metered, Purse
 from octavo.agent.skills import Skills
+from octavo.agent.snapshots import Snapshots
 from octavo.agent.window import Limits
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
-from octavo.config.paths import cache_dir
+from octavo.config.paths import cache_dir, user_home
 from octavo.config.settings import ApprovalPolicy, Settings, TurnBudget
 from octavo.config.shell_env import env_for
 from octavo.context.assemble import ContextItem, ContextState, context_changes
@@ -244,6 +245,13 @@ class Wiring:
             return Prices(settings.prices, free=free, on_trouble=notice)
 
         return Purse(journal, prices, settings.budget.thread)
+
+    def snapshots(self, journal: Journal) -> Snapshots:
+        """Return what keeps the files of a thread's workspaces; nothing for one without a log."""
+        settings = self._settings.undo
+        if self.log_path is None:
+            settings = msgspec.structs.replace(settings, enabled=False)
+        return Snapshots(self.loaded.home, user_home(self.env), journal, settings)
 
     def limits(self, choices: TurnChoices) -> Limits:
         """When a thread that the model of `choices` works on is compacted."""

@@ -28,6 +28,7 @@ COMMANDS = {
     "Work": {
         "exec": "Do a task from a prompt, without asking, and print the answer",
         "thread": "Sum a thread up for the model, undo that, pin what must stay",
+        "undo": "Take a turn back: its files, what was said in it, or both",
         "demo": "See it work on a small bug: no key, no network",
     },
     "Check": {

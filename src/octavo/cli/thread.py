@@ -29,7 +29,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = EPILOG
     for name, purpose in (
         ("compact", "have the thread summed up now, to make room for more"),
-        ("undo", "undo the last compaction: the model is shown the full thread again"),
         ("pins", "show what is pinned"),
         ("pin", "pin a text: the model is told it word for word, whatever else is summed up"),
         ("unpin", "take a pin away"),
@@ -41,6 +40,9 @@ def add_arguments(parser: ArgumentParser) -> None:
             action.add_argument("pin", metavar="PIN", help="its id, as `pins` shows it")
         action.add_argument("-t", "--thread", metavar="ID", help="the thread, or how its id begins")
         if name == "compact":
+            action.add_argument(
+                "--undo", action="store_true", help="show the model the full thread again instead"
+            )
             action.add_argument("-m", "--model", metavar="MODEL", help="the model to ask")
         add_config_options(action)
 
@@ -66,13 +68,13 @@ def run(args: Namespace) -> int:
 async def _run(client: Client, args: Namespace, cwd: str) -> int:
     from octavo.protocol import methods as m
 
-    thread_id = args.thread or await _newest(client, cwd)
+    thread_id = args.thread or await newest(client, cwd)
     params = m.ThreadResumeParams(thread_id, cwd=cwd, exclude_turns=True)
     thread_id = (await client.resume_thread(params)).thread.id
     match args.action:
-        case "compact":
+        case "compact" if not args.undo:
             return await _compact(client, thread_id)
-        case "undo":
+        case "compact":
             done = await client.call(m.UNDO_COMPACTION, m.ThreadIdParams(thread_id))
             print(
                 f"Undone. The model is shown about {done.tokens:,} tokens of the thread again, "
@@ -90,7 +92,8 @@ async def _run(client: Client, args: Namespace, cwd: str) -> int:
     return 0
 
 
-async def _newest(client: Client, cwd: str) -> str:
+async def newest(client: Client, cwd: str) -> str:
+    """Return the id of the newest thread that began in `cwd`."""
     from octavo.protocol import methods as m
 
     page = await client.call(m.THREAD_LIST, m.ThreadListParams(limit=1, cwd=cwd))
@@ -130,7 +133,7 @@ def _say(notification: note.Notification) -> None:
             how = "Shortened" if item.octavo_kind == "trimmed" else "Summed up"
             print(
                 f"{how}: the model is shown about {item.octavo_tokens_after:,} tokens, where it "
-                f"was {item.octavo_tokens_before:,}. `octavo thread undo` takes it back."
+                f"was {item.octavo_tokens_before:,}. `octavo thread compact --undo` takes it back."
             )
         case note.Warned():
             print(f"octavo: {visible(notification.message)}", file=sys.stderr)

@@ -28,6 +28,7 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "tools": words.Tools,
         "budget": words.Budget,
         "tui": words.Tui,
+        "undo": words.Undo,
         "skills": words.Skills,
     },
     words.PermissionProfile: {"network": words.ProfileNetwork},

@@ -228,6 +228,14 @@ class Skills(Struct, frozen=True):
     """The model is told which skills there are."""
 
 
+class Undo(Struct, frozen=True):
+    """`[undo]`: what is kept of a workspace's files, so that turns can be taken back."""
+
+    enabled: bool = True
+    file_limit_bytes: Bytes = 64 << 20
+    """A larger file is not kept."""
+
+
 class Settings(Struct, frozen=True):
     """All layers together."""
 
@@ -286,6 +294,7 @@ class Settings(Struct, frozen=True):
     hide_agent_reasoning: bool = False
     show_raw_agent_reasoning: bool = False
     tools: Tools = Tools()
+    undo: Undo = Undo()
     hooks: dict[str, Any] = {}
     """As in `hooks.json`, by event; what it means is worked out in `hooks`. `enabled = false`
     switches off all hooks, those of files too."""

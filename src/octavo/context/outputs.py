@@ -11,6 +11,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from octavo.context.encode import Part, encode, message, text_part
+from octavo.context.visible import visible_line
+
+UNDO_PATHS = 50
+"""How many restored files the model is told by name."""
 
 Why = Literal["interrupted", "crashed", "cut", "failed", "step_limit", "budget"]
 """Why a call has no output: the turn's outcome, or "cut" when the response broke off."""
@@ -75,6 +79,17 @@ def turn_note(outcome: str) -> bytes | None:
     if text is None:
         return None
     return message("user", [text_part(f"<turn_aborted>\n{text}\n</turn_aborted>")])
+
+
+def undo_note(paths: Sequence[str]) -> bytes:
+    """Return the message that follows where files were restored behind the model's back."""
+    shown = "\n".join(map(visible_line, paths[:UNDO_PATHS]))
+    more = f"\nand {len(paths) - UNDO_PATHS} more" if len(paths) > UNDO_PATHS else ""
+    text = (
+        "The user restored these files to what they were at another time; what was said of them"
+        f" before may not hold any more. Look at them before you rely on it.\n{shown}{more}"
+    )
+    return message("user", [text_part(f"<files_restored>\n{text}\n</files_restored>")])
 
 
 _NOTES = {

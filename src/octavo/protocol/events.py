@@ -345,6 +345,52 @@ class Unpinned(_Event, frozen=True, tag="unpinned"):
     at_ms: int
 
 
+class SnapshotTaken(_Event, frozen=True, tag="snapshot_taken"):
+    """What the files of a workspace were is kept. One after a turn comes when the turn is over.
+
+    Attributes:
+        root: the folder.
+        number: among the snapshots of this folder.
+    """
+
+    turn_id: str
+    at_ms: int
+    root: str
+    number: int
+    when: Literal["before", "after"]
+
+
+class RestoredFolder(msgspec.Struct, frozen=True):
+    """A folder whose files were restored: its snapshots before and after that."""
+
+    root: str
+    before: int
+    after: int
+
+
+class TurnsUndone(_Event, frozen=True, tag="turns_undone"):
+    """Turns were taken back, out of turn: what they did to files, what was said in them, or both.
+
+    Attributes:
+        turn_ids: oldest first, up to the last turn that was not taken back before.
+        folders: whose files were restored.
+        paths: of the files that were restored, so many that a person can look them over.
+        conversation: the model is not shown these turns any more.
+    """
+
+    at_ms: int
+    turn_ids: tuple[str, ...]
+    folders: tuple[RestoredFolder, ...] = ()
+    paths: tuple[str, ...] = ()
+    conversation: bool = False
+
+
+class UndoUndone(_Event, frozen=True, tag="undo_undone"):
+    """The last `TurnsUndone` does not count any more; no turn has begun since."""
+
+    at_ms: int
+
+
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):
     """A person is asked; the call waits.
 
@@ -439,6 +485,9 @@ Event = (
     | CompactionUndone
     | Pinned
     | Unpinned
+    | SnapshotTaken
+    | TurnsUndone
+    | UndoUndone
     | HookStarted
     | HookEnded
     | QuestionAsked

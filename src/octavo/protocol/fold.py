@@ -37,17 +37,20 @@ from octavo.protocol.events import (
     QuestionAnswered,
     QuestionAsked,
     Retrying,
+    SnapshotTaken,
     Spent,
     StepEnded,
     ThreadStarted,
     TurnEnded,
     TurnStarted,
+    TurnsUndone,
+    UndoUndone,
     Unpinned,
     UserSpoke,
 )
 from octavo.protocol.questions import Question
 from octavo.protocol.usage import Tally, Usage
-from octavo.protocol.view import Cut, is_possible, places
+from octavo.protocol.view import Cut, is_possible, places, without_later
 
 Missing = Literal["interrupted", "failed", "step_limit", "budget", "crashed", "completed"]
 
@@ -76,13 +79,19 @@ class Unanswered(msgspec.Struct, frozen=True):
     why: Missing
 
 
+class UndoNote(msgspec.Struct, frozen=True):
+    """The place in the history where files were restored, and what was said was not taken back."""
+
+    paths: tuple[str, ...]
+
+
 class TurnNote(msgspec.Struct, frozen=True):
     """The place in the history where a turn ended in another way than by being completed."""
 
     why: Missing
 
 
-Entry = Spoken | Unanswered | TurnNote
+Entry = Spoken | Unanswered | TurnNote | UndoNote
 
 
 class OpenCall:
@@ -101,10 +110,21 @@ class OpenCall:
 class Turn:
     """What is known of one turn."""
 
-    __slots__ = ("ended", "items", "said_before", "spent", "started")
+    __slots__ = (
+        *("after", "before", "context", "cut", "ended", "first", "items", "said_before"),
+        *("spent", "started", "undone"),
+    )
 
-    def __init__(self, started: TurnStarted, said_before: int) -> None:
+    def __init__(self, started: TurnStarted, said_before: int, cut: Cut, first: int) -> None:
         self.started = started
+        self.cut = cut
+        self.first = first
+        """Number of its first entry of the history; `cut` is what was shown then."""
+        self.context = dict(cut.context)
+        self.before: dict[str, int] = {}
+        """Snapshots of its folders before it changed anything; `after` is after it."""
+        self.after: dict[str, int] = {}
+        self.undone = False
         self.said_before = said_before
         """How much the user had said in the thread when it began."""
         self.ended: TurnEnded | None = None
@@ -162,6 +182,9 @@ class Thread:
         self.running: dict[str, None] = {}
         self.questions: dict[str, QuestionAsked] = {}
         self._hooks: set[str] = set()
+        self.undone: TurnsUndone | None = None
+        """What was taken back last, as long as nothing was said since."""
+        self._turns_by_id: dict[str, Turn] = {}
         self.remembered: list[Question] = []
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
@@ -264,6 +287,8 @@ class Thread:
                 self._hook(event)
             case Noticed():
                 pass
+            case SnapshotTaken() | TurnsUndone() | UndoUndone():
+                self._take_back(event)
             case Spent():
                 if event.turn_id is not None:
                     self._running(event.turn_id)
@@ -276,8 +301,10 @@ class Thread:
                     raise OutOfOrder("a turn before its thread")
                 if self._turn is not None:
                     raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
-                self._turn = Turn(event, len(self.said))
+                self._turn = Turn(event, len(self.said), self.cut, len(self.history))
                 self.turns.append(self._turn)
+                self._turns_by_id[event.turn_id] = self._turn
+                self.undone = None
             case TurnEnded():
                 self._turn_ended(event)
             case ThreadStarted():
@@ -361,6 +388,52 @@ class Thread:
             raise OutOfOrder(f"{event.item_id} is not the last compaction")
         self.cuts.pop()
         self.cut.held = event.by == "person"
+
+    def _take_back(self, event: SnapshotTaken | TurnsUndone | UndoUndone) -> None:
+        match event:
+            case SnapshotTaken():
+                self._snapshot_taken(event)
+            case TurnsUndone():
+                self._turns_undone(event)
+            case UndoUndone():
+                self._undo_undone()
+
+    def _snapshot_taken(self, event: SnapshotTaken) -> None:
+        turn = self._turns_by_id.get(event.turn_id)
+        if turn is None:
+            raise OutOfOrder(f"a snapshot of turn {event.turn_id}, which never began")
+        kept = turn.before if event.when == "before" else turn.after
+        kept[event.root] = event.number
+
+    def _turns_undone(self, event: TurnsUndone) -> None:
+        self._idle(event)
+        turns = [turn for turn in self.turns if not turn.undone][-len(event.turn_ids) :]
+        if not turns or tuple(turn.started.turn_id for turn in turns) != event.turn_ids:
+            raise OutOfOrder("only the last turns can be taken back")
+        for turn in turns:
+            turn.undone = True
+        if event.conversation:
+            first = turns[0]
+            since = len(self.history)
+            self.cuts.append(without_later(first.cut, first.first, since, dict(first.context)))
+        elif event.paths:
+            self.history.append(UndoNote(event.paths))
+        self.undone = event
+
+    def _undo_undone(self) -> None:
+        if self.undone is None or self._turn is not None:
+            raise OutOfOrder("there is no undoing that could be undone")
+        event, self.undone = self.undone, None
+        for turn in self.turns:
+            turn.undone = turn.undone and turn.started.turn_id not in event.turn_ids
+        if event.conversation:
+            self.cuts.pop()
+        elif event.paths:
+            self.history.append(UndoNote(event.paths))
+
+    def _idle(self, event: Event) -> None:
+        if self._turn is not None:
+            raise OutOfOrder(f"{type(event).__name__} while a turn runs")
 
     def _hook(self, event: HookStarted | HookEnded) -> None:
         run_id = event.run.id

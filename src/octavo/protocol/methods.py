@@ -241,6 +241,52 @@ class UndoCompactionResult(_Wire, frozen=True):
     tokens_before: int
 
 
+class UndoParams(_Wire, frozen=True):
+    """Which turn; it and all after it are taken back. Without one, the last."""
+
+    thread_id: str
+    turn_id: str | None = None
+    """A beginning of it is enough."""
+    files: bool = True
+    conversation: bool = True
+    overwrite: bool = False
+    """Restore files that somebody edited since, too."""
+
+
+class RedoParams(_Wire, frozen=True):
+    thread_id: str
+    overwrite: bool = False
+
+
+class UndoResult(_Wire, frozen=True):
+    """What was done.
+
+    `left` are the files that could not be restored: too large to have been kept, or written to in
+    these moments.
+    """
+
+    turn_ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+class UndoableTurn(_Wire, frozen=True):
+    """A turn of a thread, as far as undoing it goes."""
+
+    id: str
+    started_at: int
+    """Seconds since 1970."""
+    text: str
+    """What the user said first in it."""
+    changes_files: bool
+    undone: bool
+
+
+class UndoableTurns(_Wire, frozen=True):
+    data: tuple[UndoableTurn, ...]
+    """Oldest first."""
+
+
 class PinParams(_Wire, frozen=True):
     thread_id: str
     text: str
@@ -361,6 +407,11 @@ TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)
 CLEAN_TERMINALS = Method("thread/backgroundTerminals/clean", ThreadIdParams, Nothing)
 """Kills the commands of a thread that outlived their calls; answered when they are gone."""
+UNDO = Method("octavo/thread/undo", UndoParams, UndoResult)
+"""Takes turns back: what they did to files, what was said in them, or both. Not while one runs."""
+REDO = Method("octavo/thread/redo", RedoParams, UndoResult)
+"""Takes the last undo back, as long as the thread did not go on."""
+UNDO_LIST = Method("octavo/thread/turns", ThreadIdParams, UndoableTurns)
 COMPACT = Method("thread/compact/start", ThreadIdParams, Nothing)
 """Makes what the model is shown smaller, in a turn of its own or at the running one's next step."""
 UNDO_COMPACTION = Method("octavo/thread/compact/undo", ThreadIdParams, UndoCompactionResult)

@@ -139,7 +139,15 @@ class Projection:
             case ev.CompactionUndone():
                 said = "The last compaction was undone: the model is shown what it replaced."
                 yield note.Warned(said, self._thread_id, "compaction.undone")
-            case ev.ThreadStarted() | ev.ContextAdded() | ev.Pinned() | ev.Unpinned():
+            case ev.TurnsUndone() | ev.UndoUndone():
+                yield note.Warned(_undone(event), self._thread_id, "turns.undone")
+            case (
+                ev.ThreadStarted()
+                | ev.ContextAdded()
+                | ev.Pinned()
+                | ev.Unpinned()
+                | ev.SnapshotTaken()
+            ):
                 pass
             case _:
                 assert_never(event)
@@ -409,3 +417,13 @@ class Projection:
             root_turn_id=event.turn_id,
         )
         yield note.TurnCompleted(self._thread_id, turn)
+
+
+def _undone(event: ev.TurnsUndone | ev.UndoUndone) -> str:
+    """Return what a person is told when turns were taken back, or that was."""
+    if isinstance(event, ev.UndoUndone):
+        return "What was undone last is there again."
+    turns = "The last turn was" if len(event.turn_ids) == 1 else f"{len(event.turn_ids)} turns were"
+    files = f" {len(event.paths)} files were restored." if event.paths else ""
+    said = " The model is not shown what was said." if event.conversation else ""
+    return f"{turns} undone.{files}{said}"

@@ -24,11 +24,12 @@ class Cut:
         context: digest of what is said of each key in what is shown.
         covered: what a provider last measured reaches up to this number of the history.
         covered_tokens: how much that was; 0 when nothing was measured since the cut.
-        made: the compaction; None for the first cut.
+        made: the compaction; None for the first cut, and where turns were taken back.
+        summary: the compaction whose summary is in what is shown, if any.
         held: somebody undid a compaction that stood on this cut.
     """
 
-    __slots__ = ("base", "context", "covered", "covered_tokens", "held", "made", "since")
+    __slots__ = ("base", "context", "covered", "covered_tokens", "held", "made", "since", "summary")
 
     def __init__(
         self, base: tuple[Place, ...], since: int, context: dict[str, str], made: Compacted | None
@@ -39,7 +40,19 @@ class Cut:
         self.covered = since
         self.covered_tokens = 0
         self.made = made
+        self.summary = made
         self.held = False
+
+
+def without_later(cut: Cut, until: Place, since: Place, context: dict[str, str]) -> Cut:
+    """Return the cut that shows what `cut` showed up to entry `until`, and what comes from `since`.
+
+    Args:
+        context: what was said of the surroundings at `until`, by key.
+    """
+    shown = Cut((*cut.base, *range(cut.since, until)), since, context, None)
+    shown.summary = cut.summary
+    return shown
 
 
 def places(event: Compacted, added_before: int) -> Iterator[Place]:

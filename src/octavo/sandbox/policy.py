@@ -34,8 +34,8 @@ _SECRETS_AT_HOME = (
 )  # fmt: skip
 SERVER_HOMES = "servers"
 """Where in octavo's directory servers have their homes; see `server_policy`."""
-_SECRETS_OF_OCTAVO = ("auth.json", "sessions", SERVER_HOMES)
-"""The key, what other threads said and saw, and what servers keep."""
+_SECRETS_OF_OCTAVO = ("auth.json", "sessions", "snapshots", SERVER_HOMES)
+"""The key, what other threads said and saw, what files were, and what servers keep."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
     "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from octavo.protocol import methods as m
 from octavo.server.connection import Handler, Request
 from octavo.server.methods import approvals, compaction, skills, threads, turns, usage
 
 
-async def _list_hooks(request: Request) -> m.HooksListResult:
-    from octavo.server.methods.hooks import list_hooks  # nothing a thread needs at its start
+def _late(noun: str, name: str) -> Handler:
+    """Return a handler that is imported when it is asked for: no thread needs it at its start."""
 
-    return await list_hooks(request)
+    async def handle(request: Request) -> Any:
+        from importlib import import_module
+
+        return await getattr(import_module(f"{__name__}.{noun}"), name)(request)
+
+    return handle
 
 
 TABLE: dict[str, Handler] = {
@@ -20,5 +27,8 @@ TABLE: dict[str, Handler] = {
     **approvals.HANDLERS,
     **usage.HANDLERS,
     **skills.HANDLERS,
-    m.HOOKS_LIST.name: _list_hooks,
+    m.HOOKS_LIST.name: _late("hooks", "list_hooks"),
+    m.UNDO.name: _late("undo", "undo"),
+    m.REDO.name: _late("undo", "redo"),
+    m.UNDO_LIST.name: _late("undo", "turns"),
 }

@@ -54,6 +54,12 @@ class _NoObjects:
 class Store:
     """The snapshots of `root`, kept in `folder`.
 
+    Args:
+        file_limit_bytes: a larger file is not kept.
+        limit: how many files and folders there may be.
+        placeholders: names at the top that count only if something is in them: a cage stands empty
+            ones in the place of what commands must not make.
+
     Attributes:
         last: number of the latest snapshot; 0 before the first.
     """
@@ -65,12 +71,14 @@ class Store:
         *,
         file_limit_bytes: int = FILE_LIMIT_BYTES,
         limit: int = LIMIT_ENTRIES,
+        placeholders: Sequence[str] = (),
         objects: Objects | None = None,
     ) -> None:
         self.root = root
         self._folder = folder
         self._file_limit_bytes = file_limit_bytes
         self._limit = limit
+        self._placeholders = [os.fsencode(name) for name in placeholders]
         self._objects: Objects = objects or _NoObjects()
         self._log = SnapshotLog(folder / "snapshots")
         self._entries: dict[bytes, Entry] = {}
@@ -174,6 +182,9 @@ class Store:
         if self.last and scanned == self._scanned:
             return self.last
         found = stamps(scanned)
+        for name in self._placeholders:
+            if name in found and self._is_empty(name, found):
+                del found[name]
         old = self._entries
         dirty = [path for path, stamp in found.items() if _stamp(old.get(path)) != stamp]
         try:
@@ -190,6 +201,15 @@ class Store:
         is_certain = all(_stamp(self._entries.get(path)) for path in dirty)
         self._scanned = scanned if is_certain else None
         return self.last
+
+    def _is_empty(self, name: bytes, found: Mapping[bytes, bytes]) -> bool:
+        if any(path.startswith(name + b"/") for path in found):
+            return False
+        try:
+            there = os.lstat(os.path.join(os.fsencode(self.root), name))
+        except OSError:
+            return False
+        return stat.S_ISDIR(there.st_mode) or (stat.S_ISREG(there.st_mode) and not there.st_size)
 
     def _note(self, read: Mapping[bytes, Entry | None], gone: list[bytes]) -> None:
         """Put what differs from the last snapshot on the disk, and then into memory."""
