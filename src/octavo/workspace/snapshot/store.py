@@ -335,18 +335,27 @@ def _content_of(folder: int, name: bytes, limit_bytes: int) -> tuple[bytes, os.s
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=folder)
-    with open(fd, "rb", buffering=0) as file:
+    try:
         before = os.fstat(fd)
         for _ in range(TRIES):
             if not stat.S_ISREG(before.st_mode) or before.st_size > limit_bytes:
                 return None
-            file.seek(0)
-            data = file.read(limit_bytes + 1)
+            data = _read_to(fd, before.st_size)
             after = os.fstat(fd)
             if after.st_ctime_ns == before.st_ctime_ns and len(data) == after.st_size:
                 return data, after
             before = after
+    finally:
+        os.close(fd)
     return None
+
+
+def _read_to(fd: int, size_bytes: int) -> bytes:
+    """Return a file's content as far as its size went a moment ago."""
+    data = os.pread(fd, size_bytes, 0)
+    while len(data) < size_bytes and (more := os.pread(fd, size_bytes - len(data), len(data))):
+        data += more
+    return data
 
 
 def _take_back(
