@@ -27,6 +27,7 @@ FIGURES = (
     "resume",
     "patch",
     "assemble",
+    "snapshots",
     "cage",
     "one_shot",
     "skills",

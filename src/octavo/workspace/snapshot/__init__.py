@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         mode: of the inode: type and permissions.
         size: bytes of a file's content; 1 for a folder that could not be listed; else 0.
         content: a file's git blob id, a link's target; empty for others and where it is not kept.
-        pack: number of the pack that holds the content; 0: the repository's own objects.
+        pack: number of the pack that holds the content; 0 where there is none.
         offset: where in the pack.
     """
 

@@ -15,12 +15,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from octavo.workspace.snapshot import Change, EditedSince, Entry, SnapshotFailed, Span, Undone
 from octavo.workspace.snapshot.below import Below
+from octavo.workspace.snapshot.differences import (
+    can_be_made,
+    differences,
+    is_hidden,
+    is_same,
+    take_back,
+)
 from octavo.workspace.snapshot.log import Record, SnapshotLog
 from octavo.workspace.snapshot.packs import PackReader, PackWriter, blob_id
 from octavo.workspace.snapshot.restore import apply
@@ -33,22 +39,6 @@ RACY_NS = 20_000_000
 the listing may change again and keep its stamp."""
 TRIES = 3
 _PROGRESS_EVERY = 500
-
-
-class Objects(Protocol):
-    """The repository's own content, used where it has the very bytes already."""
-
-    def has(self, blob: bytes) -> bool: ...
-
-    def read(self, blob: bytes) -> bytes | None: ...
-
-
-class _NoObjects:
-    def has(self, blob: bytes) -> bool:
-        return False
-
-    def read(self, blob: bytes) -> bytes | None:
-        return None
 
 
 class Store:
@@ -72,14 +62,12 @@ class Store:
         file_limit_bytes: int = FILE_LIMIT_BYTES,
         limit: int = LIMIT_ENTRIES,
         placeholders: Sequence[str] = (),
-        objects: Objects | None = None,
     ) -> None:
         self.root = root
         self._folder = folder
         self._file_limit_bytes = file_limit_bytes
         self._limit = limit
         self._placeholders = [os.fsencode(name) for name in placeholders]
-        self._objects: Objects = objects or _NoObjects()
         self._log = SnapshotLog(folder / "snapshots")
         self._entries: dict[bytes, Entry] = {}
         self._scanned: bytes | None = None
@@ -104,7 +92,7 @@ class Store:
             SnapshotFailed: there is no such snapshot.
         """
         with self._locked():
-            return _differences(self._state(older), self._state(newer))
+            return differences(self._state(older), self._state(newer))
 
     def undo(self, spans: Sequence[Span], *, overwrite: bool = False) -> Undone:
         """Take back what happened in `spans`.
@@ -127,22 +115,22 @@ class Store:
             edited: set[bytes] = set()
             for span in spans:
                 after = present if span.after is None else self._state(span.after)
-                edited.update(_take_back(target, after, self._state(span.before)))
-            wanted = _differences(present, target)
+                edited.update(take_back(target, after, self._state(span.before)))
+            wanted = differences(present, target)
             if not overwrite and edited:
                 raise EditedSince(sorted(edited))
             packs = PackReader(self._folder)
             try:
-                self._apply([one for one in wanted if _can_be_made(one)], packs)
+                self._apply([one for one in wanted if can_be_made(one)], packs)
             finally:
                 packs.close()
             now = self._take(None)
-            left = [one for one in wanted if not _is(self._entries.get(one.path), one.after)]
+            left = [one for one in wanted if not is_same(self._entries.get(one.path), one.after)]
             return Undone(before, now, tuple(wanted), tuple(left))
 
     def _apply(self, wanted: list[Change], packs: PackReader) -> None:
         def content(entry: Entry) -> bytes:
-            return self._content(entry, packs)
+            return packs.read(entry.pack, entry.offset, entry.content)
 
         # All content is had before the first file is touched; a damaged pack changes nothing.
         for one in wanted:
@@ -165,16 +153,6 @@ class Store:
                 " as they were before."
             ) from error
 
-    def _content(self, entry: Entry, packs: PackReader) -> bytes:
-        if entry.pack:
-            return packs.read(entry.pack, entry.offset, entry.content)
-        data = self._objects.read(entry.content)
-        if data is None or blob_id(data) != entry.content:
-            raise SnapshotFailed(
-                f"The content of {os.fsdecode(entry.path)} is gone from the repository."
-            )
-        return data
-
     def _take(self, on_progress: Callable[[int, int], None] | None) -> int:
         certain_before = stamp_at(time.time_ns() - RACY_NS)
         is_large = len(self._entries) > LARGE
@@ -192,7 +170,7 @@ class Store:
             now = {path: entry for path, entry in read.items() if entry is not None}
             now = {**old, **now}
             self._note(
-                read, [path for path in old if path not in found and not _is_hidden(path, now)]
+                read, [path for path in old if path not in found and not is_hidden(path, now)]
             )
         except OSError as error:
             raise SnapshotFailed(
@@ -288,10 +266,9 @@ class Store:
             return Entry(path, stamp_of(found), found.st_mode, found.st_size, b"", 0, 0)
         data, found = read
         blob = blob_id(data)
-        number, offset = 0, 0
         if old := known.get(blob):
             number, offset = old.pack, old.offset
-        elif not self._objects.has(blob):
+        else:
             number, offset = pack.number, pack.add(blob, data)
         return Entry(path, stamp_of(found), found.st_mode, len(data), blob, number, offset)
 
@@ -356,75 +333,6 @@ def _read_to(fd: int, size_bytes: int) -> bytes:
     while len(data) < size_bytes and (more := os.pread(fd, size_bytes - len(data), len(data))):
         data += more
     return data
-
-
-def _take_back(
-    target: dict[bytes, Entry], after: Mapping[bytes, Entry], before: Mapping[bytes, Entry]
-) -> set[bytes]:
-    """Take the changes from `before` to `after` out of `target`; return what was edited later."""
-    undone = [one for one in _differences(after, before) if not _was_hidden(one, before)]
-    edited = {
-        one.path
-        for one in undone
-        if not _is(target.get(one.path), one.before) and not _is(target.get(one.path), one.after)
-    }
-    for one in undone:
-        if one.after is None:
-            target.pop(one.path, None)
-        else:
-            target[one.path] = one.after
-    # What somebody put into a folder that has to go, or to become a file.
-    gone = tuple(
-        one.path + b"/"
-        for one in undone
-        if one.before is not None
-        and one.before.is_folder
-        and not (one.after is not None and one.after.is_folder)
-    )
-    if gone:
-        mine = [path for path in target if path.startswith(gone)]
-        for path in mine:
-            for folder in _above(path):
-                if folder not in target and folder in after:
-                    target[folder] = after[folder]  # an emptier folder stays around it
-                elif folder in target and not target[folder].is_folder:
-                    edited.add(path)
-    return edited
-
-
-def _was_hidden(change: Change, before: Mapping[bytes, Entry]) -> bool:
-    """Whether what seems to be new may have been there, in a folder that could not be listed."""
-    return change.after is None and _is_hidden(change.path, before)
-
-
-def _is_hidden(path: bytes, entries: Mapping[bytes, Entry]) -> bool:
-    above = (entries.get(folder) for folder in _above(path))
-    return any(one is not None and one.is_folder and bool(one.size) for one in above)
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    while b"/" in path:
-        path = path.rpartition(b"/")[0]
-        yield path
-
-
-def _is(entry: Entry | None, other: Entry | None) -> bool:
-    return other is None if entry is None else entry.same_as(other)
-
-
-def _differences(before: Mapping[bytes, Entry], after: Mapping[bytes, Entry]) -> list[Change]:
-    changes = [
-        Change(path, before.get(path), entry)
-        for path, entry in after.items()
-        if not entry.same_as(before.get(path))
-    ]
-    gone = [Change(path, entry, None) for path, entry in before.items() if path not in after]
-    return sorted(changes + gone, key=lambda one: one.path)
-
-
-def _can_be_made(change: Change) -> bool:
-    """Whether both sides of a change are kept: what is not kept is never deleted nor made."""
-    return all(side is None or side.is_kept for side in (change.before, change.after))
 
 
 def _stamp(entry: Entry | None) -> bytes:
