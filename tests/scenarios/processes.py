@@ -60,10 +60,12 @@ class Place:
     def files(self) -> set[str]:
         """What is in the home, without what is always there once it was used."""
         caches = ("cache/login-env.json", "cache/skills.msgpack")
-        usual = ("cache/placeholders/", *caches, "sessions/")
+        usual = ("cache/placeholders/", *caches, "sessions/", "snapshots/")
         found = (str(p.relative_to(self.home)) for p in self.home.rglob("*") if not p.is_dir())
         return {
-            name for name in found if not name.startswith(usual) or name.endswith((".lock", ".tmp"))
+            name
+            for name in found
+            if not name.startswith(usual) or name.endswith((".lock", ".tmp", ".new"))
         }
 
     def processes(self) -> dict[int, str]:

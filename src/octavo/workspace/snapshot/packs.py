@@ -86,6 +86,12 @@ class PackWriter:
             self._aside.unlink(missing_ok=True)
 
 
+def clear(folder: Path) -> None:
+    """Remove what a writer that was killed has left."""
+    for left in folder.glob("*.new"):
+        left.unlink(missing_ok=True)
+
+
 def pack_path(folder: Path, number: int) -> Path:
     """Return the file of a pack."""
     return folder / f"{number:08d}.pack"

@@ -28,7 +28,7 @@ from octavo.workspace.snapshot.differences import (
     take_back,
 )
 from octavo.workspace.snapshot.log import Record, SnapshotLog
-from octavo.workspace.snapshot.packs import PackReader, PackWriter, blob_id
+from octavo.workspace.snapshot.packs import PackReader, PackWriter, blob_id, clear
 from octavo.workspace.snapshot.restore import apply
 from octavo.workspace.snapshot.scan import LARGE, scan, stamp_at, stamp_of, stamps
 
@@ -296,6 +296,8 @@ class Store:
             ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.last:
+                clear(self._folder)
             for record in self._log.read_new():
                 record.play(self._entries)
                 self.last = record.number
