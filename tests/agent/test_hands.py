@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -97,6 +98,7 @@ async def hands_in(
             output_limit_tokens=1,
             login_env=unused,
             redact=str,
+            before_effect=anyio.lowlevel.checkpoint,
             keep_output=unused,
         )
         hands = CallHands(room, "1", "c")

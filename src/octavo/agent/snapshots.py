@@ -79,7 +79,9 @@ class Snapshots:
             await group.__aexit__(None, None, None)
 
     def begin(self, turn_id: str, policy: Policy) -> None:
-        """Start to note what is there before `turn_id` changes anything."""
+        """Start to note what is there before `turn_id` changes anything; once is enough."""
+        if turn_id == self._turn_id:
+            return
         self._wanted = False
         self._turn_id = turn_id
         self._roots = roots(policy, self._user_home) if self._settings.enabled else ()

@@ -342,8 +342,6 @@ class Agent:
             before_effect=self.snapshots.before,
             keep_output=self.wiring.keep_output,
         )
-        self.snapshots.begin(turn.started.turn_id, choices.policy)
-
         known: dict[str, tuple[int, ...]] = {}
         """Files that run later, as they were before the first call, which alone can change them."""
 
@@ -387,7 +385,7 @@ class Agent:
             self._reporter(equipment, skills, said),
             named,
         )
-        prompt = self._prompter(equipment, turn.schema)
+        prompt = self._prompter(equipment, turn)
         hooks = self._hooking.for_turn(turn_id, choices, equipment, cages)
         setup = Setup(
             model=equipment.model,
@@ -444,10 +442,12 @@ class Agent:
 
         return news
 
-    def _prompter(self, equipment: Equipment, schema: bytes | None) -> Callable[[], Prompt]:
-        base = msgspec.structs.replace(equipment.prompt, output_schema=schema)
+    def _prompter(self, equipment: Equipment, turn: _Next) -> Callable[[], Prompt]:
+        base = msgspec.structs.replace(equipment.prompt, output_schema=turn.schema)
 
         def prompt() -> Prompt:
+            # Beside the request, as soon as that is under way.
+            self.snapshots.begin(turn.started.turn_id, equipment.choices.policy)
             tools = self._tools(equipment)
             return msgspec.structs.replace(base, input=self._transcript.items(), tools=tools)
 

@@ -14,6 +14,12 @@ from typing import BinaryIO
 
 from octavo.workspace.snapshot import SnapshotFailed
 
+try:
+    # What hashlib falls back on; importing hashlib itself loads OpenSSL.
+    from _sha1 import sha1  # type: ignore[import-not-found]  # typeshed has no stub of it
+except ImportError:
+    from hashlib import sha1
+
 _BLOB = 3
 _LEVEL = 1
 _CHUNK_BYTES = 1 << 20
@@ -21,9 +27,8 @@ _CHUNK_BYTES = 1 << 20
 
 def blob_id(data: bytes) -> bytes:
     """Return the name git gives to a file with this content, 20 bytes."""
-    from hashlib import sha1  # loads OpenSSL, 3 ms
-
-    return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).digest()
+    digest: bytes = sha1(b"blob %d\0" % len(data) + data).digest()
+    return digest
 
 
 class PackWriter:
@@ -65,12 +70,10 @@ class PackWriter:
         """
         if self._file is None:
             return
-        from hashlib import sha1
-
         self._file.seek(8)
         self._file.write(self._count.to_bytes(4, "big"))
         self._file.seek(0)
-        total = sha1(usedforsecurity=False)
+        total = sha1()
         while chunk := self._file.read(_CHUNK_BYTES):
             total.update(chunk)
         self._file.write(total.digest())
