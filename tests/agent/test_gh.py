@@ -259,7 +259,7 @@ async def test_a_call_that_only_reads_sends_nothing_that_changes_something(
 
 async def test_a_query_is_judged_in_no_time_however_it_is_written(hub: Hub) -> None:
     door = GhDoor(hub.place, TOKEN, reads=True, env=hub.env)
-    body = json.dumps({"query": "mutation { a }" + '\\"""\n' * 150_000}).encode()
+    body = json.dumps({"query": "mutation { a }" + '\\"""\n' * 90_000}).encode()
     first = f"POST /api/graphql HTTP/1.1\r\nContent-Length: {len(body)}\r\n"
 
     with anyio.fail_after(20):

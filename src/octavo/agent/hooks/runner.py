@@ -7,6 +7,7 @@ configured. Each has its events in the log, before it starts and when nothing of
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ STATUS_CHARS = 200
 END_TIMEOUT_S = 10
 """What a hook has at most when its thread ends."""
 _BRIEF = frozenset(("SessionEnd",))
+_VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+_ENDS = re.compile(r"[\s;&|()<>`'\"{}$=,:]+")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -237,8 +240,13 @@ class Hooks:
 
     async def _ran(self, hook: Hook, place: Place, fields: Mapping[str, Any]) -> Ran:
         outside = hook.outside and place.policy.mode.is_confined
+        env = {**place.env, **dict.fromkeys(PROJECT_VARIABLES, str(place.project))}
         if outside:
-            inside = _in_workspace(hook.command, place)
+            from octavo.agent.ssh_remote import path_without  # few hooks are let out
+
+            roots = (place.cwd, *place.writable_roots)
+            env["PATH"] = path_without(env.get("PATH", os.defpath), roots)
+            inside = _in_workspace(hook.command, place, env)
             if inside is not None:
                 return Ran(
                     exit=None,
@@ -256,7 +264,6 @@ class Hooks:
             "permission_mode": place.permission_mode,
             **fields,
         }
-        env = {**place.env, **dict.fromkeys(PROJECT_VARIABLES, str(place.project))}
         command = Command(
             argv=(_shell(env), "-c", hook.command),
             # Outside, nothing of the repository is to be found by chance.
@@ -321,17 +328,28 @@ def _labels(said: Sequence[str]) -> tuple[str, ...]:
     return ("untrusted",)
 
 
-def _in_workspace(command: str, place: Place) -> str | None:
+def _in_workspace(command: str, place: Place, env: Mapping[str, str]) -> str | None:
     """Return a file that a command names and that the model's commands may change."""
     from octavo.config.hook_files import words_of
 
+    def value(match: re.Match[str]) -> str:
+        return env.get(match[1] or match[2], "")
+
     roots = [os.path.realpath(root) for root in (place.cwd, *place.writable_roots)]
-    for word in words_of(command):
+    command = _VARIABLE.sub(value, command)
+    for word in dict.fromkeys(
+        one for text in (command, _spread(command)) for one in words_of(text)
+    ):
         path = os.path.realpath(os.path.join(place.home, os.path.expanduser(word)))
         inside = any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
         if inside and os.path.exists(path) and path != "/":
             return word
     return None
+
+
+def _spread(command: str) -> str:
+    """Return a command with what a shell takes for ends of words, and quotes, as blanks."""
+    return _ENDS.sub(" ", command)
 
 
 def _shell(env: Mapping[str, str]) -> str:
