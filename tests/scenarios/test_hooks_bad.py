@@ -372,6 +372,19 @@ async def test_a_hook_outside_finds_no_program_that_the_model_could_have_written
     assert not outside.exists()
 
 
+async def test_a_guard_of_files_misses_none_however_many_a_patch_has(workspace: Path) -> None:
+    guard = "grep -q guarded.txt && exit 2; exit 0"
+    own(workspace, ("PreToolUse", "Write|Edit", guard))
+    files = [f"{number}.txt" for number in range(60)] + ["guarded.txt"]
+    added = "".join(f"*** Add File: {name}\n+one\n" for name in files)
+    patch = f"*** Begin Patch\n{added}*** End Patch"
+    async with playing([call("apply_patch", input=patch), say("Done.")], workspace) as play:
+        await play.turn("go")
+
+    assert "make several smaller ones" in play.outputs()[0]
+    assert not (workspace / "guarded.txt").exists()
+
+
 async def test_keys_that_a_hook_prints_are_taken_out(workspace: Path) -> None:
     key = "ghp_0123456789abcdefghijklmnopqrstuvwxyz"
     own(workspace, ("UserPromptSubmit", None, f"echo {key}"))

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from octavo.agent.clock import now_ms
-from octavo.agent.hooks.matching import MATCHING, Told, matches
+from octavo.agent.hooks.matching import FILES_LIMIT, MATCHING, Told, matches
 from octavo.agent.hooks.process import Ran, run_hook
 from octavo.agent.hooks.reply import NOTHING, REFUSING_EVENTS, Verdict, failed, join, read_reply
 from octavo.agent.journal import Journal
@@ -46,6 +46,10 @@ SHOWN_TOKENS = 500
 STATUS_CHARS = 200
 END_TIMEOUT_S = 10
 """What a hook has at most when its thread ends."""
+_TOO_MANY = (
+    f"hooks look at each file of a patch, and this one has more than {FILES_LIMIT}; make several "
+    "smaller ones of it"
+)
 _BRIEF = frozenset(("SessionEnd",))
 _VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 _ENDS = re.compile(r"[\s;&|()<>`'\"{}$=,:]+")
@@ -159,10 +163,12 @@ class Hooks:
         for order, hook in enumerate(self._hooks):
             if hook.event != event:
                 continue
+            if told is not None and event == "PreToolUse" and told.is_too_much_for(hook):
+                return Verdict(status="blocked", block=_TOO_MANY)
             if told is not None:
                 runs += [
                     (order, hook, {**fields, "tool_name": seen.name, "tool_input": seen.input})
-                    for seen in told.for_hook(hook)
+                    for seen in told.for_hook(hook)[:FILES_LIMIT]
                 ]
             elif event not in MATCHING or matches(hook.matcher, about or ""):
                 runs.append((order, hook, dict(fields)))
