@@ -269,9 +269,7 @@ class Agent:
             loaded = self.wiring.loaded
             self._notifier = Notifier(loaded.settings.notify, self.wiring.env, loaded.home)
         policy = self.choices.policy
-        writable: tuple[Path, ...] = ()
-        if equipment is not None and policy.mode.is_confined:
-            writable = (policy.cwd, *equipment.writable_roots)
+        roots = () if equipment is None else (policy.cwd, *equipment.writable_roots)
         failure = self._notifier.notify(
             TurnComplete(
                 thread_id=self.id,
@@ -281,7 +279,7 @@ class Agent:
                 input_messages=user_texts(thread.said[turn.said_before :]),
                 last_assistant_message=last_message(thread),
             ),
-            writable,
+            roots if policy.mode.is_confined else (),
         )
         if failure is not None:
             self._notice(failure)
