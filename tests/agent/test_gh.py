@@ -228,14 +228,53 @@ async def test_a_call_that_only_reads_sends_nothing_that_changes_something(
         'query a { b(c: "#") } mutation c { d }',
         'query a { b(c: "\\"") } mutation c { d }',
         'query a { b(c: """ " """) } mutation c { d }',
+        # A string that ends elsewhere than it seems to: \\""" is three quotes in it.
+        'query a { b(c: """\\"""" """) } mutation c { d } # """',
+        'query a { b(c: """\\\\""") } mutation c { d } # """)',
     ):
         body = json.dumps({"query": query}).encode()
         first = f"POST /api/graphql HTTP/1.1\r\nContent-Length: {len(body)}\r\n"
         assert b"may change something" in await _ask(door, hub, first, body), query
+    plain = b'{"query": "query a { b }"}'
+    for more, body in (
+        ("", b'{"query": "mutation { a }", "query": "query a { b }"}'),
+        ("", b'{"query": "query a { b }", "Query": "mutation { a }"}'),
+        ("", b'{"query": "muta\\u0074ion { a }", "query": "query a { b }"}'),
+        ("", b'[{"query": "query a { b }"}]'),
+        ("?query=mutation%7Ba%7D", plain),
+        ("", '{"query": "mutation { a }"}'.encode("utf-16")),
+    ):
+        first = f"POST /api/graphql{more} HTTP/1.1\r\nContent-Length: {len(body)}\r\n"
+        assert b"may change something" in await _ask(door, hub, first, body), body
+    for first in (
+        "GET /api/graphql?query=mutation%7Ba%7D HTTP/1.1\r\n",
+        "GET /api/v3/user HTTP/1.1\r\nX-HTTP-Method-Override: DELETE\r\n",
+    ):
+        assert b"may change something" in await _ask(door, hub, first), first
     assert len(hub.heard) == before
-    body = json.dumps({"query": 'query a { b(c: "no mutation") } # mutation'}).encode()
+    body = b'{"query": "query a { __schema { mutationType { name } } }", "variables": {"query": 1}}'
     first = f"POST /api/graphql HTTP/1.1\r\nContent-Length: {len(body)}\r\n"
     assert b"200 OK" in await _ask(door, hub, first, body)
+
+
+async def test_a_query_is_judged_in_no_time_however_it_is_written(hub: Hub) -> None:
+    door = GhDoor(hub.place, TOKEN, reads=True, env=hub.env)
+    body = json.dumps({"query": "mutation { a }" + '\\"""\n' * 90_000}).encode()
+    first = f"POST /api/graphql HTTP/1.1\r\nContent-Length: {len(body)}\r\n"
+
+    with anyio.fail_after(20):
+        assert b"may change something" in await _ask(door, hub, first, body)
+
+
+async def test_an_address_that_is_none_does_no_harm(hub: Hub) -> None:
+    door = GhDoor(hub.place, TOKEN, reads=True, env=hub.env)
+    for odd in ("https://[", "https://host:99999999/", "https://host:x/", "https://[::1/a"):
+        hub.moves_to = odd
+        assert b"302" in await _ask(door, hub, "GET /api/v3/moved HTTP/1.1\r\n")
+    for host in ("localhost:99999999999999999999", "[::1", "a b", "\xe9" * 300, "host:\xb2"):
+        await _ask(door, hub, "GET /user HTTP/1.1\r\n", host=host)
+
+    assert len(hub.heard) == 4
 
 
 async def _ask(door: GhDoor, hub: Hub, first: str, body: bytes = b"", host: str = "") -> bytes:

@@ -552,6 +552,33 @@ async def test_the_door_starts_nothing_for_words_and_descriptors_that_are_no_git
     assert not hub.signed_in()
 
 
+async def test_an_ssh_that_cannot_be_started_any_more_is_said_and_ends_nothing_else(
+    bench: Bench, hub: Hub
+) -> None:
+    bench.git("remote", "add", "origin", hub.url)
+    found = await _find(bench, hub, "git fetch origin")
+    (hub.top / "tools" / "ssh").chmod(0o644)
+    outside = replace(_outside(bench, hub), env=hub.env | {"PATH": str(hub.top / "tools")})
+    lent = await reach(found, outside)
+
+    cage = GitCage(bench.policy, bench.open_cage)
+    command = Command(("x",), bench.top, ENV | PERSON)
+    process = await cage.spawn(read_git("git fetch origin"), command, lent)
+    with anyio.fail_after(60):
+        status, said = await _heard(process)
+
+    assert status != 0
+    assert "There is no ssh" in said
+
+
+async def test_a_home_that_cannot_be_written_is_said(bench: Bench, hub: Hub) -> None:
+    file = hub.top / "no-folder"
+    file.write_text("")
+
+    with pytest.raises(GitRefused, match="cannot be written"):
+        SshDoor((), hub.env, file / "home", (bench.top,))
+
+
 async def test_what_git_starts_as_its_ssh_is_made_whole_and_only_once(
     bench: Bench, hub: Hub
 ) -> None:

@@ -211,6 +211,21 @@ async def test_a_repository_over_http_is_reached_with_the_persons_key(
     assert heard[0].startswith("GET /mill.git/info/refs")
 
 
+async def test_a_key_in_an_address_is_used_and_not_kept(
+    origin: Origin, hub: tuple[str, Path, list[str]]
+) -> None:
+    url, bare, _heard = hub
+    origin.git("push", "-q", str(bare), "main")
+    keyed = url.replace("http://", "http://ada:the%20key@")
+
+    fetched = await get(keyed, path="skills/tidy")
+
+    assert fetched.source == url
+    with pytest.raises(SkillError) as refused:
+        await get(keyed, path="nowhere")
+    assert "key" not in str(refused.value)
+
+
 async def test_without_a_key_it_is_said_what_git_said(hub: tuple[str, Path, list[str]]) -> None:
     with pytest.raises(SkillError, match="git fetch failed: "):
         await get(hub[0])

@@ -28,6 +28,8 @@ WORDS = st.sampled_from(
         ("gh api graphql -f query='mutation{x}'", False),
         ("gh api graphql -F query=@file", False),
         ("gh api graphql --input file", False),
+        ("gh api graphql --input file -f query=1", False),
+        ("gh api graphql --input=file -f query=1", False),
         ("gh api repos/a/b/issues -f title=x", False),
         ("gh api repos/a/b/issues -ftitle=x", False),
         ("gh api repos/a/b --method=PATCH", False),

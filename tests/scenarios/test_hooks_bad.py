@@ -331,6 +331,60 @@ async def test_a_hook_is_not_let_out_with_a_file_that_the_model_can_change(
     assert "is where commands of the model may write" in errors(play)[0]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sh $CLAUDE_PROJECT_DIR/tool.sh",
+        'sh "${OCTAVO_PROJECT_DIR}"/tool.sh',
+        "cd $CLAUDE_PROJECT_DIR && sh ./tool.sh",
+        "exec 0<$CLAUDE_PROJECT_DIR/tool.sh; sh",
+        'tool="$CLAUDE_PROJECT_DIR/tool.sh"; sh "$tool"',
+    ],
+)
+async def test_however_such_a_file_is_named_it_is_not_run_outside(
+    workspace: Path, command: str
+) -> None:
+    outside = workspace.parent / "outside"
+    (workspace / "tool.sh").write_text(f"touch {outside}\n")
+    own(workspace, ("PreToolUse", "Bash", {"command": command, "sandbox": "outside"}))
+    async with playing(one(), workspace) as play:
+        await play.turn("go")
+
+    assert not outside.exists()
+    assert "is where commands of the model may write" in errors(play)[0]
+
+
+async def test_a_hook_outside_finds_no_program_that_the_model_could_have_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = workspace.parent / "outside"
+    tools = workspace / "venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("jq", "cat", "bash"):
+        (tools / name).write_text(f"#!/bin/sh\necho model > {outside}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    own(workspace, ("PreToolUse", "Bash", {"command": "cat; jq .", "sandbox": "outside"}))
+    async with playing(one(), workspace) as play:
+        await play.turn("go")
+
+    assert ran(play)
+    assert not outside.exists()
+
+
+async def test_a_guard_of_files_misses_none_however_many_a_patch_has(workspace: Path) -> None:
+    guard = "grep -q guarded.txt && exit 2; exit 0"
+    own(workspace, ("PreToolUse", "Write|Edit", guard))
+    files = [f"{number}.txt" for number in range(60)] + ["guarded.txt"]
+    added = "".join(f"*** Add File: {name}\n+one\n" for name in files)
+    patch = f"*** Begin Patch\n{added}*** End Patch"
+    async with playing([call("apply_patch", input=patch), say("Done.")], workspace) as play:
+        await play.turn("go")
+
+    assert "make several smaller ones" in play.outputs()[0]
+    assert not (workspace / "guarded.txt").exists()
+
+
 async def test_keys_that_a_hook_prints_are_taken_out(workspace: Path) -> None:
     key = "ghp_0123456789abcdefghijklmnopqrstuvwxyz"
     own(workspace, ("UserPromptSubmit", None, f"echo {key}"))

@@ -59,7 +59,7 @@ async def test_a_program_that_hangs_delays_nothing_and_ends_with_all_it_started(
     hangs = script(
         workspace, f"#!/bin/bash\n(exec -a {mark} sleep 1000) & touch {up}; wait", "hangs"
     )
-    notifier = Notifier([hangs], os.environ, timeout_s=1)
+    notifier = Notifier([hangs], os.environ, workspace, timeout_s=1)
 
     assert notifier.notify(TurnComplete("t", "u", "/", "c", [], None)) is None
 
@@ -126,3 +126,36 @@ async def test_a_long_answer_fits_into_the_argument(workspace: Path) -> None:
 
     assert found["last-assistant-message"] == "y" * 8000
     assert found["input-messages"] == ["x" * 8000]
+
+
+async def test_nothing_that_the_model_wrote_is_taken_for_the_program(workspace: Path) -> None:
+    """Its folder of programs comes first, as that of an active virtual environment does."""
+    own, ran = workspace.parent / "bin", workspace.parent / "ran"
+    for folder, text in ((own, f"pwd > {ran}"), (workspace / "bin", f"echo model > {ran}")):
+        folder.mkdir()
+        (folder / "tell-me").write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "tell-me").chmod(0o755)
+    env = {"PATH": f"{workspace / 'bin'}:{own}:/usr/bin:/bin"}
+    notifier = Notifier(["tell-me"], env, home_of(workspace))
+
+    assert notifier.notify(TurnComplete("t", "u", "/", "c", [], None), [workspace]) is None
+    with anyio.fail_after(30):
+        while not ran.exists() or not ran.read_text().endswith("\n"):
+            await anyio.sleep(0.01)
+
+    assert ran.read_text() == f"{home_of(workspace)}\n"
+
+
+async def test_names_and_texts_that_are_no_unicode_are_told_as_well_as_they_can(
+    workspace: Path,
+) -> None:
+    file = workspace.parent / "told"
+    notifier = Notifier(
+        [script(workspace, f'echo "$1" > {file}', "notify.sh")], os.environ, workspace
+    )
+    odd = TurnComplete("t", "u", "/w\udcff", "c", ["say \ud83d", "two"], "\udcff")
+
+    assert notifier.notify(odd) is None
+
+    found = await told(file)
+    assert (found["cwd"], found["input-messages"]) == ("/w?", ["say ?", "two"])

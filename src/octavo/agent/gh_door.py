@@ -42,13 +42,9 @@ _COPY_BYTES = 256 * 1024
 _DEADLINE_S = 3600.0
 _GRAPHQL = ("/graphql", "/api/graphql")
 _MUTATES = re.compile(r"\b(?:mutation|subscription)\b")
-_NO_CODE = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|#[^\n]*')
-"""Strings and comments of a query; a mutation's name in them is none."""
 _LOOK_AWAY = ("authorization", "host", "cookie", "proxy-authorization")
-
-
-class _Query(msgspec.Struct):
-    query: str
+_OTHER_METHOD = re.compile(r"x-(?:http-)?method(?:-override)?")
+"""Fields by which some servers take one method for another."""
 
 
 class _Target(msgspec.Struct, frozen=True):
@@ -191,11 +187,15 @@ class GhDoor:
             return
         for name, value in reply.fields:
             if name == b"location":
-                there = urlsplit(value.decode("latin-1"))
+                try:
+                    there = urlsplit(value.decode("latin-1"))
+                    port = there.port or 443
+                except ValueError:
+                    continue  # no address
                 if there.scheme == "https" and there.hostname and not there.username:
                     path = there.path or "/"
                     path += f"?{there.query}" if there.query else ""
-                    self._elsewhere.add((f"{there.hostname.lower()}:{there.port or 443}", path))
+                    self._elsewhere.add((f"{there.hostname.lower()}:{port}", path))
 
     async def _dial(self, target: _Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = f"{target.host}:{target.port}"
@@ -219,15 +219,36 @@ class GhDoor:
 
 def _only_reads(request: Request, body: bytes) -> bool:
     """Whether a request changes nothing: it asks for something, or is a query and no mutation."""
+    path, _, more = request.target.partition("?")
+    if any(_OTHER_METHOD.fullmatch(name.decode("latin-1")) for name, _ in request.fields):
+        return False
+    if path in _GRAPHQL and more:
+        return False  # a query may stand there, beside the one in the body
     if request.method in READING_METHODS:
         return not request.body
-    if request.method != "POST" or request.target.partition("?")[0] not in _GRAPHQL:
-        return False
+    return request.method == "POST" and path in _GRAPHQL and _is_query(body)
+
+
+def _is_query(body: bytes) -> bool:
+    """Whether a body is one query, however it is read.
+
+    Words are looked for in all of it, also in its strings and comments: where those end is for the
+    server to say, and a query that only seems to hold a mutation can be written another way.
+    """
+    import json  # the other reader takes the last of two keys, and does not say so
+
     try:
-        said = msgspec.json.decode(body, type=_Query).query
-    except msgspec.DecodeError:
+        said = json.loads(body.decode(), object_pairs_hook=list)
+    except (ValueError, RecursionError):
         return False
-    return not _MUTATES.search(_NO_CODE.sub(" ", said))
+    if not isinstance(said, list) or not all(isinstance(pair, tuple) for pair in said):
+        return False
+    queries = [value for name, value in said if name.casefold() == "query"]
+    match queries:
+        case [str(query)]:
+            return not _MUTATES.search(query)
+        case _:
+            return False
 
 
 def _split(text: str) -> tuple[str, int]:

@@ -109,12 +109,18 @@ class GhRun(StepRun):
             deny=self._policy.network.deny,
             env=self._outside.env,
         )
-        folder = _folder(self._outside.home)
+        try:
+            folder = _folder(self._outside.home)
+        except OSError as error:
+            raise GhRefused(
+                f"gh needs a folder in {self._outside.home}, which cannot be made: "
+                f"{error.strerror}. Nothing was run. Leave it to the user, and say so."
+            ) from None
         try:
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(folder / "s"))
                 listener.listen(_BACKLOG)
-                (folder / "config.yml").write_text(_CONFIG.format(socket=folder / "s"))
+                _configure(folder)
                 ended = await self._through(door, listener, step, place, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -170,6 +176,16 @@ def _environment(env: Mapping[str, str], place: GhPlace, folder: Path) -> dict[s
     if place.repository:
         told["GH_REPO"] = place.repository
     return kept | _FIXED | told
+
+
+def _configure(folder: Path) -> None:
+    """Write gh's settings. Raises GhRefused."""
+    try:
+        (folder / "config.yml").write_text(_CONFIG.format(socket=folder / "s"))
+    except OSError as error:
+        raise GhRefused(
+            f"gh's settings cannot be written to {folder}: {error.strerror}. Nothing was run."
+        ) from None
 
 
 def _folder(home: Path) -> Path:

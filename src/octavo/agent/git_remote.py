@@ -116,7 +116,7 @@ def web_remote(subcommand: str, url: str) -> Remote | None:
         return None
     scheme, host = match["scheme"].lower(), match["host"].lower()
     port = int(match["port"] or _PORTS[scheme])
-    return Remote(subcommand, _without_user(url), scheme, host, port)
+    return Remote(subcommand, without_user(url), scheme, host, port)
 
 
 def are_of_the_person(script: GitScript, cwd: Path, own: Path) -> bool:
@@ -306,7 +306,7 @@ async def _read(step: Step, url: str, outside: Outside) -> Remote:
     address = read_ssh(url)
     if address is None:
         raise GitRefused(
-            f"`git {step.subcommand}` would go to {_without_user(url)}; from the sandbox git "
+            f"`git {step.subcommand}` would go to {without_user(url)}; from the sandbox git "
             "reaches remotes at plain https and ssh addresses only. Nothing was run. Leave it to "
             'the user, or ask to run it with sandbox_permissions "require_escalated".'
         )
@@ -314,7 +314,8 @@ async def _read(step: Step, url: str, outside: Outside) -> Remote:
     return Remote(step.subcommand, url, "ssh", found.host.lower(), found.port, found)
 
 
-def _without_user(url: str) -> str:
+def without_user(url: str) -> str:
+    """Return an address without the user, and the password, that it may have in it."""
     return re.sub(r"(?<=://)[^@/\s]*@", "", url)
 
 

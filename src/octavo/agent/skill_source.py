@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from octavo.agent.git_cage import GitRefused, Reach, executables, program
-from octavo.agent.git_remote import Outside, reach, web_remote
+from octavo.agent.git_remote import Outside, reach, web_remote, without_user
 from octavo.context.skills import FILE, SkillError
 from octavo.context.skills.folder import Contents, read_folder
 from octavo.protocol.errors import UsageError
@@ -173,12 +173,12 @@ async def _from_git(
             where = f" {visible_line(source.path)}" if source.path else ""
             raise SkillError(
                 f"There is no skill in{where or ' the top folder of'} "
-                f"{visible_line(address)}.{_elsewhere(folders)}"
+                f"{visible_line(without_user(address))}.{_elsewhere(folders)}"
             )
         below = f"{source.path}/" if source.path else "."
         await git("checkout", "-q", commit, "--", f":(top,literal){below}" if below != "." else ".")
         contents = _read(git.folder / source.path)
-    return Fetched(contents, address, source.path, source.ref, commit)
+    return Fetched(contents, without_user(address), source.path, source.ref, commit)
 
 
 async def _lent(address: str, env: Mapping[str, str], home: Path, top: Path) -> Reach:

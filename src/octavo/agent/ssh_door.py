@@ -17,6 +17,7 @@ import socket
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -123,7 +124,10 @@ class SshDoor:
             if one is None:
                 said = "octavo: git wanted another service over ssh than was asked about.\n"
             else:
-                status, said = await self._run(one, protocol, asked.fds)
+                try:
+                    status, said = await self._run(one, protocol, asked.fds)
+                except (GitRefused, OSError) as failure:  # gone since it was asked where it leads
+                    said = f"octavo: ssh cannot be started: {failure}\n"
             _tell(asked.fds[2], status, said)
         finally:
             _close(asked.fds)
@@ -170,11 +174,19 @@ def _relay(home: Path, python: Path) -> Path:
         )
     if path.is_file() and path.read_bytes() == text:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}")
-    new.write_bytes(text)
-    new.chmod(0o500)
-    new.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(text)
+        new.chmod(0o500)
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise GitRefused(
+            f"{path}, through which git gets ssh in the sandbox, cannot be written: "
+            f"{error.strerror}. Nothing was run. Leave it to the user, and say so."
+        ) from None
     return path
 
 

@@ -266,7 +266,7 @@ class Agent:
             self.compact()
         self.approvals.before = None
         if self.wiring.loaded.settings.notify:
-            self._notify(turn.started)
+            self._notify(turn.started, equipment)
         try:
             await self.journal.sync()
         except StoreError as failure:
@@ -279,7 +279,7 @@ class Agent:
     def _notice(self, text: str) -> None:
         self.journal.emit_last(Noticed(now_ms(), text))
 
-    def _notify(self, started: TurnStarted) -> None:
+    def _notify(self, started: TurnStarted, equipment: Equipment | None) -> None:
         """Call the person's program, if the turn did what it should."""
         thread = self.journal.thread
         turn = thread.turns[-1] if thread.turns else None
@@ -289,8 +289,10 @@ class Agent:
         from octavo.agent.notify import Notifier, TurnComplete
 
         if self._notifier is None:
-            settings = self.wiring.loaded.settings
-            self._notifier = Notifier(settings.notify, self.wiring.env)
+            loaded = self.wiring.loaded
+            self._notifier = Notifier(loaded.settings.notify, self.wiring.env, loaded.home)
+        policy = self.choices.policy
+        roots = () if equipment is None else (policy.cwd, *equipment.writable_roots)
         failure = self._notifier.notify(
             TurnComplete(
                 thread_id=self.id,
@@ -299,7 +301,8 @@ class Agent:
                 client="octavo" if thread.started is None else f"octavo-{thread.started.source}",
                 input_messages=user_texts(thread.said[turn.said_before :]),
                 last_assistant_message=last_message(thread),
-            )
+            ),
+            roots if policy.mode.is_confined else (),
         )
         if failure is not None:
             self._notice(failure)

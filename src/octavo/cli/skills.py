@@ -211,7 +211,7 @@ def _accept(args: Namespace, cwd: str | None) -> int:
     named = s.SkillNameParams(_absolute(args.name), cwd)
     change = ask(lambda client: client.call(s.SKILLS_CHANGE, named))
     skill = change.skill
-    if change.sha256 == skill.sha256 and skill.state != "changed":
+    if change.agreed:
         print(f"{skill.name} is what was agreed to: sha256 {change.sha256[:16]}")
         return 0
     place = visible_line(os.path.dirname(skill.path))

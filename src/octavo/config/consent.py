@@ -55,8 +55,9 @@ class Item(msgspec.Struct, frozen=True):
         import difflib
 
         was, now = (
-            data.decode("utf-8", "replace").splitlines() for data in (self.before, self.content)
-        )
+            data.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n") if data else []
+            for data in (self.before, self.content)
+        )  # nothing else ends a line for what will read it
         lines = difflib.unified_diff(was, now, "agreed to", "now", lineterm="")
         return [visible_line(line) for line in lines]
 

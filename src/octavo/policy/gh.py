@@ -231,6 +231,8 @@ def _api_reads(words: list[str]) -> bool:
             has_fields = True
     if "graphql" in words:
         said = " ".join(words)
+        if any(word.partition("=")[0] == "--input" for word in words):
+            return False  # what is asked stands in a file
         return "query=" in said and "query=@" not in said and not _MUTATES.search(said)
     return method.upper() in ("GET", "HEAD") or (not method and not has_fields)
 

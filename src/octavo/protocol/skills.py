@@ -168,6 +168,8 @@ class SkillChangeResult(_Wire, frozen=True):
     sha256: str
     """Of the folder now; give it back to agree to exactly this."""
     lines: tuple[str, ...]
+    agreed: bool = False
+    """The person has agreed to just this before."""
 
 
 class SkillAcceptParams(_Wire, frozen=True):

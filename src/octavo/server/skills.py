@@ -257,7 +257,7 @@ async def change(request: Request) -> s.SkillChangeResult:
         place = _Place(request, params.cwd)
         skill = place.one(params.name)
         found = manage.change_of(skill, place.home)
-        return s.SkillChangeResult(place.info(skill), found.sha256, found.lines)
+        return s.SkillChangeResult(place.info(skill), found.sha256, found.lines, found.agreed)
 
     return await _aside(changed)
 

@@ -89,6 +89,23 @@ def test_a_patch_is_told_file_by_file_as_claude_code_does() -> None:
     ]
 
 
+def test_a_file_that_a_patch_moves_is_told_where_it_was_and_where_it_goes() -> None:
+    patch = """\
+*** Begin Patch
+*** Update File: guarded.txt
+*** Move to: free.txt
+@@
+-old
++new
+*** End Patch"""
+    about = told(Call("c", "apply_patch", patch, freeform=True), CWD)
+
+    assert [seen.input["file_path"] for seen in about.for_hook(hook("Edit"))] == [
+        "/work/guarded.txt",
+        "/work/free.txt",
+    ]
+
+
 def test_a_patch_in_a_command_is_a_command_and_a_patch() -> None:
     command = f"cd sub && apply_patch <<'EOF'\n{PATCH}\nEOF"
     about = told(Call("c", "exec_command", msgspec.json.encode({"cmd": command}).decode()), CWD)

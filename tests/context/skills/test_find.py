@@ -14,7 +14,9 @@ from octavo.context.skills import FILE, Root
 from octavo.context.skills.find import Found
 from octavo.context.skills.folder import read_folder
 from octavo.context.skills.lock import Lock, Locks, Pin
+from octavo.context.skills.mentions import named_skills
 from octavo.context.skills.roots import BUNDLED, skill_roots
+from octavo.protocol.inputs import Text
 from tests.context.skills.making import find, find_later, make_skill, states
 
 Look = Callable[[Path, Root], Found]
@@ -115,6 +117,30 @@ def test_of_two_skills_with_one_name_the_first_counts_and_the_other_is_said(
         f"The skill {own.path}/tidy is not used: {repo.path}/tidy has the same name and comes "
         "first."
     ]
+
+
+def test_a_repository_that_is_not_trusted_takes_no_name_from_a_skill_that_is(
+    home: Path, tmp_path: Path
+) -> None:
+    theirs = Root(tmp_path / "repo", "repo", inside=tmp_path, trusted=False)
+    deeper = Root(tmp_path / "repo2", "repo", inside=tmp_path, trusted=False)
+    bundled = Root(tmp_path / "bundled", "system")
+    make_skill(theirs.path, "yeet", "Theirs.")
+    make_skill(theirs.path, "other", "First.")
+    make_skill(deeper.path, "other", "Second.")
+    make_skill(bundled.path, "yeet", "Octavo's.")
+
+    found = find(home, theirs, deeper, bundled)
+
+    assert [(one.description, one.state) for one in found.skills] == [
+        ("First.", "ok"),
+        ("Theirs.", "shadowed"),
+        ("Second.", "shadowed"),
+        ("Octavo's.", "ok"),
+    ]
+    named, _ = named_skills([Text("Please $yeet it.")], found.skills)
+    assert [one.description for one in named] == ["Octavo's."]
+    assert found.notices()[0].endswith("is trusted, which this one is not.")
 
 
 def test_a_skill_that_is_none_hides_no_other(home: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from octavo.model import Call
 NAME_LIMIT_CHARS = 200
 """A longer name is matched by hooks for everything alone: a pattern could take ages over it."""
 FILES_LIMIT = 50
-"""How many files of one patch are told one by one."""
+"""How many files of one patch are told one by one; a patch with more is not run, where it would
+have to be told so: a guard of files must not miss one."""
 MATCHING = frozenset(
     (
         *("PreToolUse", "PermissionRequest", "PostToolUse", "SessionStart", "SessionEnd"),
@@ -49,6 +50,10 @@ class Told(msgspec.Struct, frozen=True):
     seen: Seen
     others: tuple[tuple[Seen, ...], ...] = ()
     shown: str = ""
+
+    def is_too_much_for(self, hook: Hook) -> bool:
+        """Whether the hook would have to be told of more files than it can be."""
+        return len(self.for_hook(hook)) > FILES_LIMIT
 
     def for_hook(self, hook: Hook) -> Sequence[Seen]:
         """Return what the hook is told: nothing if it is not for this call."""
@@ -140,7 +145,7 @@ def _files(patch: str, cwd: Path) -> tuple[Seen, ...]:
     except ToolFailed:
         return ()
     seen: list[Seen] = []
-    for section in sections[:FILES_LIMIT]:
+    for section in sections:
         given: dict[str, Any] = {"file_path": str(resolve(section.path, cwd))}
         name = "Edit"
         match section:
@@ -148,7 +153,8 @@ def _files(patch: str, cwd: Path) -> tuple[Seen, ...]:
                 name = "Write"
                 given["content"] = "".join(f"{line}\n" for line in section.lines)
             case UpdateFile():
-                if section.move_to is not None:
+                if section.move_to is not None:  # the file is gone from where it was
+                    seen.append(Seen(name, dict(given)))
                     given["file_path"] = str(resolve(section.move_to, cwd))
                 given["old_string"] = "\n".join(t for chunk in section.chunks for t in chunk.old())
                 given["new_string"] = "\n".join(t for chunk in section.chunks for t in chunk.new())

@@ -7,6 +7,7 @@ configured. Each has its events in the log, before it starts and when nothing of
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from octavo.agent.clock import now_ms
-from octavo.agent.hooks.matching import MATCHING, Told, matches
+from octavo.agent.hooks.matching import FILES_LIMIT, MATCHING, Told, matches
 from octavo.agent.hooks.process import Ran, run_hook
 from octavo.agent.hooks.reply import NOTHING, REFUSING_EVENTS, Verdict, failed, join, read_reply
 from octavo.agent.journal import Journal
@@ -45,7 +46,13 @@ SHOWN_TOKENS = 500
 STATUS_CHARS = 200
 END_TIMEOUT_S = 10
 """What a hook has at most when its thread ends."""
+_TOO_MANY = (
+    f"hooks look at each file of a patch, and this one has more than {FILES_LIMIT}; make several "
+    "smaller ones of it"
+)
 _BRIEF = frozenset(("SessionEnd",))
+_VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+_ENDS = re.compile(r"[\s;&|()<>`'\"{}$=,:]+")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -156,10 +163,12 @@ class Hooks:
         for order, hook in enumerate(self._hooks):
             if hook.event != event:
                 continue
+            if told is not None and event == "PreToolUse" and told.is_too_much_for(hook):
+                return Verdict(status="blocked", block=_TOO_MANY)
             if told is not None:
                 runs += [
                     (order, hook, {**fields, "tool_name": seen.name, "tool_input": seen.input})
-                    for seen in told.for_hook(hook)
+                    for seen in told.for_hook(hook)[:FILES_LIMIT]
                 ]
             elif event not in MATCHING or matches(hook.matcher, about or ""):
                 runs.append((order, hook, dict(fields)))
@@ -237,8 +246,13 @@ class Hooks:
 
     async def _ran(self, hook: Hook, place: Place, fields: Mapping[str, Any]) -> Ran:
         outside = hook.outside and place.policy.mode.is_confined
+        env = {**place.env, **dict.fromkeys(PROJECT_VARIABLES, str(place.project))}
         if outside:
-            inside = _in_workspace(hook.command, place)
+            from octavo.agent.ssh_remote import path_without  # few hooks are let out
+
+            roots = (place.cwd, *place.writable_roots)
+            env["PATH"] = path_without(env.get("PATH", os.defpath), roots)
+            inside = _in_workspace(hook.command, place, env)
             if inside is not None:
                 return Ran(
                     exit=None,
@@ -256,7 +270,6 @@ class Hooks:
             "permission_mode": place.permission_mode,
             **fields,
         }
-        env = {**place.env, **dict.fromkeys(PROJECT_VARIABLES, str(place.project))}
         command = Command(
             argv=(_shell(env), "-c", hook.command),
             # Outside, nothing of the repository is to be found by chance.
@@ -321,17 +334,28 @@ def _labels(said: Sequence[str]) -> tuple[str, ...]:
     return ("untrusted",)
 
 
-def _in_workspace(command: str, place: Place) -> str | None:
+def _in_workspace(command: str, place: Place, env: Mapping[str, str]) -> str | None:
     """Return a file that a command names and that the model's commands may change."""
     from octavo.config.hook_files import words_of
 
+    def value(match: re.Match[str]) -> str:
+        return env.get(match[1] or match[2], "")
+
     roots = [os.path.realpath(root) for root in (place.cwd, *place.writable_roots)]
-    for word in words_of(command):
+    command = _VARIABLE.sub(value, command)
+    for word in dict.fromkeys(
+        one for text in (command, _spread(command)) for one in words_of(text)
+    ):
         path = os.path.realpath(os.path.join(place.home, os.path.expanduser(word)))
         inside = any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
         if inside and os.path.exists(path) and path != "/":
             return word
     return None
+
+
+def _spread(command: str) -> str:
+    """Return a command with what a shell takes for ends of words, and quotes, as blanks."""
+    return _ENDS.sub(" ", command)
 
 
 def _shell(env: Mapping[str, str]) -> str:

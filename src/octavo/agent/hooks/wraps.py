@@ -255,9 +255,16 @@ class HookedEars:
         self._hooks = hooks
         self._journal = journal
         self._began = False
+        self._asked = False
+        """The model was asked something; else there is nothing that could stop."""
         self._sent_on = 0
 
     async def hear(self, *, called: bool) -> bool:
+        is_to_be_asked = await self._hear(called=called)
+        self._asked = self._asked or is_to_be_asked
+        return is_to_be_asked
+
+    async def _hear(self, *, called: bool) -> bool:
         hooks, first = self._hooks, not self._began
         self._began = True
         hooks.read()
@@ -269,7 +276,7 @@ class HookedEars:
             return True
         if hooks.stopped is not None:
             return False
-        return called or await self._goes_on()
+        return called or (self._asked and await self._goes_on())
 
     async def _session_start(self) -> Sequence[ContextItem]:
         source = self._hooks.source

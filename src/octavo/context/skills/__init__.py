@@ -60,6 +60,7 @@ class Skill(msgspec.Struct, frozen=True):
         name: of the folder, which is that of the skill.
         reason: why it cannot be used, one sentence; "" if it can.
         pinned: its bytes were agreed to, and are these.
+        agreed: the user themselves agreed to them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Skill(msgspec.Struct, frozen=True):
     state: State = "ok"
     reason: str = ""
     pinned: bool = False
+    agreed: bool = False
 
     @property
     def folder(self) -> Path:

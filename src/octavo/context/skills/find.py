@@ -118,7 +118,7 @@ class _Search:
             folder = f"{root.path}/{name}"
             said = self._said(folder, root, name)
             state: State = "invalid" if said.problem else "ok"
-            reason, pinned = said.problem, False
+            reason, pinned, agreed = said.problem, False, False
             if state == "ok" and is_damaged:
                 state, reason = "invalid", _DAMAGED
             if state == "ok" and locks is not None:
@@ -126,11 +126,12 @@ class _Search:
                     pins = locks.pins(root, name)
                     reason = self._change(folder, pins) if pins else ""
                     state, pinned = ("changed" if reason else "ok"), bool(pins)
+                    agreed = state == "ok" and locks.agreed(root, name) is not None
                 except SkillError as error:
                     state, reason = "invalid", str(error)
             if state == "ok" and self._is_off(name, folder):
                 state, reason = "disabled", "Your settings switch it off."
-            yield Skill(name, said.description, root, state, reason, pinned)
+            yield Skill(name, said.description, root, state, reason, pinned, agreed)
 
     def _locks_of(self, root: Root) -> Locks | None:
         """Return what was agreed to; None where nothing can have been about `root`.
@@ -241,18 +242,34 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _one_of_a_name(skills: Iterable[Skill]) -> Iterator[Skill]:
-    """Mark all but the first of a name as shadowed; one that is no skill hides none."""
+    """Mark all but the first of a name as shadowed; one that is no skill hides none.
+
+    One of a repository that is not trusted hides none that is: the user means the one they know.
+    """
+    skills = list(skills)
     taken: dict[str, Skill] = {}
+    trusted: dict[str, Skill] = {}
+    for skill in skills:
+        if _is_known(skill) and skill.state not in ("invalid", "disabled"):
+            trusted.setdefault(skill.name, skill)
     for skill in skills:
         first = taken.get(skill.name)
+        if first is None and not _is_known(skill):
+            first = trusted.get(skill.name)
         if skill.state in ("invalid", "disabled"):
             yield skill
         elif first is None:
             taken[skill.name] = skill
             yield skill
         else:
-            reason = f"{visible_line(str(first.folder))} has the same name and comes first."
+            why = "comes first" if _is_known(skill) else "is trusted, which this one is not"
+            reason = f"{visible_line(str(first.folder))} has the same name and {why}."
             yield msgspec.structs.replace(skill, state="shadowed", reason=reason)
+
+
+def _is_known(skill: Skill) -> bool:
+    """Whether the user trusts where it is, or agreed to what it says."""
+    return skill.root.trusted or skill.agreed
 
 
 def _notices(skills: Iterable[Skill]) -> Iterator[str]:

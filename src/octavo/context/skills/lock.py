@@ -118,6 +118,14 @@ class Locks:
             found.append(self.own.pins().get(self.key(root, name)))
         return [pin for pin in found if pin is not None]
 
+    def agreed(self, root: Root, name: str) -> Pin | None:
+        """Return what the person themselves agreed to; None if nothing, whatever a repository says.
+
+        Raises:
+            SkillError: their lockfile cannot be read or understood.
+        """
+        return None if root.scope == "system" else self.own.pins().get(self.key(root, name))
+
     def key(self, root: Root, name: str) -> str:
         """Return what a skill is called in the person's own lockfile."""
         place = self._places.get(root.path)

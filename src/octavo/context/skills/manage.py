@@ -44,11 +44,14 @@ class Change(msgspec.Struct, frozen=True):
 
     Attributes:
         sha256: of the folder as it was read; what is accepted is this and nothing else.
-        lines: how it differs from what was agreed to before.
+        lines: how it differs from what the person agreed to before; what a repository's lockfile
+            says was agreed to is nothing that they have seen.
+        agreed: it does not.
     """
 
     sha256: str
     lines: tuple[str, ...]
+    agreed: bool
 
 
 def create(root: Root, name: str, description: str) -> Path:
@@ -126,9 +129,9 @@ def install(root: Root, name: str, contents: Contents, pin: Pin, home: Path) -> 
 def change_of(skill: Skill, home: Path) -> Change:
     """Return what accepting `skill` as it is would agree to. Raises SkillError."""
     contents = read_folder(skill.folder, keep=True)
-    pins = Locks(home).pins(skill.root, skill.name)
-    before = pins[-1] if pins else None
-    return Change(contents.sha256, tuple(difference(home, before, contents)))
+    before = Locks(home).agreed(skill.root, skill.name)
+    agreed = before is not None and before.sha256 == contents.sha256 and skill.state != "changed"
+    return Change(contents.sha256, tuple(difference(home, before, contents)), agreed)
 
 
 def accept(skill: Skill, sha256: str, home: Path) -> None:

@@ -35,7 +35,8 @@ def named_skills(
     for skill in skills:
         by_path.update({os.fspath(skill.file): skill, os.fspath(skill.folder): skill})
         known = by_name.get(skill.name)
-        if known is None or known.state == "invalid":  # one that can be used, if there is one
+        is_better = skill.state == "ok" and known is not None and known.state == "shadowed"
+        if known is None or known.state == "invalid" or is_better:  # one that can be used, if any
             by_name[skill.name] = skill
     found: dict[str, Skill] = {}
     missing: list[str] = []
