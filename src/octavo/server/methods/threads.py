@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,10 @@ async def resume(request: Request) -> m.ThreadResult:
         loaded = _settings(request.server, cwd, params)
         choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
         journal = Journal(thread, log)
-        for event in _endings(thread):  # before anybody follows: it is not news of this run
+        # Before anybody follows: it is not news of this run.
+        for event in await _cut_calls(reading.events, thread, loaded, request.server.launch.env):
+            journal.emit(event)
+        for event in _endings(thread):
             journal.emit(event)
     except BaseException:
         log.close()
@@ -128,6 +131,8 @@ async def list_threads(request: Request) -> m.ThreadListResult:
 
 
 DEFAULT_PAGE = 25
+_LOOKED_AT_BYTES = 1 << 17
+"""Of what a stopped command wrote: much more than is told, so that keys are seen whole."""
 
 HANDLERS: dict[str, Handler] = {
     m.THREAD_START.name: start,
@@ -224,6 +229,28 @@ def _load(
     followers.add(connection)
     server.load(agent, followers)
     return agent
+
+
+async def _cut_calls(
+    events: Sequence[Event], thread: Thread, loaded: Loaded, env: Mapping[str, str]
+) -> Sequence[Event]:
+    """How the calls ended that were open when the last process died; see `agent.unfinished`."""
+    if thread.turn is None or not thread.waiting() or thread.started is None:
+        return ()
+    from octavo.agent.unfinished import TAIL_CHARACTERS, Kept, endings  # only after a crash
+    from octavo.store.kept import find_kept
+    from octavo.tools.plain import plain
+
+    redact, thread_id = redactor(secret_values(env)), thread.started.thread_id
+
+    def find(call_id: str) -> Kept | None:
+        kept = find_kept(loaded.home, thread_id, call_id, _LOOKED_AT_BYTES)
+        if kept is None:
+            return None
+        path, end = kept
+        return Kept(path, redact(plain(end))[-TAIL_CHARACTERS:])  # half a secret is still one
+
+    return await anyio.to_thread.run_sync(lambda: list(endings(events, thread, find)))
 
 
 def _endings(thread: Thread) -> Iterator[Event]:
