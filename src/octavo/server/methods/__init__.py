@@ -13,6 +13,12 @@ async def _list_hooks(request: Request) -> m.HooksListResult:
     return await list_hooks(request)
 
 
+async def _read_thread(request: Request) -> m.ThreadReadResult:
+    from octavo.server.methods.reading import read_thread  # nor this
+
+    return await read_thread(request)
+
+
 TABLE: dict[str, Handler] = {
     **threads.HANDLERS,
     **turns.HANDLERS,
@@ -21,4 +27,5 @@ TABLE: dict[str, Handler] = {
     **usage.HANDLERS,
     **skills.HANDLERS,
     m.HOOKS_LIST.name: _list_hooks,
+    m.THREAD_READ.name: _read_thread,
 }

@@ -299,28 +299,41 @@ def _result(agent: Agent) -> m.ThreadResult:
 
 
 def _thread(agent: Agent) -> it.Thread:
-    thread = agent.journal.thread
+    choices = agent.choices
+    return thread_item(
+        agent.journal.thread,
+        agent.wiring.log_path,
+        model=choices.model,
+        provider=choices.provider,
+        effort=choices.effort,
+        cwd=str(choices.policy.cwd),
+    )
+
+
+def thread_item(
+    thread: Thread, path: Path | None, *, model: str, provider: str, effort: str | None, cwd: str
+) -> it.Thread:
+    """Return a thread as clients see it, idle and without its turns."""
     started = thread.started
     assert started is not None
     updated_ms = thread.turns[-1].started.at_ms if thread.turns else started.at_ms
-    path = agent.wiring.log_path
     git = None
     if started.git_commit is not None or started.git_branch is not None:
         git = it.GitInfo(started.git_commit, started.git_branch)
     return it.Thread(
-        id=agent.id,
-        session_id=agent.id,
+        id=started.thread_id,
+        session_id=started.thread_id,
         preview=_preview(thread.first_text),
         ephemeral=path is None,
-        model_provider=agent.choices.provider,
-        model=agent.choices.model,
-        reasoning_effort=agent.choices.effort,
+        model_provider=provider,
+        model=model,
+        reasoning_effort=effort,
         created_at=started.at_ms // 1000,
         updated_at=updated_ms // 1000,
         recency_at=updated_ms // 1000,
         status=it.ThreadStatus("idle"),
         path=None if path is None else str(path),
-        cwd=str(agent.choices.policy.cwd),
+        cwd=cwd,
         cli_version=started.version,
         source=_source(started.source),
         git_info=git,
