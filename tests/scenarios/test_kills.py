@@ -1,26 +1,34 @@
-"""SIGKILL at any moment loses nothing that was shown, breaks no history and leaves nothing."""
+"""SIGKILL at any moment loses nothing that was shown, breaks no history and leaves nothing.
+
+Every effect of the script is its own: a line, a file, a commit that no other call makes. So the
+workspace itself shows which calls happened, and how often; what the log and the model are told of
+the calls that were cut off is held against that.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import random
+import re
+import subprocess
 from collections import Counter
 
 import msgspec
 import pytest
 
+from octavo.context.cut_off import VERDICTS
 from octavo.protocol.events import CallEnded, CallStarted, Event, ItemAdded, TurnEnded, TurnStarted
 from octavo.store.reading import read
 from octavo.trial import scripted
 from octavo.trial.scripted import Received, Step, answer, call, cut, say, think
-from tests.sampling import sample
+from tests.sampling import PROVE, sample
 from tests.scenarios import processes
 from tests.scenarios.processes import Place, Run
 
 pytestmark = pytest.mark.anyio
 
-KILLS = sample(full=300, fast=12)
+KILLS = sample(full=1_000, fast=12)
 SIDE_BY_SIDE = 2
 KILLS_A_THREAD = 6
 START_S = 0.45
@@ -29,6 +37,7 @@ TURN_S = 0.8
 """About how long the script takes from there."""
 
 NEW_FILE = "".join(f"line {n}\n" for n in range(300))
+NEW_FILES = 6
 
 
 async def test_a_kill_at_any_moment_loses_nothing_and_the_thread_goes_on() -> None:
@@ -51,6 +60,9 @@ async def test_a_kill_at_any_moment_loses_nothing_and_the_thread_goes_on() -> No
     assert told["in a turn"] > KILLS / 4
     assert told["in a call"] > KILLS / 12
     assert told["said so"] > KILLS / 6
+    assert told["unknown"]
+    if PROVE:
+        assert told["not_done"] > KILLS / 100
 
 
 class _Script:
@@ -68,11 +80,12 @@ class _Script:
 
 def _steps(number: int) -> list[Step]:
     added = "".join(f"+{line}\n" for line in NEW_FILE.splitlines())
+    files = "".join(f"*** Add File: new-{number}-{n}.txt\n{added}" for n in range(NEW_FILES))
     patch = (
-        f"*** Begin Patch\n*** Add File: new-{number}.txt\n{added}"
+        f"*** Begin Patch\n{files}"
         f"*** Update File: notes.txt\n@@\n count\n+more {number}\n*** End Patch\n"
     )
-    slow = "echo one; sleep 0.05; echo two"
+    slow = f"echo one; sleep 0.05; echo run-{number}-a >> commands.log; echo two"
     return [
         answer(
             think("Look first."),
@@ -82,12 +95,14 @@ def _steps(number: int) -> list[Step]:
         ),
         answer(
             call("exec_command", cmd="seq 1 3000"),
-            call("exec_command", cmd="sleep 0.1; echo b >> commands.log"),
+            call("exec_command", cmd=f"sleep 0.1; echo run-{number}-b >> commands.log"),
+            call("exec_command", cmd=f"echo run-{number}-c >> commands.log; sleep 0.1"),
             call("apply_patch", input=patch),
-            say("Three at once."),
+            say("Four at once."),
             gap_s=0.005,
         ),
         cut(say("half"), after=3),
+        answer(call("exec_command", cmd=f"git add -A && git commit -qm commit-{number}")),
         answer(say("A server."), call("exec_command", cmd=_BACKGROUND, yield_time_ms=250)),
         answer(say("Done. " * 10, deltas=20), gap_s=0.002),
     ]
@@ -110,6 +125,10 @@ class _Killed:
         self._thread_id: str | None = None
         self._before: list[Event] = []
         self._asked = 0
+        self._effects: Counter[str] = Counter()
+        """What the workspace shows, as the last process left it."""
+        for name, value in (("user.name", "t"), ("user.email", "t@example.invalid")):
+            subprocess.run(["git", "config", name, value], cwd=place.work, check=True)
 
     async def play(self, kills: int) -> None:
         while kills:
@@ -160,7 +179,7 @@ class _Killed:
 
     def _check(self, run: Run) -> list[Event] | None:
         """Hold what the dead process had shown and sent against what it left."""
-        self._check_workspace()
+        effects = self._check_workspace()
         logs = self._place.logs()
         if not logs:
             assert run.completed() == []
@@ -179,8 +198,41 @@ class _Killed:
         assert shown == stored[: len(shown)]
         self._check_requests(processes.history(reading))
         self._check_told(events)
-        self._before = events
+        self._check_verdicts(events)
+        self._check_ahead(events, effects)
+        self._before, self._effects = events, effects
         return events
+
+    def _check_verdicts(self, events: list[Event]) -> None:
+        """What was found to have come of the cut calls is what the workspace showed before."""
+        started = {e.call_id for e in self._before if isinstance(e, CallStarted)}
+        calls = {e.call_id: e for e in events if isinstance(e, ItemAdded) and e.call_id}
+        for event in events[len(self._before) :]:
+            if not isinstance(event, CallEnded) or event.facts is None or not event.facts.found:
+                continue
+            found, raw = event.facts.found, bytes(event.raw)
+            self._told[found] += 1
+            assert VERDICTS[found].encode() + b": octavo stopped unexpectedly " in raw
+            wanted = _wanted(calls[event.call_id])
+            shown = wanted & self._effects.keys()
+            match found:
+                case "done":
+                    assert shown == wanted
+                case "not_done":
+                    assert not shown
+                case "partly":
+                    assert any(name.startswith("commit-") for name in wanted) or shown < wanted
+                case "unknown":
+                    assert event.call_id in started
+                    assert not any(name.startswith("new-") for name in wanted)
+
+    def _check_ahead(self, events: list[Event], effects: Counter[str]) -> None:
+        """No effect without its intent before it, and none twice."""
+        calls = {e.call_id: e for e in events if isinstance(e, ItemAdded) and e.call_id}
+        started = {e.call_id for e in events if isinstance(e, CallStarted)}
+        meant = Counter(name for call_id in started for name in _wanted(calls[call_id]))
+        assert effects <= meant
+        assert set(effects.values()) <= {1}
 
     def _check_requests(self, history: bytes) -> None:
         bodies = self._requests()
@@ -211,16 +263,42 @@ class _Killed:
         self._told["in a turn"] += bool(turn)
         self._told["in a call"] += bool(waiting)
 
-    def _check_workspace(self) -> None:
-        for path in self._place.work.iterdir():
+    def _check_workspace(self) -> Counter[str]:
+        """Return the effects there are, after a look at whether each is whole."""
+        work = self._place.work
+        found: Counter[str] = Counter()
+        for path in work.iterdir():
             if path.name == "notes.txt":
                 first, *more = path.read_text().splitlines()
                 assert first == "count"
-                assert all(line.startswith("more ") for line in more)
+                found.update(more)
             elif path.name.startswith("new-"):
                 assert path.read_text() == NEW_FILE
+                found[path.name] += 1
+            elif path.name == "commands.log":
+                found.update(path.read_text().splitlines())
+            elif path.name.startswith(".octavo-"):  # of a patch that was cut off; see `remains`
+                self._told["left behind"] += 1
+                assert path.read_text() == NEW_FILE or path.read_text().startswith("count\n")
+                path.unlink()
             else:
-                assert path.name in (".git", "commands.log")
+                assert path.name == ".git"
+        for lock in work.glob(".git/**/*.lock"):  # the user does what the model is told to ask for
+            self._told["locks"] += 1
+            lock.unlink()
+        log = subprocess.run(
+            ["git", "log", "--format=%s"], cwd=work, check=True, capture_output=True, text=True
+        )
+        found.update(line for line in log.stdout.splitlines() if line != "Begin")
+        return found
+
+
+def _wanted(item: ItemAdded) -> set[str]:
+    """What there is in the workspace once a call has had its effect."""
+    words = msgspec.json.decode(item.raw)["arguments"]
+    names = [*re.findall(r"echo (run-\d+-\w) >>", words), *re.findall(r"commit-\d+", words)]
+    names += re.findall(r"Add File: (new-[\d-]+\.txt)", words)
+    return {*names, *re.findall(r"\+(more \d+)", words)}
 
 
 def replayed_since(before: list[Event], events: list[Event]) -> list[dict[str, object]]:

@@ -18,7 +18,14 @@ from octavo.agent.clock import now_ms
 from octavo.agent.ground import Ground
 from octavo.agent.journal import Journal
 from octavo.config.settings import ApprovalPolicy
-from octavo.protocol.events import CallFacts, CallStarted, Intent, ProcessEnded, Progress
+from octavo.protocol.events import (
+    CallFacts,
+    CallStarted,
+    Intent,
+    ProcessEnded,
+    Progress,
+    RunIntent,
+)
 from octavo.protocol.questions import (
     Answer,
     CommandQuestion,
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from octavo.agent.judge import Judge
     from octavo.agent.permits import Terms
     from octavo.policy.gh import GhScript
+    from octavo.policy.porcelain import GitScript
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -105,8 +113,13 @@ class CallHands:
 
     async def begin(self, intent: Intent) -> None:
         await self._room.before_effect()
+        permit = self._permits[-1] if self._permits else None
+        if isinstance(intent, RunIntent) and permit is not None and permit.git is not None:
+            intent = _marked(intent, permit.git, permit.command.cwd)
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
         self._room.journal.emit(started)
+        if permit is not None and _reaches_out(permit):
+            await self._room.journal.sync()  # what cannot be had back is not done on a maybe
         self._began = True
 
     def progress(self, text: str) -> None:
@@ -254,6 +267,7 @@ class CallHands:
         self._check_accepted({str(c.path) for c in changes} <= {*asked} & {*map(str, granted)})
         from octavo.sandbox.uncaged import change_uncaged
 
+        await self._room.journal.sync()
         await anyio.to_thread.run_sync(change_uncaged, changes)
 
     async def keep_output(self) -> KeptOutput:
@@ -279,3 +293,21 @@ class CallHands:
         """Only a person lets a change out of the cage, and only that very one."""
         if not is_what_was_asked:
             raise ToolFailed("Nobody accepted this outside of the sandbox; nothing was done.")
+
+
+def _reaches_out(permit: Permit) -> bool:
+    """Whether a command may do what cannot be had back: beyond the workspace, or any cage."""
+    policy = permit.policy
+    if permit.outside or permit.gh is not None or permit.remotes:
+        return True
+    return policy.network.access != "off" or not policy.mode.is_confined
+
+
+def _marked(intent: RunIntent, script: GitScript, cwd: Path) -> RunIntent:
+    """Add where the repository stands, if git is to write it and it is but one."""
+    folders = {step.folder for step in script.steps}
+    if not script.writes or len(folders) != 1:
+        return intent
+    from octavo.workspace.git_mark import mark  # most commands are not git
+
+    return msgspec.structs.replace(intent, git=mark(cwd / folders.pop()))

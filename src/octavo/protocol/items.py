@@ -201,3 +201,5 @@ class Thread(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     thread_source: str | None = None
     agent_nickname: None = None
     agent_role: None = None
+    octavo_held_by: str | None = None
+    """Who is writing it, where that is another process; then it can be read here, no more."""

@@ -200,6 +200,17 @@ class ThreadListResult(_Wire, frozen=True):
     backwards_cursor: str | None = None
 
 
+class ThreadReadParams(_Wire, frozen=True):
+    thread_id: str
+    include_turns: bool = False
+
+
+class ThreadReadResult(_Wire, frozen=True):
+    """A thread as its log has it. Nothing is loaded, and another process may be writing it."""
+
+    thread: Thread
+
+
 class ThreadIdParams(_Wire, frozen=True):
     thread_id: str
 
@@ -402,6 +413,7 @@ INITIALIZE = Method("initialize", InitializeParams, InitializeResult)
 THREAD_START = Method("thread/start", ThreadStartParams, ThreadResult)
 THREAD_RESUME = Method("thread/resume", ThreadResumeParams, ThreadResult)
 THREAD_LIST = Method("thread/list", ThreadListParams, ThreadListResult)
+THREAD_READ = Method("thread/read", ThreadReadParams, ThreadReadResult)
 TURN_START = Method("turn/start", TurnStartParams, TurnStartResult)
 TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)

@@ -36,8 +36,7 @@ class KeptOutput:
         """
         folder = home / "outputs" / thread_id
         make_private(folder)
-        name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in call_id)
-        name = name[:_NAME_CHARACTERS] or "call"
+        name = _file_name(call_id)
         number = 1
         while True:
             path = folder / (f"{name}.log" if number == 1 else f"{name}.{number}.log")
@@ -80,3 +79,28 @@ class KeptOutput:
             f"\n[octavo kept the first {self._limit_bytes:,} bytes of this output;"
             f" {self._dropped_bytes:,} more were dropped]\n"
         ).encode()
+
+
+def find_kept(
+    home: Path, thread_id: str, call_id: str, tail_bytes: int
+) -> tuple[Path, bytes] | None:
+    """Return the file with a call's output and the last of it; None where none was kept.
+
+    Also None where several calls have that name: which of them wrote what cannot be told.
+    """
+    folder = home / "outputs" / thread_id
+    name = _file_name(call_id)
+    path = folder / f"{name}.log"
+    if (folder / f"{name}.2.log").exists():
+        return None
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - tail_bytes))
+            return path, file.read(tail_bytes)
+    except OSError:
+        return None
+
+
+def _file_name(call_id: str) -> str:
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in call_id)
+    return name[:_NAME_CHARACTERS] or "call"

@@ -18,7 +18,7 @@ import msgspec
 
 from octavo.protocol.errors import StoreError, Unstorable
 from octavo.protocol.events import Delta, Event, ItemBegan, Progress
-from octavo.store.lock import Lock, is_at
+from octavo.store.lock import Lock, holder, is_at
 
 _FOR_EYES_ONLY = frozenset({ItemBegan, Delta, Progress})
 
@@ -163,6 +163,11 @@ class Rollout:
             os.ftruncate(self._fd, before_bytes)
         except OSError:
             self._is_torn = _ends_torn(self._fd)
+
+
+def writer_of(path: Path) -> str | None:
+    """Return which process writes the log at `path`, in words; None when none does."""
+    return holder(_lock_path(path))
 
 
 def make_private(folder: Path) -> None:

@@ -124,7 +124,7 @@ def _resolve(ref: str, git_dir: Path, common_dir: Path) -> str | None:
 
 
 def _packed(ref: str, common_dir: Path) -> str | None:
-    before, found, _ = _bytes(common_dir / "packed-refs", PACKED_LIMIT_BYTES).partition(
+    before, found, _ = read_plain(common_dir / "packed-refs", PACKED_LIMIT_BYTES).partition(
         f" {ref}\n".encode()
     )
     return _commit(before[-64:].rpartition(b"\n")[2].decode("ascii", "replace")) if found else None
@@ -145,10 +145,10 @@ def _commit(text: str) -> str | None:
 
 
 def _read(path: Path) -> str:
-    return _bytes(path, SMALL_BYTES).decode("utf-8", "surrogateescape")
+    return read_plain(path).decode("utf-8", "surrogateescape")
 
 
-def _bytes(path: Path, limit_bytes: int) -> bytes:
+def read_plain(path: Path, limit_bytes: int = SMALL_BYTES) -> bytes:
     """Return at most `limit_bytes` of a plain file; b"" for anything else."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):

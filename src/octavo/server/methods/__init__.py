@@ -31,4 +31,5 @@ TABLE: dict[str, Handler] = {
     m.UNDO.name: _late("undo", "undo"),
     m.REDO.name: _late("undo", "redo"),
     m.UNDO_LIST.name: _late("undo", "turns"),
+    m.THREAD_READ.name: _late("reading", "read_thread"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,10 @@ async def resume(request: Request) -> m.ThreadResult:
         loaded = _settings(request.server, cwd, params)
         choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
         journal = Journal(thread, log)
-        for event in _endings(thread):  # before anybody follows: it is not news of this run
+        # Before anybody follows: it is not news of this run.
+        for event in await _cut_calls(reading.events, thread, loaded, request.server.launch.env):
+            journal.emit(event)
+        for event in _endings(thread):
             journal.emit(event)
     except BaseException:
         log.close()
@@ -128,6 +131,8 @@ async def list_threads(request: Request) -> m.ThreadListResult:
 
 
 DEFAULT_PAGE = 25
+_LOOKED_AT_BYTES = 1 << 17
+"""Of what a stopped command wrote: much more than is told, so that keys are seen whole."""
 
 HANDLERS: dict[str, Handler] = {
     m.THREAD_START.name: start,
@@ -226,6 +231,28 @@ def _load(
     return agent
 
 
+async def _cut_calls(
+    events: Sequence[Event], thread: Thread, loaded: Loaded, env: Mapping[str, str]
+) -> Sequence[Event]:
+    """How the calls ended that were open when the last process died; see `agent.unfinished`."""
+    if thread.turn is None or not thread.waiting() or thread.started is None:
+        return ()
+    from octavo.agent.unfinished import TAIL_CHARACTERS, Kept, endings  # only after a crash
+    from octavo.store.kept import find_kept
+    from octavo.tools.plain import plain
+
+    redact, thread_id = redactor(secret_values(env)), thread.started.thread_id
+
+    def find(call_id: str) -> Kept | None:
+        kept = find_kept(loaded.home, thread_id, call_id, _LOOKED_AT_BYTES)
+        if kept is None:
+            return None
+        path, end = kept
+        return Kept(path, redact(plain(end))[-TAIL_CHARACTERS:])  # half a secret is still one
+
+    return await anyio.to_thread.run_sync(lambda: list(endings(events, thread, find)))
+
+
 def _endings(thread: Thread) -> Iterator[Event]:
     """What has to be said of things that were running when the last process died."""
     if thread.turn is not None:
@@ -272,28 +299,41 @@ def _result(agent: Agent) -> m.ThreadResult:
 
 
 def _thread(agent: Agent) -> it.Thread:
-    thread = agent.journal.thread
+    choices = agent.choices
+    return thread_item(
+        agent.journal.thread,
+        agent.wiring.log_path,
+        model=choices.model,
+        provider=choices.provider,
+        effort=choices.effort,
+        cwd=str(choices.policy.cwd),
+    )
+
+
+def thread_item(
+    thread: Thread, path: Path | None, *, model: str, provider: str, effort: str | None, cwd: str
+) -> it.Thread:
+    """Return a thread as clients see it, idle and without its turns."""
     started = thread.started
     assert started is not None
     updated_ms = thread.turns[-1].started.at_ms if thread.turns else started.at_ms
-    path = agent.wiring.log_path
     git = None
     if started.git_commit is not None or started.git_branch is not None:
         git = it.GitInfo(started.git_commit, started.git_branch)
     return it.Thread(
-        id=agent.id,
-        session_id=agent.id,
+        id=started.thread_id,
+        session_id=started.thread_id,
         preview=_preview(thread.first_text),
         ephemeral=path is None,
-        model_provider=agent.choices.provider,
-        model=agent.choices.model,
-        reasoning_effort=agent.choices.effort,
+        model_provider=provider,
+        model=model,
+        reasoning_effort=effort,
         created_at=started.at_ms // 1000,
         updated_at=updated_ms // 1000,
         recency_at=updated_ms // 1000,
         status=it.ThreadStatus("idle"),
         path=None if path is None else str(path),
-        cwd=str(agent.choices.policy.cwd),
+        cwd=cwd,
         cli_version=started.version,
         source=_source(started.source),
         git_info=git,

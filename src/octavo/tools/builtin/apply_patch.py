@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from octavo.protocol.events import CallFacts, EditIntent
+from octavo.protocol.events import CallFacts, EditIntent, FileMark
 from octavo.protocol.questions import FileChangeQuestion, Offer
 from octavo.sandbox import FileChange, FileChangeRefused, Write
 from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
@@ -38,7 +38,7 @@ async def apply(patch_text: str, hands: Hands, *, cwd: Path) -> Outcome:
     planned = plan(patch, cwd, dict(zip(named, states, strict=True)))
     if not planned.changes:
         return Outcome(content=planned.summary)
-    await hands.begin(EditIntent(planned.edits))
+    await hands.begin(EditIntent(planned.edits, _marks(planned.changes)))
     try:
         await hands.change(planned.changes)
     except FileChangeRefused as refused:
@@ -48,6 +48,20 @@ async def apply(patch_text: str, hands: Hands, *, cwd: Path) -> Outcome:
         if declined is not None:
             return declined
     return Outcome(content=planned.summary)
+
+
+def _marks(changes: Sequence[FileChange]) -> tuple[FileMark, ...]:
+    """Return how the files can be told apart, should nobody live to tell how it went."""
+    from octavo.workspace.marks import digest
+
+    return tuple(
+        FileMark(
+            str(change.path),
+            None if change.before is None else digest(change.before),
+            digest(change.data) if isinstance(change, Write) else None,
+        )
+        for change in changes
+    )
 
 
 async def _change_outside(
