@@ -27,8 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         dest="action",
         required=True,
         metavar="list | show | new | check | add | remove | accept",
-        title="what to do",
-        help="what to do",
+        title="actions",
     )
     listing = actions.add_parser("list", help="show the skills there are, and which are used")
     show = actions.add_parser("show", help="print a skill")
