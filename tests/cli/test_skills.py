@@ -124,7 +124,7 @@ def test_a_skill_is_added_to_a_repository_under_another_name(shell: Shell, origi
         (["add", "nowhere"], 2, "is not a folder, and not a git address"),
         (["accept", ""], 2, "The name is empty."),
         (["list", "-C", "nowhere"], 2, "is not a directory"),
-        ([], 2, "required"),
+        ([], 2, "Missing"),
     ],
 )
 def test_what_cannot_be_done_is_said(shell: Shell, words: list[str], status: int, why: str) -> None:

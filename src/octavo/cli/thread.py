@@ -107,6 +107,7 @@ async def _compact(client: Client, thread_id: str) -> int:
     from octavo.protocol import methods as m
     from octavo.protocol import notifications as note
 
+    unchanged = False
     await client.call(m.COMPACT, m.ThreadIdParams(thread_id))
     async with aclosing(client.notifications()) as notifications:
         async for notification in notifications:
@@ -116,17 +117,19 @@ async def _compact(client: Client, thread_id: str) -> int:
                     reason = turn.error.message if turn.error else "It was interrupted."
                     raise OctavoError(f"The thread was not summed up. {reason}")
                 return 0
-            _say(notification)
+            if isinstance(notification, note.Warned):
+                unchanged = unchanged or notification.octavo_code == "compaction.nothing"
+            _say(notification, unchanged=unchanged)
     raise StoreError("The server went away.", hint="Try again; the thread is as it was.")
 
 
-def _say(notification: note.Notification) -> None:
+def _say(notification: note.Notification, *, unchanged: bool) -> None:
     from octavo.protocol import items as it
     from octavo.protocol import notifications as note
     from octavo.protocol.visible import visible
 
     match notification:
-        case note.ItemCompleted(item=it.ContextCompaction() as item):
+        case note.ItemCompleted(item=it.ContextCompaction() as item) if not unchanged:
             how = "Shortened" if item.octavo_kind == "trimmed" else "Summed up"
             print(
                 f"{how}: the model is shown about {item.octavo_tokens_after:,} tokens, where it "
