@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,25 @@ async def test_a_branch_a_tag_or_a_commit_can_be_chosen(origin: Origin) -> None:
     ]
 
     assert commits == [second, origin.first, origin.first, origin.first]
+
+
+async def test_a_server_of_plain_files_will_do(origin: Origin) -> None:
+    origin.git("update-server-info")
+    handler = functools.partial(Quiet, directory=str(origin.top / ".git"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetched = await get(f"http://127.0.0.1:{server.server_port}/", path="skills/tidy")
+        server.shutdown()
+
+    assert fetched.commit == origin.first
+    assert fetched.contents.data["run.sh"] == b"echo ran\n"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and says nothing of it."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 async def test_a_skill_may_be_the_repository_itself(origin: Origin) -> None:

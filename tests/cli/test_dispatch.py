@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import os
 import subprocess
@@ -19,6 +20,7 @@ def test_bare_octavo_prints_the_help_and_succeeds(shell: Shell) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert all(f"  {name} " in done.stdout for name in commands())
     assert len(done.stdout.splitlines()) <= 32
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert shell.octavo("--help").stdout == shell.octavo("help").stdout == done.stdout
     assert not shell.home.exists()
 
@@ -48,6 +50,15 @@ def test_every_command_has_a_help_of_one_screen(name: str, shell: Shell) -> None
     assert shell.octavo("help", name).stdout == done.stdout
 
 
+@pytest.mark.parametrize("name", commands())
+def test_a_help_fits_into_the_terminal_there_is(name: str, shell: Shell) -> None:
+    shell.env["COLUMNS"] = "60"
+    said = shell.octavo(name, "--help").stdout
+    prose = [line for line in said.splitlines() if not line.startswith(" ")]
+    assert max(map(len, prose)) <= 60
+    assert "what to do" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -55,12 +66,15 @@ def test_every_command_has_a_help_of_one_screen(name: str, shell: Shell) -> None
         (["frobnicate"], "There is no command 'frobnicate'. See `octavo --help`."),
         (["help", "frobnicate"], "There is no command 'frobnicate'. See `octavo --help`."),
         (["--frob"], "There is no option --frob before a command. See `octavo --help`."),
+        (["exec", "--jsn", "x"], "Unrecognized arguments: --jsn. Did you mean --json?"),
+        (["skills", "list", "--jsno"], "Unrecognized arguments: --jsno. Did you mean --json?"),
+        (["skills", "show"], "Missing: NAME. See `octavo skills show --help`."),
         (["login", "--frob"], "Unrecognized arguments: --frob. See `octavo login --help`."),
-        (["config"], "The following arguments are required: ACTION. See `octavo config --help`."),
+        (["config"], "Missing: show | path | import-codex. See `octavo config --help`."),
         (["config", "show", "-c", "x"], "-c 'x' is not key=value. For example: -c model=gpt-5."),
         (
             ["config", "show", "--prof", "x"],
-            "Unrecognized arguments: --prof x. See `octavo config --help`.",
+            "Unrecognized arguments: --prof x. Did you mean --profile?",
         ),
     ],
 )
@@ -104,7 +118,10 @@ def test_no_option_is_without_an_explanation(name: str) -> None:
     parser = Parser(prog=name)
     load_command(name).add_arguments(parser)
     for action in parser._actions:
-        assert action.help, (name, action.dest)
+        if isinstance(action, argparse._SubParsersAction):
+            assert all(each.help for each in action._get_subactions()), name
+        else:
+            assert action.help, (name, action.dest)
 
 
 def test_the_program_ends_at_once_with_everything_said() -> None:

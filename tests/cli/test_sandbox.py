@@ -344,7 +344,7 @@ def test_explain_tells_what_a_command_could_touch_and_runs_nothing(shell: Shell)
     assert lines[0].startswith("Program /")
     assert f"Writes {shell.cwd} (the working directory)" in lines
     assert any(f"{shell.cwd}/.git (git's own" in line for line in lines)
-    assert any(line.endswith(f"{secret} (keys or history)") for line in lines)
+    assert any(line.endswith(f"{secret} (keys, history, or root's alone)") for line in lines)
     assert "Network on (--network)" in lines
     assert "Environment without MY_TOKEN" in lines
     assert [path.name for path in shell.cwd.iterdir()] == [".git"]

@@ -33,7 +33,16 @@ def test_a_skill_is_made_checked_listed_and_shown(shell: Shell) -> None:
     assert made.stdout.startswith(f"Made {folder}/SKILL.md. ")
 
     checked = shell.octavo("skills", "check", str(folder))
-    assert (checked.returncode, checked.stdout) == (0, f"{folder}: valid\n")
+    assert f"run `octavo skills check {folder}`." in made.stdout
+    assert (checked.returncode, checked.stdout) == (
+        0,
+        f"{folder}: valid\n"
+        "  The instructions are still those of `octavo skills new`: fill them in.\n",
+    )
+    text = (folder / "SKILL.md").read_text()
+    (folder / "SKILL.md").write_text(text.replace("Say here what to do first", "Run `tidy`"))
+    checked = shell.octavo("skills", "check", str(folder))
+    assert checked.stdout == f"{folder}: valid\n"
 
     shown = shell.octavo("skills", "list").stdout.splitlines()
     assert shown[0] == f"{shell.home}/skills (your own)"
@@ -42,7 +51,7 @@ def test_a_skill_is_made_checked_listed_and_shown(shell: Shell) -> None:
 
     text = shell.octavo("skills", "show", "tidy").stdout
     assert text.startswith("tidy\n  state       ok\n")
-    assert "1. Say here what to do first" in text
+    assert "1. Run `tidy`" in text
     as_json = json.loads(shell.octavo("skills", "show", "tidy", "--json").stdout)
     assert as_json["files"] == ["SKILL.md"]
 
@@ -75,7 +84,7 @@ def test_a_skill_is_added_from_git_tampered_with_accepted_and_removed(
 ) -> None:
     added = shell.octavo("skills", "add", f"{origin.url}#skills/tidy")
     assert added.returncode == 0, added.stderr
-    assert f"from      {origin.url} at skills/tidy commit {origin.first}" in added.stdout
+    assert f"from      {origin.url} (skills/tidy) at commit {origin.first}" in added.stdout
     assert "programs  run.sh (they run in the sandbox only)" in added.stdout
     assert listed(shell) == {"tidy": "ok"}
 
@@ -117,14 +126,15 @@ def test_a_skill_is_added_to_a_repository_under_another_name(shell: Shell, origi
 @pytest.mark.parametrize(
     ("words", "status", "why"),
     [
-        (["show", "nothing"], 1, "There is no skill nothing."),
+        (["show", "nothing"], 1, "There is no skill 'nothing'. `octavo skills list` shows them."),
+        (["show", "yet"], 1, "There is no skill 'yet'. Did you mean 'yeet'?"),
         (["remove", "skill-creator"], 1, "skill-creator is part of octavo."),
         (["add", "git@example.org:a/b"], 2, "Skills are not fetched over ssh"),
         (["new", "Tidy"], 1, "may only have a to z"),
         (["add", "nowhere"], 2, "is not a folder, and not a git address"),
         (["accept", ""], 2, "The name is empty."),
         (["list", "-C", "nowhere"], 2, "is not a directory"),
-        ([], 2, "required"),
+        ([], 2, "Missing"),
     ],
 )
 def test_what_cannot_be_done_is_said(shell: Shell, words: list[str], status: int, why: str) -> None:

@@ -89,3 +89,13 @@ async def test_without_a_thread_it_says_so(shell: Shell, tmp_path: Path) -> None
 
     assert (done.returncode, done.stdout) == (1, "")
     assert f"No thread has begun in {shell.cwd}." in done.stderr
+
+
+async def test_where_nothing_can_be_summed_up_nothing_else_is_claimed(shell: Shell) -> None:
+    async with scripted.serve([say("First."), say("No."), say("No.")]) as model:
+        desk = Desk(shell, model.base_url)
+        await desk.octavo("exec", "hello")
+        done = await desk.octavo("thread", "compact")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("octavo: Nothing was changed. A summary could not be made")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -185,6 +186,39 @@ async def test_a_prefix_on_the_command_line_lets_its_commands_run_in_the_cage(pl
     assert not (place.work.parent / "out").exists()
     refused = "This was not run, as nobody can be asked here. `git reset --hard`"
     assert refused in str(done.requests[-1])
+    assert f"$ git reset --hard\n  not run: {refused}" in done.err
+    assert "(The user can start octavo with --allow-command 'git reset --hard'.)" in done.err
+
+
+async def test_what_a_refusal_proposes_lets_exactly_that_through(place: Place) -> None:
+    wanted = "git stash drop; git reset --hard"
+    first = await place.exec([call("exec_command", cmd=wanted, login=False), say("x")], "go")
+    proposed = re.findall(r"--allow-command '([^']*)'", first.err)
+    flags = [word for prefix in proposed for word in ("--allow-command", prefix)]
+    again = await place.exec(
+        [call("exec_command", cmd=wanted, login=False), say("x")], "go", *flags
+    )
+
+    assert proposed == ["git stash drop", "git reset --hard"]
+    assert "not run" not in again.err
+    assert "  ok in " in again.err
+
+
+async def test_a_command_that_no_flag_lets_through_gets_no_such_advice(place: Place) -> None:
+    script = [call("exec_command", cmd='eval "$(cat f)"', login=False), say("x")]
+    done = await place.exec(script, "go")
+
+    assert "not run: " in done.err
+    assert "--allow-command" not in done.err
+
+
+async def test_a_command_that_was_refused_is_one_to_programs_too(place: Place) -> None:
+    script = [call("exec_command", cmd="git reset --hard", login=False), say("x")]
+    done = await place.exec(script, "go", "--json")
+
+    (refused,) = done.items("command_execution")
+    assert (refused["command"], refused["status"]) == ("git reset --hard", "declined")
+    assert refused["aggregated_output"].startswith("This was not run")
 
 
 @pytest.mark.parametrize(

@@ -456,7 +456,7 @@ async def test_asked_for_with_nothing_to_leave_out_nothing_changes(workspace: Pa
         await play.turn("two")
 
     [told] = warnings(play, "compaction.nothing")
-    assert told.startswith("Nothing was changed: a summary could not be made")
+    assert told.startswith("Nothing was changed. A summary could not be made")
     first, *_, last = bodies(play)
     assert last.startswith(stem(first))
 

@@ -49,7 +49,7 @@ async def test_a_hook_that_hangs_is_stopped_and_the_command_runs(workspace: Path
 
     assert ran(play)
     [said] = errors(play)
-    assert said.startswith("It did not end within 1 seconds and was stopped.")
+    assert said.startswith("It did not end within 1 s and was stopped.")
     assert f"({home_of(workspace)}/hooks.json: PreToolUse:0:0)" in said
 
 

@@ -123,7 +123,7 @@ async def test_what_is_not_there_is_an_error_with_a_code(
 
     assert isinstance(error, RpcError)
     assert error.data == {"code": "skill"}
-    assert "There is no skill nothing." in error.message
+    assert "There is no skill 'nothing'." in error.message
 
 
 async def test_a_change_is_accepted_only_as_it_was_shown(

@@ -196,7 +196,10 @@ class Compaction:
 
     def _say_nothing_left(self, trigger: Trigger, why: str) -> None:
         if trigger == "asked":
-            text = f"Nothing was changed: {why}, and there is little that could be left out."
+            text = (
+                f"Nothing was changed. {why[:1].upper()}{why[1:]}, and there is little that could "
+                "be left out."
+            )
             self._notice(text, "compaction.nothing")
         elif not self._said_full:
             self._said_full = True

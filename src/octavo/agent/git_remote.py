@@ -295,7 +295,8 @@ async def _ask(arguments: tuple[str, ...], command: Command, sandbox: Sandbox) -
     )
     text = said.decode("utf-8", "replace")
     if ended.code != 0:
-        raise GitRefused(f"{text.strip() or 'git does not know that remote.'} Nothing was run.")
+        why = text.strip().rstrip(".") or "git does not know that remote"
+        raise GitRefused(f"{why}. Nothing was run.")
     return text
 
 

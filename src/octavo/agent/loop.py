@@ -100,7 +100,7 @@ class Loop:
         spent = BudgetSpent(
             f"The turn was ended after {self._setup.time_limit_s:g} s, the time it had. What was"
             " finished is kept.",
-            hint="To go on, say so: the next turn has a time of its own.",
+            hint="The next turn has a time of its own.",
         )
         return self._end("budget", str(spent), spent.info)
 

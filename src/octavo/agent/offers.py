@@ -56,6 +56,19 @@ def offers_for(
     return tuple(offers)
 
 
+def flags_for(ask: Ask, reading: Reading, decide: Decide, script: str) -> str:
+    """Return the flags of `octavo exec` with which this question is not asked; "" if none do."""
+    prefixes = []
+    for index in dict.fromkeys(at for at, _ in ask.needs):
+        words = _shortest(ask, reading, index)
+        if words is None or is_banned(words):
+            return ""
+        prefixes.append(words)
+    if not prefixes or not isinstance(decide(script, tuple(prefixes)), Allow):
+        return ""
+    return " ".join(f"--allow-command {shlex.quote(shlex.join(words))}" for words in prefixes)
+
+
 def is_banned(words: Sequence[str]) -> bool:
     """Return whether a prefix says too little about what it would let through."""
     if not words or len(words) > _LONGEST_WORDS or not all(word.isprintable() for word in words):
@@ -92,13 +105,22 @@ def _candidates(ask: Ask, reading: Reading, proposed: tuple[str, ...]) -> Iterat
     if not ask.needs:
         return
     index, _ = ask.needs[0]
-    command = reading.commands[index]
-    if command.via:  # the words would not show what runs it
+    shortest = _shortest(ask, reading, index)
+    if shortest is None:
         return
-    argv = tuple(word.text for word in command.argv)
+    argv = tuple(word.text for word in reading.commands[index].argv)
     if len(proposed) > 1 and argv[: len(proposed)] == proposed:
         yield proposed
-    yield argv[: max(_LEAST_WORDS, *(words for at, words in ask.needs if at == index))]
+    yield shortest
+
+
+def _shortest(ask: Ask, reading: Reading, index: int) -> tuple[str, ...] | None:
+    """Return the shortest prefix of a command that spares the question and says much."""
+    command = reading.commands[index]
+    if command.via:  # the words would not show what runs it
+        return None
+    argv = tuple(word.text for word in command.argv)
+    return argv[: max(_LEAST_WORDS, *(words for at, words in ask.needs if at == index))]
 
 
 def _likely(words: tuple[str, ...]) -> Iterator[str]:

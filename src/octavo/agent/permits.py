@@ -274,8 +274,15 @@ class _Case:
                 raise Declined(_judged(answer))
             return
         if ask is not None and not may_ask(ask, _settled(terms)):
-            raise Declined(refusal(ask, escalated=False).reason)
+            raise Declined(f"{refusal(ask, escalated=False).reason}{self._how_to_allow(ask)}")
         await self._ask(question, ask)
+
+    def _how_to_allow(self, ask: Ask) -> str:
+        """Say what lets this run the next time, for the report and whoever reads along."""
+        from octavo.agent.offers import flags_for
+
+        flags = flags_for(ask, self._reading, self._decide, self._wanted.script)
+        return f" (The user can start octavo with {flags}.)" if flags else ""
 
     def _warned(self, question: CommandQuestion) -> CommandQuestion:
         """Say what the thread has seen, where that bears on letting something leave."""

@@ -215,7 +215,7 @@ def _spent(budget: Budget) -> str:
 def _hint(budget: Budget) -> str:
     if budget.name == "thread":
         return "To go on, raise it: budget.thread in config.toml."
-    return "To go on, say so: the next turn has a budget of its own."
+    return "The next turn has a budget of its own."
 
 
 class Metered:

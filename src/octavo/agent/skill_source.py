@@ -164,16 +164,21 @@ async def _from_git(
         git = _Git(sandbox, plain, lent, top)
         await git("init", "-q", "--template=", "clone")
         git.folder = top / "clone"
-        fetched = ("fetch", "-q", "--depth=1", "--no-tags", address, source.ref or "HEAD")
-        await git(*fetched, timeout_s=FETCH_S)
+        what = (address, source.ref or "HEAD")
+        try:
+            await git("fetch", "-q", "--depth=1", "--no-tags", *what, timeout_s=FETCH_S)
+        except SkillError as error:
+            if "shallow" not in str(error):  # a server of plain files can only give all of it
+                raise
+            await git("fetch", "-q", "--no-tags", *what, timeout_s=FETCH_S)
         commit = (await git("rev-parse", "--verify", "FETCH_HEAD^{commit}")).decode().strip()
         listing = await git("ls-tree", "-r", "-z", "--name-only", commit)
         folders = _folders_of_skills(listing)
         if source.path not in folders:
-            where = f" {visible_line(source.path)}" if source.path else ""
+            where = visible_line(source.path) if source.path else "the top folder"
             raise SkillError(
-                f"There is no skill in{where or ' the top folder of'} "
-                f"{visible_line(without_user(address))}.{_elsewhere(folders)}"
+                f"There is no skill in {where} of {visible_line(without_user(address))}."
+                f"{_elsewhere(folders)}"
             )
         below = f"{source.path}/" if source.path else "."
         await git("checkout", "-q", commit, "--", f":(top,literal){below}" if below != "." else ".")

@@ -81,7 +81,7 @@ class Skills:
         for name in missing:
             shown = visible_line(name)
             warnings.append(
-                f"There is no skill {shown}. `octavo skills list` shows those there are."
+                f"There is no skill '{shown}'. `octavo skills list` shows those there are."
             )
         for skill in skills:
             try:

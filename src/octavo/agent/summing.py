@@ -102,7 +102,7 @@ class Summing:
             fault = fault_of_summary(text, replaced_tokens, own_prompt=self._own_prompt is not None)
             if fault is None:
                 return Summary(self._redact(text))
-        raise NoSummary(f"the model's summary would not do: {fault}")
+        raise NoSummary(f"the model's would not do ({fault})")
 
     async def _ask(self, prompt: Prompt, asking: bytes) -> Sequence[ItemDone]:
         """Return the items of one whole answer; a busy provider is asked again."""

@@ -40,7 +40,7 @@ COMMANDS = {
         "logout": "Remove a stored API key",
         "config": "Show settings and where they come from; take over Codex's",
         "trust": "Trust a repository's own settings",
-        "untrust": "Stop trusting them",
+        "untrust": "Stop trusting a repository's own settings",
         "skills": "List, show, make, check, add, remove and accept skills",
         "hooks": "Show which hooks run here, and which do not",
         "approvals": "Show or take back what you accepted for longer than once",
@@ -188,8 +188,8 @@ def _help(words: list[str]) -> int:
         for name, purpose in group.items():
             print(f"  {name:<12}{purpose}")
     print()
-    print("`octavo COMMAND --help` tells about one of them; `octavo --version` tells the version.")
-    print('Start with `octavo demo`, or `octavo login` and `octavo exec "fix the failing test"`.')
+    print("`octavo COMMAND --help` tells about one of them. To start: `octavo demo`, or")
+    print('`octavo login`, and then `octavo exec "fix the failing test"` in a repository.')
     return 0
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="list | revoke", title="what to do", help="what to do"
+        dest="action", required=True, metavar="list | revoke", title="actions"
     )
     listing = actions.add_parser("list", help="show what is remembered")
     listing.add_argument("--json", action="store_true", help="print JSON")

@@ -11,7 +11,7 @@ from octavo.cli.shared import add_config_options, load_settings
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(
-        dest="action", metavar="ACTION", required=True, help="what to do"
+        dest="action", metavar="show | path | import-codex", required=True, title="actions"
     )
 
     show = actions.add_parser("show", help="every value that is set, and where")

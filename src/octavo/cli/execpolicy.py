@@ -11,9 +11,7 @@ from octavo.protocol.errors import UsageError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    actions = parser.add_subparsers(
-        dest="action", metavar="ACTION", required=True, help="what to do"
-    )
+    actions = parser.add_subparsers(dest="action", metavar="check", required=True, title="actions")
     check = actions.add_parser("check", help="judge one command by rule files")
     check.add_argument(
         "-r",

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    actions = parser.add_subparsers(
-        dest="action", required=True, metavar="list", title="what to do", help="what to do"
-    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list", title="actions")
     listing = actions.add_parser("list", help="show them, and what does not run")
     listing.add_argument("directory", nargs="?", metavar="DIR", help="default: this directory")
     listing.add_argument("--json", action="store_true", help="print JSON")

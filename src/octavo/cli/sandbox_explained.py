@@ -61,7 +61,7 @@ class Reasons:
         return "protected: it runs or decides later" if name in PROTECTED_NAMES else ""
 
     def hidden(self, path: str) -> str:
-        return self.of_profile if path in self._denied else "keys or history"
+        return self.of_profile if path in self._denied else "keys, history, or root's alone"
 
     def denied(self, path: str) -> str:
         del path
@@ -151,14 +151,21 @@ def _network(network: Network, source: str, *, is_full: bool) -> Iterator[Line]:
 def _limits(limits: Limits) -> str:
     said = [f"{limits.pids} processes at a time"]
     if limits.memory_bytes is not None:
-        said.append(f"{limits.memory_bytes} bytes of memory for each")
+        said.append(f"{_size(limits.memory_bytes)} of memory for each")
     if limits.file_size_bytes is not None:
-        said.append(f"{limits.file_size_bytes} bytes in a file")
+        said.append(f"{_size(limits.file_size_bytes)} in a file")
     if limits.cpu_s is not None:
         said.append(f"{limits.cpu_s} s of processor time for each")
     if limits.open_files is not None:
         said.append(f"{limits.open_files} open files for each")
     return ", ".join(said)
+
+
+def _size(size_bytes: int) -> str:
+    for unit, one in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size_bytes and size_bytes % one == 0:
+            return f"{size_bytes // one} {unit}"
+    return f"{size_bytes} bytes"
 
 
 def _program(command: Command, plan: Plan) -> str:

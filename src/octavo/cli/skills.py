@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from octavo.protocol import skills as s
 
 EXIT_FAILED = 1
+LEAST_CHARS = 30
+"""How much of a description a list shows on the narrowest terminal."""
 _WHOSE = {"repo": "the repository's", "user": "your own", "system": "octavo's own"}
 
 
@@ -27,8 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         dest="action",
         required=True,
         metavar="list | show | new | check | add | remove | accept",
-        title="what to do",
-        help="what to do",
+        title="actions",
     )
     listing = actions.add_parser("list", help="show the skills there are, and which are used")
     show = actions.add_parser("show", help="print a skill")
@@ -103,6 +104,7 @@ def _list(cwd: str | None, *, as_json: bool) -> int:
     if not found.data:
         print("There are no skills.")
     width = max((len(visible_line(one.name)) for one in found.data), default=0)
+    room = max(LEAST_CHARS, _columns() - width - 14)
     for (root, scope, trusted), skills in groupby(
         found.data, key=lambda one: (one.root, one.scope, one.trusted)
     ):
@@ -110,7 +112,7 @@ def _list(cwd: str | None, *, as_json: bool) -> int:
         print(f"{visible_line(root)} ({_WHOSE[scope]}{mark})")
         for one in skills:
             pinned = "+" if one.pinned and one.state == "ok" else " "
-            what = one.reason or _short(one.description)
+            what = one.reason or _short(one.description, room)
             print(f"  {one.state:<8}{pinned} {visible_line(one.name):<{width}}  {what}")
     return 0
 
@@ -149,7 +151,8 @@ def _new(args: Namespace, cwd: str | None) -> int:
 
     params = s.SkillCreateParams(args.name, args.description, _place(args), cwd)
     made = ask(lambda client: client.call(s.SKILLS_CREATE, params))
-    print(f"Made {visible_line(made.path)}. Fill it in, then run `octavo skills check` on it.")
+    folder = visible_line(os.path.dirname(made.path))
+    print(f"Made {visible_line(made.path)}. Fill it in, then run `octavo skills check {folder}`.")
     return 0
 
 
@@ -253,11 +256,19 @@ def _origin(skill: s.SkillInfo) -> str:
     if not skill.source:
         return ""
     words = [skill.source]
-    words += [f"at {skill.source_path}"] if skill.source_path else []
-    words += [f"commit {skill.commit}"] if skill.commit else []
+    words += [f"({skill.source_path})"] if skill.source_path else []
+    words += [f"at commit {skill.commit}"] if skill.commit else []
     words += [f"({skill.ref})"] if skill.ref else []
     words += ["and changed since"] if skill.edited else []
     return " ".join(words)
+
+
+def _columns() -> int:
+    """Return how wide the lines of a list may be: as the terminal, if it is one."""
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return 120
 
 
 def _short(text: str, chars: int = 100) -> str:

@@ -24,7 +24,7 @@ thread: a compaction only changes what the model is shown of it, and can be undo
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="ACTION", title="what to do", help="what to do"
+        dest="action", required=True, metavar="compact | undo | pin | unpin | pins", title="actions"
     )
     parser.epilog = EPILOG
     for name, purpose in (
@@ -110,6 +110,7 @@ async def _compact(client: Client, thread_id: str) -> int:
     from octavo.protocol import methods as m
     from octavo.protocol import notifications as note
 
+    unchanged = False
     await client.call(m.COMPACT, m.ThreadIdParams(thread_id))
     async with aclosing(client.notifications()) as notifications:
         async for notification in notifications:
@@ -119,17 +120,19 @@ async def _compact(client: Client, thread_id: str) -> int:
                     reason = turn.error.message if turn.error else "It was interrupted."
                     raise OctavoError(f"The thread was not summed up. {reason}")
                 return 0
-            _say(notification)
+            if isinstance(notification, note.Warned):
+                unchanged = unchanged or notification.octavo_code == "compaction.nothing"
+            _say(notification, unchanged=unchanged)
     raise StoreError("The server went away.", hint="Try again; the thread is as it was.")
 
 
-def _say(notification: note.Notification) -> None:
+def _say(notification: note.Notification, *, unchanged: bool) -> None:
     from octavo.protocol import items as it
     from octavo.protocol import notifications as note
     from octavo.protocol.visible import visible
 
     match notification:
-        case note.ItemCompleted(item=it.ContextCompaction() as item):
+        case note.ItemCompleted(item=it.ContextCompaction() as item) if not unchanged:
             how = "Shortened" if item.octavo_kind == "trimmed" else "Summed up"
             print(
                 f"{how}: the model is shown about {item.octavo_tokens_after:,} tokens, where it "

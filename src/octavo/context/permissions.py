@@ -153,7 +153,7 @@ def _network(network: bool, hosts: Sequence[str], *, asks: bool, loopback: bool)
         )
     reach = "; only servers you start yourself can be reached, on localhost" if loopback else ""
     return (
-        f"- Network: off{reach}. Downloads, package installs, `git fetch` and the like fail;"
+        f"- Network: off{reach}. Downloads, package installs and the like fail;"
         " trying again does not help. Work with what is installed."
     )
 

@@ -33,7 +33,7 @@ async def run_caged(
                 ended = await process.wait()
     except TimeoutError:
         name = command.argv[0]
-        raise SandboxError(f"{name} did not end within {timeout_s:g} seconds.") from None
+        raise SandboxError(f"{name} did not end within {timeout_s:g} s.") from None
     finally:
         await process.kill()
     return ended, bytes(kept)

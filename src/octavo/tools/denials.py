@@ -23,8 +23,9 @@ _ONLY_GIT = (
 )
 _NO_REMOTE = r"make sure you have the correct access rights|unable to access 'https?://"
 _ONLY_GIT_REMOTES = (
-    "git reaches a remote, and has a key, only in a call that is nothing but plain git (git push "
-    "origin main, ... without pipes, variables or other programs): run it in a call of its own."
+    "git reaches a remote, and has a key, only in a call that is nothing but plain git and names a "
+    "remote of the repository (git push origin main, ... without addresses, pipes, variables or "
+    "other programs): run it in a call of its own."
 )
 _NO_GH = r"(?:please run:|authenticate,? run:?|run) +`?gh auth login|error connecting to [\w.-]+\n"
 _ONLY_GH = (

@@ -354,5 +354,5 @@ def test_a_skill_is_found_by_name_or_path(bench: Bench) -> None:
     assert find_one(skills, "tidy").description == "Theirs."
     assert find_one(skills, str(mine)).description == "Mine."
     assert find_one(skills, str(mine / FILE)).description == "Mine."
-    with pytest.raises(SkillError, match="There is no skill nothing"):
+    with pytest.raises(SkillError, match="There is no skill 'nothing'"):
         find_one(skills, "nothing")

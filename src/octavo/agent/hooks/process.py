@@ -117,7 +117,7 @@ async def run_hook(spawn: Spawn, command: Command, given: bytes, *, timeout_s: f
                     ended = await process.wait()
                     group.cancel_scope.deadline = anyio.current_time() + _DRAIN_S
         if waiting.cancelled_caught and ended is None:
-            trouble = f"did not end within {timeout_s:g} seconds and was stopped"
+            trouble = f"did not end within {timeout_s:g} s and was stopped"
     finally:
         if process is not None and ended is None:
             await process.kill()

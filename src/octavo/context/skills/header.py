@@ -85,6 +85,10 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+UNFILLED = b"1. Say here what to do first, with the exact command.\n"
+"""The first step of a new skill, until somebody writes one."""
+
+
 def advice(header: Header, body: bytes) -> list[str]:
     """Return what is not wrong and could be better, one sentence each."""
     found = []
@@ -104,6 +108,8 @@ def advice(header: Header, body: bytes) -> list[str]:
             f"The instructions have {len(body)} bytes, about {len(body) // 4} tokens. Keep them "
             "under 5000 tokens, and move details to files in references/."
         )
+    if UNFILLED in body:
+        found.append("The instructions are still those of `octavo skills new`: fill them in.")
     if not body.strip():
         found.append("There are no instructions below the front matter.")
     return found

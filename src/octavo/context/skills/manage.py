@@ -18,7 +18,7 @@ from octavo.config.paths import make_private
 from octavo.context.skills import FILE, HEAD_LIMIT_BYTES, Root, Skill, SkillError
 from octavo.context.skills.folder import Contents, Entry, read_folder
 from octavo.context.skills.front_matter import fields, front_matter
-from octavo.context.skills.header import Header, name_problem, read_header
+from octavo.context.skills.header import UNFILLED, Header, name_problem, read_header
 from octavo.context.skills.kept import difference, forget, keep
 from octavo.context.skills.lock import Locks, Pin
 from octavo.protocol.errors import ConfigError
@@ -32,8 +32,7 @@ description: {description}
 
 # {title}
 
-1. Say here what to do first, with the exact command.
-2. Say what to see when it worked, and what to do when not.
+{unfilled}2. Say what to see when it worked, and what to do when not.
 
 Done when: say how one can tell.
 """
@@ -67,7 +66,7 @@ def create(root: Root, name: str, description: str) -> Path:
         raise SkillError(problem)
     quoted = json.dumps(" ".join(description.split()), ensure_ascii=False)
     title = name.replace("-", " ").capitalize()
-    text = _TEMPLATE.format(name=name, description=quoted, title=title)
+    text = _TEMPLATE.format(unfilled=UNFILLED.decode(), name=name, description=quoted, title=title)
     read_header(text.encode(), name)
     data = {FILE: text.encode()}
     folder = _put(root, name, Contents({FILE: Entry()}, data))
@@ -208,8 +207,14 @@ def find_one(skills: Sequence[Skill], name: str) -> Skill:
         found = [skill for skill in skills if skill.name == name]
         found.sort(key=lambda skill: skill.state in ("shadowed", "invalid"))  # stable
     if not found:
+        import difflib
+
+        near = difflib.get_close_matches(name, sorted({skill.name for skill in skills}), n=1)
         raise SkillError(
-            f"There is no skill {visible_line(name)}.", hint="`octavo skills list` shows them."
+            f"There is no skill '{visible_line(name)}'.",
+            hint=f"Did you mean '{visible_line(near[0])}'?"
+            if near
+            else "`octavo skills list` shows them.",
         )
     return found[0]
 
@@ -247,7 +252,7 @@ def _put(root: Root, name: str, contents: Contents) -> Path:
     if os.path.lexists(folder):
         raise SkillError(
             f"{visible_line(str(folder))} is there already.",
-            hint=f"Remove it first: `octavo skills remove {name}`.",
+            hint=f"Choose another name, or remove it: `octavo skills remove {name}`.",
         )
     aside = root.path / f".{name}.new.{os.getpid()}.{os.urandom(4).hex()}"
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from octavo.protocol.items import CommandExecution
+from octavo.protocol.items import CommandExecution, DynamicToolCall
 
 HEAD_LINES, TAIL_LINES = 14, 6
 LINE_CHARACTERS = 500
@@ -51,7 +51,7 @@ class _Command:
         if self._partial:
             self._add(self._partial)
         left_out = self._lines - HEAD_LINES - len(self._tail)
-        gap = [f"… {left_out} more lines …"] if left_out > 0 else []
+        gap = [f"… {left_out} more {lines(left_out)} …"] if left_out > 0 else []
         return [*self.take_head(), *gap, *self._tail]
 
     def _add(self, line: str) -> None:
@@ -105,6 +105,12 @@ class Commands:
             self._say(f"$ {plain(command.text)}  (from before)", "bold")
             self._close(item.id, command)
 
+    def refused(self, command: str, why: str) -> None:
+        """Show a command that was not started."""
+        self.aside()
+        self._say(f"$ {plain(command)}", "bold")
+        self._say(f"  not run: {plain(why)}", "yellow")
+
     def _go_on(self) -> None:
         """Show the commands that waited, up to the first that is still running."""
         for item_id, command in list(self._open.items()):
@@ -143,6 +149,24 @@ class Commands:
 
 
 _ENDINGS = {"failed": "did not finish", "declined": "not allowed"}
+
+
+def lines(count: int) -> str:
+    """The word for so many of them."""
+    return "line" if count == 1 else "lines"
+
+
+def not_started(item: DynamicToolCall) -> str | None:
+    """Return the command that a call of the model asked for, where it was not even started."""
+    if item.success or item.tool != "exec_command" or not isinstance(item.arguments, dict):
+        return None
+    command = item.arguments.get("cmd")
+    return command if isinstance(command, str) else None
+
+
+def said(item: DynamicToolCall) -> str:
+    """Return what the model was told."""
+    return "".join(part.get("text", "") for part in item.content_items or ())
 
 
 def plain(text: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, assert_never
 
+from octavo.faces.exec.commands import not_started, said
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
@@ -181,8 +182,17 @@ def _shown(item: it.ThreadItem) -> JsonEvent | None:
         case it.DynamicToolCall():
             if item.success:
                 return None
-            text = "".join(part.get("text", "") for part in item.content_items or ())
-            return {"type": "error", "message": f"The model's call of {item.tool} failed: {text}"}
+            command = not_started(item)
+            if command is not None:
+                return {
+                    "type": "command_execution",
+                    "command": command,
+                    "aggregated_output": said(item),
+                    "exit_code": None,
+                    "status": "declined",
+                }
+            message = f"The model's call of {item.tool} failed: {said(item)}"
+            return {"type": "error", "message": message}
         case it.UserMessage() | it.ImageView() | it.ContextCompaction():
             return None
         case _:

@@ -12,7 +12,8 @@ import sys
 import time
 from typing import assert_never
 
-from octavo.faces.exec.commands import Commands, plain
+from octavo.faces.exec.commands import Commands, not_started, plain, said
+from octavo.faces.exec.commands import lines as word_for_lines
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
@@ -26,6 +27,7 @@ SAY_SECONDS_FROM = 3
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 _STYLES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_NO_TO_A_CALL = ("blocked", "preToolUse")
 HOOK_CHARS = 60
 """How much of what a hook says it does is shown beside the spinner."""
 _PLAN_MARKS = {"pending": "☐", "inProgress": "▸", "completed": "☑"}
@@ -58,7 +60,8 @@ class Transcript:
         }[thread.sandbox.type_]
         network = "" if thread.sandbox.network_access in (True, "enabled") else ", no network"
         self._say(f"octavo · {thread.model} ({thread.model_provider}) · {thread.cwd}", "bold")
-        self._say(f"sandbox {sandbox}{network} · thread {thread.thread.id}", "dim")
+        self._say(f"sandbox {sandbox}{network}", "dim")
+        self._say(f"thread {thread.thread.id}", "dim")
 
     def __call__(self, notification: note.Notification) -> None:
         """Show one notification."""
@@ -190,20 +193,25 @@ class Transcript:
             case it.ImageView():
                 self._say(f"looked at {self._path(item.path)}", "cyan")
             case it.DynamicToolCall():
-                if not item.success:
-                    text = "".join(part.get("text", "") for part in item.content_items or ())
-                    self._say(f"! {plain(item.tool)} failed: {plain(text)}", "yellow")
+                command = not_started(item)
+                if command is not None:
+                    self._commands.refused(command, said(item))
+                elif not item.success:
+                    self._say(f"! {plain(item.tool)} failed: {plain(said(item))}", "yellow")
             case _:
                 assert_never(item)
 
     def _hook_done(self, run: HookRun) -> None:
-        """Show what a hook said to the person; what went well and is for the model is left out."""
+        """Show what a hook said to the person; what went well and is for the model is left out.
+
+        So is a no to a call: the call that was not made is shown, and why.
+        """
         self._work("thinking")
         name = _hook_name(run)
         for entry in run.entries:
             if entry.kind == "error":
                 self._say(f"! {name} failed: {plain(entry.text)}", "yellow")
-            elif entry.kind != "context":
+            elif entry.kind != "context" and (run.status, run.event_name) != _NO_TO_A_CALL:
                 word = {"blocked": " said no", "stopped": " stopped the turn"}.get(run.status, "")
                 self._say(f"! {name}{word}: {plain(entry.text)}", "yellow")
 
@@ -233,7 +241,8 @@ class Transcript:
                 style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
                 self._say(f"  {plain(line)}", style)
             if len(lines) > DIFF_LINES:
-                self._say(f"  … {len(lines) - DIFF_LINES} more lines", "dim")
+                more = len(lines) - DIFF_LINES
+                self._say(f"  … {more} more {word_for_lines(more)}", "dim")
 
     def _ended(self, turn: it.Turn) -> None:
         self.stop()
