@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import anyio
 import pytest
 from hypothesis import given
@@ -11,9 +13,11 @@ from octavo.agent.budget import Amount
 from octavo.agent.journal import Journal
 from octavo.agent.purse import LEAST_OUTPUT_TOKENS, Purse
 from octavo.config.settings import PriceConfig, ThreadBudget, TurnBudget
+from octavo.model import Chunk, Completed, Prompt
 from octavo.model.prices import Prices
 from octavo.protocol.errors import BudgetSpent, ConfigError
 from octavo.protocol.fold import Thread
+from octavo.protocol.usage import Usage
 
 USD = st.floats(0.01, 80).map(lambda usd: round(usd, 3))
 
@@ -63,6 +67,24 @@ def test_a_limit_in_money_without_a_price_opens_nothing() -> None:
         paying.begin_turn(TurnBudget(max_cost_usd=1), "p", "m")
 
     assert not paying.is_limited
+
+
+def test_a_total_that_is_less_than_its_parts_is_not_believed() -> None:
+    said = Usage(input_tokens=4000, output_tokens=1000, total_tokens=1)
+    paying = purse(None)
+
+    class Odd:
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+            yield Completed("r", said)
+
+    async def ask() -> None:
+        model = paying.metered(Odd(), "p", most_output_tokens=1000)
+        prompt = Prompt(model="m", input=(), tools=b"[]", cache_key="k")
+        assert [chunk async for chunk in model.stream(prompt)] == [Completed("r", None)]
+
+    anyio.run(ask)
+
+    assert paying.thread.spent.tokens == 5000
 
 
 def test_a_turn_has_no_more_than_its_thread() -> None:

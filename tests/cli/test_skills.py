@@ -199,3 +199,14 @@ def test_skills_that_are_switched_off_are_shown_as_settings_and_as_skills(shell:
     assert listed(shell) == {"tidy": "disabled", "neat": "disabled"}
     shown = shell.octavo("config", "show").stdout
     assert '{ name = "tidy", enabled = false }, { path = "~/.agents/skills/neat/SKILL.md"' in shown
+
+
+def test_directories_whose_names_are_no_text_are_refused_in_a_sentence(shell: Shell) -> None:
+    odd = os.fsdecode(b"odd\xff")
+    (shell.cwd / odd).mkdir()
+
+    for words in (("skills", "list"), ("hooks", "list")):
+        done = shell.octavo(*words, *(("-C",) if words[0] == "skills" else ()), odd)
+        assert done.returncode != 0
+        assert "is not UTF-8. Rename it." in done.stderr
+        assert "Traceback" not in done.stderr

@@ -39,6 +39,8 @@ class Side:
             case "wait":
                 await self.release.wait()
                 return Number(0)
+            case "odd":
+                return "a\udcff"
             case "bug":
                 raise ZeroDivisionError("by zero")
             case _:
@@ -77,6 +79,14 @@ async def test_bad_parameters_name_the_field() -> None:
             await one.peer.request("double", {"value": "x"}, Number)
     assert refused.value.code == BAD_PARAMS
     assert "$.value" in refused.value.message
+
+
+async def test_an_answer_that_is_no_text_is_refused_and_the_next_request_is_served() -> None:
+    async with pair() as (one, _):
+        with pytest.raises(RpcError, match="no text") as refused:
+            await one.peer.request("odd", {}, str)
+        assert await one.peer.request("double", Number(21), Number) == Number(42)
+    assert refused.value.code == INTERNAL
 
 
 async def test_a_bug_in_a_handler_is_an_answer_and_the_next_request_is_served() -> None:

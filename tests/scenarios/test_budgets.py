@@ -242,7 +242,7 @@ async def test_what_was_cut_off_is_counted_as_an_estimate_and_a_refusal_is_free(
     assert found.last.input_tokens == 100
 
 
-@pytest.mark.parametrize("said", [-5, 10**15, 10**30])
+@pytest.mark.parametrize("said", [-5, 0, 10**15, 10**30])
 async def test_usage_that_cannot_be_is_not_believed(said: int, workspace: Path) -> None:
     async with playing([answer(say("Hi."), input_tokens=said)], workspace) as play:
         turn = await play.turn("go")

@@ -12,6 +12,7 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -197,8 +198,9 @@ def _folder(home: Path) -> Path:
     top = home / "gh"
     top.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in top.iterdir():
-        if time.time() - left.lstat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # of a call that has just ended
+            if time.time() - left.lstat().st_mtime > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
     folder = top / secrets.token_hex(4)
     if len(os.fsencode(folder / "s")) > _LONGEST_PATH_BYTES:
         raise GhRefused(

@@ -323,10 +323,12 @@ class _Bill:
 
     def _hear(self, usage: Usage | None) -> None:
         """Believe the provider, unless what it says cannot be."""
-        if usage is not None and all(
-            0 <= n <= _MOST_TOKENS for n in msgspec.structs.astuple(usage)
-        ):
-            self._said = usage
+        if usage is None or not usage.input_tokens:
+            return  # no request is of nothing: who says so does not count
+        if all(0 <= n <= _MOST_TOKENS for n in msgspec.structs.astuple(usage)):
+            least = usage.input_tokens + usage.output_tokens
+            total = max(usage.total_tokens, least)  # a budget of tokens counts this
+            self._said = msgspec.structs.replace(usage, total_tokens=total)
 
     def usage(self) -> tuple[Usage | None, bool]:
         """Return what it cost and whether that is a guess; None when it cost nothing."""

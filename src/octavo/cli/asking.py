@@ -21,10 +21,14 @@ def ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None = None) ->
 
     Raises:
         UsageError: the server found something wrong with what was asked, or with a setting.
+        ConfigError: octavo has no directory.
         OctavoError: it refused.
     """
     import anyio
 
+    from octavo.config.paths import octavo_home
+
+    octavo_home(os.environ if launch is None else launch.env)  # said here, and not by a handshake
     return anyio.run(_ask, call, launch)
 
 

@@ -96,7 +96,7 @@ def run(args: Namespace) -> int:
     from octavo.faces.exec.transcript import Transcript, wants_color
 
     try:
-        cwd = _utf8(working_directory(args.cd))
+        cwd = working_directory(args.cd)
         options = _options(args, cwd)
         if args.trust:
             _trust(cwd)
@@ -132,16 +132,6 @@ def _print_failed(message: str) -> None:
 
     event = {"type": "turn.failed", "error": {"message": message}}
     print(msgspec.json.encode(event).decode(), flush=True)
-
-
-def _utf8(directory: Path) -> Path:
-    try:
-        str(directory).encode()
-    except UnicodeEncodeError:
-        raise UsageError(
-            f"The name of the directory {str(directory)!r} is not UTF-8.", hint="Rename it."
-        ) from None
-    return directory
 
 
 async def _serve(args: Namespace, options: Options, transcript: Transcript, spare: Spare) -> int:

@@ -105,7 +105,7 @@ def working_directory(chosen: str | None) -> Path:
     """Return the absolute directory a command works in.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: it is not there, or its name is no text, which clients could not be told.
     """
     try:
         here = Path.cwd()
@@ -118,6 +118,12 @@ def working_directory(chosen: str | None) -> Path:
     directory = here if chosen is None else Path(os.path.abspath(here / chosen))
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory.")
+    try:
+        str(directory).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"The name of the directory {str(directory)!r} is not UTF-8.", hint="Rename it."
+        ) from None
     return directory
 
 

@@ -21,12 +21,16 @@ def octavo_home(env: Mapping[str, str]) -> Path:
     """Return the absolute directory of octavo's files. It need not exist.
 
     Raises:
-        ConfigError: neither `$OCTAVO_HOME` nor a home directory is known.
+        ConfigError: neither `$OCTAVO_HOME` nor a home directory is known, or its name is no text.
     """
     chosen = env.get("OCTAVO_HOME")
-    if chosen:
-        return Path(os.path.abspath(expand(chosen, env)))
-    return user_home(env) / ".octavo"
+    home = Path(os.path.abspath(expand(chosen, env))) if chosen else user_home(env) / ".octavo"
+    if not str(home).isprintable():
+        raise ConfigError(
+            f"The name of octavo's directory, {str(home)!r}, is not plain text.",
+            hint="Set OCTAVO_HOME to another one.",
+        )
+    return home
 
 
 def user_home(env: Mapping[str, str]) -> Path:

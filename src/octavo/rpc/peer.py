@@ -205,6 +205,11 @@ class Peer:
 
     async def _reply(self, reply: _Answer | _Refusal) -> None:
         try:
-            await self._link.send(_encode(reply))
+            frame = _encode(reply)
+        except UnicodeEncodeError as error:  # a file's name, mostly; no other request is hurt
+            text = f"The answer has a name in it that is no text: {error.object!a:.200}"
+            frame = _encode(_Refusal(reply.id, _Error(INTERNAL, text)))
+        try:
+            await self._link.send(frame)
         except LinkClosed:
             return

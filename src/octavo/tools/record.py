@@ -24,6 +24,8 @@ PATTERN_CHARS = 300
 PIECE_CHARS = 400
 """A line is matched in pieces of this length, each with half of the one before."""
 _UNBOUNDED_LIMIT = 2
+_WAYS_LIMIT = 2 * PIECE_CHARS**_UNBOUNDED_LIMIT
+"""In how many ways a pattern may be tried at one place."""
 _YIELD_EVERY = 200
 
 Match = Callable[[str, float], "list[str]"]
@@ -168,6 +170,27 @@ def _check_pattern(query: str) -> None:
             f"At most {_UNBOUNDED_LIMIT} of *, + and {{n,}}, and counts below 100, are supported "
             "here. Look for words instead."
         )
+    if _ways(bare) > _WAYS_LIMIT:
+        raise ToolFailed(
+            "There are too many ?, | and {m,n} in this pattern: it could take for ever. Look for "
+            "words instead."
+        )
+
+
+def _ways(bare: str) -> int:
+    """Return in how many ways a pattern could match at one place, at most: each choice that it
+    leaves is multiplied with all others."""
+    ways = 1
+    for low, comma, high, sign in re.findall(
+        r"\{(\d*)(,?)(\d*)\}|([*+?|])", bare.replace("(?:", "(")
+    ):
+        if sign in ("?", "|"):
+            ways *= 2
+        elif sign or (comma and not high):
+            ways *= PIECE_CHARS
+        elif comma:
+            ways *= max(1, int(high) - int(low or 0) + 1)
+    return ways
 
 
 def _pieces(line: str) -> Iterator[tuple[int, str]]:

@@ -143,6 +143,22 @@ def test_a_repository_that_is_not_trusted_takes_no_name_from_a_skill_that_is(
     assert found.notices()[0].endswith("is trusted, which this one is not.")
 
 
+def test_a_folder_whose_name_is_no_text_is_left_out_and_said(home: Path, root: Root) -> None:
+    make_skill(root.path, "tidy")
+    for name in (b"odd\xff", b"\xfe"):
+        folder = os.fsencode(root.path) + b"/" + name
+        os.mkdir(folder)
+        with open(folder + b"/SKILL.md", "w") as file:
+            file.write("---\nname: odd\ndescription: x\n---\n")
+
+    found = find(home, root)
+
+    assert states(found) == {"tidy": "ok"}
+    [notice] = found.notices()
+    assert "(and 1 more like it) is not used: the name is not UTF-8." in notice
+    notice.encode()
+
+
 def test_a_skill_that_is_none_hides_no_other(home: Path, tmp_path: Path) -> None:
     repo, own = Root(tmp_path / "repo", "repo", inside=tmp_path), Root(tmp_path / "own", "user")
     (repo.path / "tidy").mkdir(parents=True)

@@ -220,18 +220,28 @@ def _names(root: Root, problems: list[str]) -> Iterator[str]:
     try:
         with os.scandir(root.path) as found:
             names = sorted(each.name for each in found if each.name[0] != "." and _is_folder(each))
+            odd = [name for name in names if not _is_text(name)]
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         problems.append(f"No skills of {visible_line(str(root.path))} are used: {why}.")
         return
+    if odd:  # such a name cannot even be told to clients
+        names = [name for name in names if _is_text(name)]
+        place = visible_line(f"{root.path}/{odd[0]}")
+        more = f" (and {len(odd) - 1} more like it)" if len(odd) > 1 else ""
+        problems.append(f"The skill {place}{more} is not used: the name is not UTF-8.")
     if len(names) > SKILLS_LIMIT:
         problems.append(
             f"{visible_line(str(root.path))} has {len(names)} folders; only the first "
             f"{SKILLS_LIMIT} are looked at for skills."
         )
     yield from names[:SKILLS_LIMIT]
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or name.encode("utf-8", "replace").decode() == name
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
