@@ -17,7 +17,7 @@ from octavo.agent.approval import Approvals
 from octavo.agent.cages import Cages
 from octavo.agent.ground import Allowed, Ground
 from octavo.agent.hands import CallHands, Room
-from octavo.agent.journal import Journal
+from octavo.agent.journal import Journal, Log
 from octavo.agent.judge import Context, Judge, Verdict
 from octavo.agent.network import Blocks
 from octavo.agent.reviewer import TooManyDenials
@@ -26,7 +26,7 @@ from octavo.config.consent import accept, items
 from octavo.config.load import load
 from octavo.config.trust import set_trust
 from octavo.protocol import events as ev
-from octavo.protocol.errors import OctavoError
+from octavo.protocol.errors import OctavoError, StoreError
 from octavo.protocol.fold import fold
 from octavo.protocol.questions import (
     Answer,
@@ -39,6 +39,7 @@ from octavo.protocol.usage import Usage
 from octavo.sandbox import OFF, OPEN, Command, Mode, Network, Policy, Write
 from octavo.sandbox.net import Blocked
 from octavo.tools import Declined, Extra, Permit, ToolFailed, WantedCommand
+from octavo.workspace.git_mark import mark
 from tests.protocol.test_fold import STARTED, call, turn
 
 pytestmark = pytest.mark.anyio
@@ -60,9 +61,11 @@ async def hands_in(
     judge: Judge | None = None,
     network: Network = OFF,
     asked: list[Question] | None = None,
+    log: Log | None = None,
+    begun: bool = True,
 ) -> AsyncIterator[CallHands]:
     """The hands of a call that has begun, and a person who answers everything with `decision`."""
-    journal = Journal(fold([STARTED, turn(), call("c")]), None)
+    journal = Journal(fold([STARTED, turn(), call("c")]), log)
     approvals = Approvals(journal, lambda: None)
     loaded = load(cwd=cwd, env=os.environ)
     ground = Ground(loaded, os.environ, journal.thread, lambda _: None, Allowed())
@@ -102,7 +105,8 @@ async def hands_in(
             keep_output=unused,
         )
         hands = CallHands(room, "1", "c")
-        await hands.begin(ev.RunIntent("x", "/"))
+        if begun:
+            await hands.begin(ev.RunIntent("x", "/"))
         with anyio.fail_after(20):
             yield hands
 
@@ -383,3 +387,75 @@ async def test_a_judge_is_not_asked_about_what_leaves_the_cage(workspace: Path) 
 
     assert judge.seen == []
     assert len(asked) == 1
+
+
+class _Disk:
+    """A log that remembers what of it is safe, and may be unable to make it so."""
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.written: list[ev.Event] = []
+        self.safe: list[ev.Event] = []
+        self._works = works
+
+    def append(self, event: ev.Event) -> None:
+        self.written.append(event)
+
+    def sync(self) -> None:
+        if not self._works:
+            raise StoreError("The disk is broken.")
+        self.safe = [*self.written]
+
+
+@pytest.mark.parametrize(
+    ("outside", "network", "is_safe"),
+    [(False, OFF, False), (True, OFF, True), (False, OPEN, True)],
+)
+async def test_what_may_reach_out_is_begun_when_the_log_is_on_the_disk(
+    workspace: Path, outside: bool, network: Network, is_safe: bool
+) -> None:
+    disk = _Disk()
+    async with hands_in(workspace, network=network, log=disk, begun=False) as hands:
+        await hands.permit(wanted(workspace, "true", outside=outside))
+        await hands.begin(ev.RunIntent("true", str(workspace)))
+
+    assert isinstance(disk.written[-1], ev.CallStarted)
+    assert (disk.written[-1] in disk.safe) is is_safe
+
+
+async def test_what_may_reach_out_does_not_run_when_the_disk_fails(workspace: Path) -> None:
+    out = workspace.parent / "out"
+    async with hands_in(workspace, log=_Disk(works=False), begun=False) as hands:
+        permit = await hands.permit(wanted(workspace, f"touch {out}"))
+        with pytest.raises(StoreError):
+            await hands.begin(ev.RunIntent("touch", str(workspace)))
+        with pytest.raises(ToolFailed, match="an effect before its intent"):
+            await hands.spawn(permit)
+
+    assert not out.exists()
+
+
+async def test_files_outside_are_changed_when_the_log_is_on_the_disk(workspace: Path) -> None:
+    out = workspace.parent / "out"
+    disk = _Disk()
+    async with hands_in(workspace, log=disk, begun=False) as hands:
+        await hands.begin(ev.EditIntent(()))
+        await hands.ask(FileChangeQuestion((str(out),), "why"))
+        assert disk.safe == []
+        await hands.change([Write(out, b"x")], granted=[out])
+
+    assert out.read_bytes() == b"x"
+    assert any(isinstance(event, ev.CallStarted) for event in disk.safe)
+
+
+async def test_plain_git_begins_with_where_the_repository_stands(workspace: Path) -> None:
+    disk = _Disk()
+    script = "git add -A && git commit -m Two"
+    async with hands_in(workspace, log=disk, begun=False) as hands:
+        await hands.permit(wanted(workspace, script, outside=False))
+        await hands.begin(ev.RunIntent(script, str(workspace)))
+
+    started = disk.written[-1]
+    assert isinstance(started, ev.CallStarted)
+    assert isinstance(started.intent, ev.RunIntent)
+    assert started.intent.git == mark(workspace)
+    assert started.intent.git is not None

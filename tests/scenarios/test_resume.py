@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import random
@@ -135,6 +136,47 @@ async def test_a_turn_that_was_interrupted_is_told_and_not_taken_up(place: Place
     assert b"Stopped by the user, on purpose" in second or b"it was ended while it ran" in second
     assert b"The user interrupted this turn on purpose" in second
     assert completed(again.shown) == [{"type": "agent_message", "text": "Back."}]
+
+
+async def test_a_command_that_a_kill_cut_off_is_unknown_and_its_output_so_far_is_told(
+    place: Place,
+) -> None:
+    key = "ghp_" + "a1" * 20
+    patch = "*** Begin Patch\n*** Add File: new.txt\n+new\n*** End Patch\n"
+    slow = f"echo first; seq 1 60000; echo {key}; seq 1 300; touch written; sleep 60"
+    script = [
+        answer(call("exec_command", cmd=slow), call("apply_patch", input=patch)),
+        say("Back."),
+        say("Again."),
+    ]
+    async with scripted.serve(script) as model:
+        run = await processes.begin(place, model.base_url, "go")
+        await run.until("item.started", type="command_execution")
+        async with asyncio.timeout(processes.DEADLINE_S):
+            while not (place.work / "written").exists() or not list(place.home.glob("outputs/*/*")):
+                await asyncio.sleep(0.01)
+        assert await run.kill()
+        said: list[Any] = []
+        for _ in range(2):
+            again = await processes.begin(
+                place, model.base_url, "resume", str(run.thread_id), "go on"
+            )
+            assert await again.end() == 0, again.shown
+            said += [item for item in again.completed() if item["type"] == "error"]
+        first, second = (request.json()["input"] for request in model.requests[1:])
+
+    cut, patched = (item["output"] for item in first if item["type"] == "function_call_output")
+    assert cut.startswith("Unknown whether it was done: octavo stopped unexpectedly")
+    [kept] = place.home.glob("outputs/*/*")
+    assert f"is in {kept}; it ends with:\n" in cut
+    assert "\n299\n300" in cut
+    assert key not in cut
+    assert "[redacted]" in cut
+    assert len(cut) < 5_000
+    assert patched.startswith("Not done: ")
+    [told] = said
+    assert "1 not done, 1 unknown" in told["message"]
+    assert second[: len(first)] == first  # told once, and in the same words ever after
 
 
 async def test_a_torn_last_line_costs_that_event_alone(workspace: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import random
@@ -19,10 +20,13 @@ import pytest
 from octavo.agent.reopen import reopen
 from octavo.agent.transcript import Transcript
 from octavo.model.providers.marks import sendable
+from octavo.protocol import items as it
+from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.inputs import Text
 from octavo.rpc import RpcError
 from octavo.store.reading import read
+from octavo.trial import scripted
 from octavo.trial.scripted import (
     Answer,
     Received,
@@ -40,15 +44,22 @@ from octavo.trial.scripted import (
     think,
 )
 from tests.sampling import PROVE, sample
+from tests.scenarios import processes
 from tests.scenarios.playing import Play, playing
-from tests.scenarios.processes import check_history, input_of, stem
+from tests.scenarios.processes import Place, check_history, input_of, stem
 
 pytestmark = pytest.mark.anyio
 
 STEPS = sample(full=2_000, fast=60)
 STEPS_A_THREAD = 250
 """Histories are resent whole, so a soak of one endless thread would measure the loopback."""
+KILLS = sample(full=10, fast=1)
+COMPACTIONS = sample(full=3, fast=1)
+KILLED_WITHIN_S = 1.5
 FLAT = 1.2
+SUMMING_UP = b"about to be shortened"
+SUMMING_UP_BYTES = 20_000
+"""How far from the end of a request it stands, at most."""
 ALWAYS = ["model_providers.trial.stream_idle_timeout_ms=300"]
 
 
@@ -61,29 +72,42 @@ class _Chaos:
         self.sessions: list[int] = []
         self.wrong: list[str] = []
         self._chance = chance
-        self._last = b""
+        self.last = b""
+        self.summaries = 0
+        self._may_shrink = False
+        """The next request need not extend the last: the thread is being made shorter."""
         self._number = itertools.count()
 
     def begin(self) -> None:
         """A new thread: its first request extends nothing."""
-        self._last = b""
+        self.last = b""
 
     def __call__(self, request: Received) -> Step:
         self.requests += 1
-        self._check(request.body)
+        is_summary = SUMMING_UP in request.body[-SUMMING_UP_BYTES:]
+        self._check(request.body, is_summary=is_summary)
         name = self._chance.choices(list(_FAULTS), [w for w, _ in _FAULTS.values()])[0]
         self.said[name] += 1
+        self._may_shrink = self._may_shrink or name == "too long"
+        if is_summary and name in ("work", "end"):
+            self.summaries += 1
+            return say(f"What there was up to request {self.requests}.")
         fault = _FAULTS[name][1]
         return fault(self) if callable(fault) else fault
 
-    def _check(self, body: bytes) -> None:
+    def _check(self, body: bytes, *, is_summary: bool) -> None:
         try:
             check_history(body)
         except AssertionError as broken:
             self.wrong.append(f"request {self.requests}: {broken!r}")
-        if not body.startswith(self._last):
+        if is_summary:
+            self._may_shrink = True
+        elif not body.startswith(self.last) and not self._may_shrink:
             self.wrong.append(f"request {self.requests} does not extend the one before")
-        self._last = stem(body)
+        else:
+            self._may_shrink = False
+        if not is_summary:
+            self.last = stem(body)
         self.sessions = [int(number) for number in re.findall(rb"session ID (\d+)", body)[-3:]]
 
     def work(self) -> Answer:
@@ -146,32 +170,77 @@ _FAULTS: dict[str, tuple[int, Step | Callable[[_Chaos], Step]]] = {
 """How often, and what."""
 
 
-async def test_a_long_thread_with_every_fault_stays_right_and_small(workspace: Path) -> None:
+async def test_a_long_thread_with_every_fault_stays_right_and_small() -> None:
     chance = random.Random(STEPS)
     chaos = _Chaos(chance)
     ended: Counter[str] = Counter()
     memory_mib: list[float] = []
-    while chaos.requests < STEPS:
-        chaos.begin()
-        until = min(STEPS, chaos.requests + STEPS_A_THREAD)
-        async with playing(chaos, workspace, overrides=ALWAYS) as play:
-            play.model._keep_bodies = False
-            while chaos.requests < until:
-                ended[await _turn(play, chaos, chance)] += 1
-                play.seen.clear()
-                play.model.requests.clear()
-            last = chaos._last
-        _check_log(workspace, play.thread_id, last)
-        gc.collect()
-        memory_mib.append(_rss_mib())
+    threads = -(-STEPS // STEPS_A_THREAD)
+    killed = 0
+    with processes.place() as place:
+        for number in range(threads):
+            chaos.begin()
+            first = chaos.requests
+            until = min(STEPS, first + STEPS_A_THREAD)
+            thread_id = await _go(place, chaos, chance, ended, None, (first + until) // 2, 0)
+            while killed < KILLS * (number + 1) // threads:
+                killed += await _kill(place, chaos, chance, thread_id)
+            compactions = COMPACTIONS * (number + 1) // threads - COMPACTIONS * number // threads
+            await _go(place, chaos, chance, ended, thread_id, until, compactions)
+            _check_log(place, thread_id, chaos.last)
+            gc.collect()
+            memory_mib.append(_rss_mib())
 
-    print(dict(chaos.said), dict(ended), [round(mib) for mib in memory_mib])
+    print(dict(chaos.said), dict(ended), chaos.summaries, [round(mib) for mib in memory_mib])
     assert chaos.wrong == []
+    assert killed == KILLS
     assert set(ended) >= {"completed", "interrupted", "failed"}
     if PROVE:
         assert set(chaos.said) == set(_FAULTS)
+        assert ended["compacted"] >= COMPACTIONS
         half = memory_mib[len(memory_mib) // 2 :]
         assert max(half) <= half[0] * FLAT
+
+
+async def _go(
+    place: Place,
+    chaos: _Chaos,
+    chance: random.Random,
+    ended: Counter[str],
+    thread_id: str | None,
+    until: int,
+    compactions: int,
+) -> str:
+    """Take turns in a thread, new or not, until the model was asked so often; return its id."""
+    settings: dict[str, Any] = {"home": place.home, "overrides": ALWAYS}
+    async with playing(chaos, place.work, start=thread_id is None, **settings) as play:
+        play.model._keep_bodies = False
+        if thread_id is not None:
+            await play.resume(thread_id, cwd=str(place.work))
+        for _ in range(compactions):
+            await play.client.call(m.COMPACT, m.ThreadIdParams(play.thread_id))
+            await play.until(note.TurnCompleted)
+            shown = play.items(it.ContextCompaction)
+            ended["compacted"] += any(item.octavo_kind is not None for item in shown)
+            play.seen.clear()
+        while chaos.requests < until:
+            ended[await _turn(play, chaos, chance)] += 1
+            play.seen.clear()
+            play.model.requests.clear()
+        return play.thread_id
+
+
+async def _kill(place: Place, chaos: _Chaos, chance: random.Random, thread_id: str) -> bool:
+    """Take the thread up in a process that is killed at any moment; False if it ended before."""
+    async with scripted.serve(chaos) as model:
+        model._keep_bodies = False
+        words = [part for override in ALWAYS for part in ("-c", override)]
+        words += ["resume", thread_id, "go on and on"]
+        run = await processes.begin(place, model.base_url, *words)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(chance.random() * KILLED_WITHIN_S):
+                await run.process.wait()
+        return await run.kill()
 
 
 async def _turn(play: Play, chaos: _Chaos, chance: random.Random) -> str:
@@ -197,10 +266,9 @@ async def _meddle(play: Play, turn_id: str, chance: random.Random) -> None:
             await play.client.interrupt(play.thread_id, turn_id)
 
 
-def _check_log(workspace: Path, thread_id: str, last: bytes) -> None:
+def _check_log(place: Place, thread_id: str, last: bytes) -> None:
     """The log has all of what the model was sent, and folds without a word."""
-    home = workspace.parent / "octavo-home"
-    [log] = home.glob(f"sessions/*/*/*/*{thread_id}.jsonl")
+    [log] = place.home.glob(f"sessions/*/*/*/*{thread_id}.jsonl")
     thread, warnings = reopen(read(log))
     assert warnings == []
     assert thread.turn is None

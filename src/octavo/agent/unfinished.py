@@ -10,6 +10,7 @@ would tell, and nobody saw that.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
@@ -44,6 +45,13 @@ TAIL_CHARACTERS = 4_000
 _TELLING = frozenset(("add", "commit", "tag"))
 """Calls of git whose whole effect is in the refs and the index."""
 _TYPES = "write_stdin"
+
+_IN_SHORT: dict[Found, str] = {
+    "done": "done",
+    "not_done": "not done",
+    "partly": "partly done",
+    "unknown": "unknown",
+}
 
 Verdict = tuple[Found, str]
 
@@ -81,6 +89,18 @@ def endings(events: Sequence[Event], thread: Thread, find_kept: FindKept) -> Ite
         # What a stopped command had read is not known any more, so the worst is taken for true.
         labels = () if kept is None else tuple(sorted(BOTH))
         yield CallEnded(turn_id, call_id, now_ms(), raw, found == "done", facts, labels)
+
+
+def told_in_short(ended: Sequence[CallEnded]) -> str:
+    """Return the sentence for the person."""
+    counts = Counter(event.facts.found for event in ended if event.facts is not None)
+    listed = ", ".join(
+        f"{counts[found]} {word}" for found, word in _IN_SHORT.items() if counts[found]
+    )
+    return (
+        f"octavo was stopped during the last turn. Of the calls that were open then: {listed}. The"
+        " model is told which; nothing was done again."
+    )
 
 
 def _of_the_turn(events: Sequence[Event]) -> tuple[dict[str, ItemAdded], dict[str, CallStarted]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from octavo.protocol.errors import ConfigError
@@ -154,7 +155,8 @@ def write_private(path: Path, data: bytes) -> None:
         _write_through(aside, data)
         os.replace(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that takes nothing may not even let go of it
+            aside.unlink(missing_ok=True)
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 
 

@@ -16,6 +16,7 @@ from octavo.protocol.errors import StoreError
 from octavo.protocol.events import FORMAT, Event, ThreadStarted
 
 _BUFFER_BYTES = 1 << 20
+_BEGINNING = b'{"type":"thread_started"'
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -46,12 +47,14 @@ def read(path: Path) -> Reading:
     events: list[Event] = []
     warnings: list[str] = []
     torn = None
+    is_ours = True
     decode = msgspec.json.Decoder(Event).decode
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
             for number, line in enumerate(file, 1):
                 if number == 1:
                     _check_header(line, path)
+                    is_ours = line.startswith(_BEGINNING[: len(line)])
                 try:
                     events.append(decode(line))
                 except (msgspec.DecodeError, UnicodeDecodeError) as failure:
@@ -62,7 +65,8 @@ def read(path: Path) -> Reading:
                         warnings.append(f"{path}:{number} is not an event ({failure}); skipped")
     except OSError as failure:
         raise _unreadable(path, failure) from failure
-    begins_well = isinstance(events[0], ThreadStarted) if events else not warnings
+    # Of a thread whose disk was full from the start there may be but beginnings of events.
+    begins_well = isinstance(events[0], ThreadStarted) if events else is_ours
     if not begins_well:
         raise _foreign(path)
     return Reading(events, torn, tuple(warnings))

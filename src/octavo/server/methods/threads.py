@@ -21,6 +21,7 @@ from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol.errors import StoreError, UsageError
 from octavo.protocol.events import (
+    CallEnded,
     CallFacts,
     Event,
     Noticed,
@@ -105,14 +106,17 @@ async def resume(request: Request) -> m.ThreadResult:
         choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
         journal = Journal(thread, log)
         # Before anybody follows: it is not news of this run.
-        for event in await _cut_calls(reading.events, thread, loaded, request.server.launch.env):
-            journal.emit(event)
-        for event in _endings(thread):
+        cut = await _cut_calls(reading.events, thread, loaded, request.server.launch.env)
+        for event in (*cut, *_endings(thread)):
             journal.emit(event)
     except BaseException:
         log.close()
         raise
     agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
+    if cut:
+        from octavo.agent.unfinished import told_in_short
+
+        warnings.append(told_in_short(cut))
     for warning in (*loaded.warnings, *warnings):
         journal.emit(Noticed(now_ms(), warning))
     return _result(agent)
@@ -233,7 +237,7 @@ def _load(
 
 async def _cut_calls(
     events: Sequence[Event], thread: Thread, loaded: Loaded, env: Mapping[str, str]
-) -> Sequence[Event]:
+) -> Sequence[CallEnded]:
     """How the calls ended that were open when the last process died; see `agent.unfinished`."""
     if thread.turn is None or not thread.waiting() or thread.started is None:
         return ()
