@@ -106,10 +106,10 @@ class Commands:
             self._close(item.id, command)
 
     def refused(self, command: str, why: str) -> None:
-        """Show a command that was not started."""
+        """Show a command that was not started, and what the model was told."""
         self.aside()
         self._say(f"$ {plain(command)}", "bold")
-        self._say(f"  not run: {plain(why)}", "yellow")
+        self._say(f"  {plain(why)}", "yellow")
 
     def _go_on(self) -> None:
         """Show the commands that waited, up to the first that is still running."""
