@@ -235,3 +235,12 @@ async def test_what_cannot_be_allowed_is_said(place: Place, words: list[str], sa
 
     assert (done.status, done.requests) == (2, [])
     assert said in done.err
+
+
+async def test_why_a_command_could_not_begin_is_shown(place: Place) -> None:
+    done = await place.exec([call("exec_command", cmd="ls", workdir="/nowhere"), say("x")], "go")
+
+    assert (
+        "$ ls\n  The working directory /nowhere does not exist; / does. Nothing was run.\n"
+        "  did not finish\n"
+    ) in done.err
