@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def test_each_value_is_shown_with_its_origin(shell: Shell) -> None:
         ["step_limit = 7", "-c"],
         ["tools.update_plan.enabled = false", f"user: {file}:5"],
     ]
+
+
+def test_the_settings_of_the_guides_can_be_shown(shell: Shell) -> None:
+    guides = Path(__file__).parents[2] / "docs" / "guide"
+    for guide in sorted(guides.glob("*.md")):
+        for block in re.findall(r"```toml\n(.*?)```", guide.read_text(), re.DOTALL):
+            shell.settings(block)
+            done = shell.octavo("config", "show", "--strict-config")
+            shown = tomllib.loads(done.stdout)
+            assert (done.returncode, done.stderr) == (0, ""), (guide, block)
+            assert shown.keys() == tomllib.loads(block).keys(), (guide, block)
 
 
 def test_what_is_shown_can_be_read_as_toml(shell: Shell) -> None:

@@ -16,7 +16,8 @@ from octavo.config.write import encode_value, set_value
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = st.one_of(st.sampled_from(["a", "b", "c-d", "e.f", "", 'g"', "h'\\", "i\n"]), TEXT)
-SCALARS = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), TEXT)
+FLOATS = st.floats(allow_nan=False)
+SCALARS = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), FLOATS, TEXT)
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3))
 TABLES = st.recursive(
     st.dictionaries(NAMES, VALUES, max_size=3),

@@ -157,6 +157,6 @@ async def test_hooks_run_in_every_sandbox_and_never_without_one(
         assert "hook PreToolUse failed: It could not be started" in done.err
         assert not (place.work / "inside").exists()
     else:
-        assert "not run: Command blocked by PreToolUse hook: Not now." in done.err, done.err
+        assert "  Command blocked by PreToolUse hook: Not now." in done.err, done.err
         assert (place.work / "inside").exists()
     assert not alive(mark)

@@ -186,7 +186,7 @@ async def test_a_prefix_on_the_command_line_lets_its_commands_run_in_the_cage(pl
     assert not (place.work.parent / "out").exists()
     refused = "This was not run, as nobody can be asked here. `git reset --hard`"
     assert refused in str(done.requests[-1])
-    assert f"$ git reset --hard\n  not run: {refused}" in done.err
+    assert f"$ git reset --hard\n  {refused}" in done.err
     assert "(The user can start octavo with --allow-command 'git reset --hard'.)" in done.err
 
 
@@ -208,7 +208,7 @@ async def test_a_command_that_no_flag_lets_through_gets_no_such_advice(place: Pl
     script = [call("exec_command", cmd='eval "$(cat f)"', login=False), say("x")]
     done = await place.exec(script, "go")
 
-    assert "not run: " in done.err
+    assert "This was not run" in done.err
     assert "--allow-command" not in done.err
 
 
@@ -235,3 +235,12 @@ async def test_what_cannot_be_allowed_is_said(place: Place, words: list[str], sa
 
     assert (done.status, done.requests) == (2, [])
     assert said in done.err
+
+
+async def test_why_a_command_could_not_begin_is_shown(place: Place) -> None:
+    done = await place.exec([call("exec_command", cmd="ls", workdir="/nowhere"), say("x")], "go")
+
+    assert (
+        "$ ls\n  The working directory /nowhere does not exist; / does. Nothing was run.\n"
+        "  did not finish\n"
+    ) in done.err

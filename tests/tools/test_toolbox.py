@@ -16,6 +16,7 @@ from octavo.model import Call
 from octavo.protocol.errors import SandboxError, StoreError
 from octavo.tools import Effect, Hands, Outcome, Tool, ToolFailed
 from octavo.tools.builtin import TOOLS
+from octavo.tools.builtin.update_plan import TOOL as UPDATE_PLAN
 from octavo.tools.declare import choose
 from octavo.tools.redact import redactor
 from octavo.tools.schema import number, obj, text
@@ -87,6 +88,15 @@ async def test_arguments_that_do_not_fit_are_explained(arguments: str, answer: s
 )
 async def test_arguments_that_can_only_mean_one_thing_are_taken(arguments: str) -> None:
     assert await run(_tool(), arguments) == Outcome(content="Pair(name='a', count=2.0)")
+
+
+async def test_what_a_list_is_to_hold_is_explained_too() -> None:
+    outcome = await run(UPDATE_PLAN, '{"plan": [{"step": "look", "status": "done"}]}')
+    assert str(outcome.content).endswith(
+        " It takes one JSON object with: plan (array of objects with step (string, required), "
+        "status (pending or in_progress or completed, required), required), explanation (string). "
+        "Nothing was run."
+    )
 
 
 async def test_an_unknown_tool_is_answered_with_those_there_are() -> None:

@@ -33,13 +33,22 @@ async def answered(permit: Permit, told: set[str], terms: Terms, asker: Asker) -
         if blocked.host in _allowed_now(terms):
             notes.append(f"{blocked} It is allowed from the next command on.")
         elif not may_widen(terms.approval, present=terms.present):
-            notes.append(f"{blocked} Nobody can allow it here: go on without it.")
+            notes.append(
+                f"{blocked} Nobody can allow it here: go on without it.{_way(blocked, terms)}"
+            )
         elif blocked.host in terms.blocks.declined or asked == ASKED_AT_ONCE:
             notes.append(f"{blocked} Go on without it.")
         else:
             asked += 1
             notes.append(f"{blocked} {await _ask(blocked, permit, terms, asker)}")
     return notes
+
+
+def _way(blocked: Blocked, terms: Terms) -> str:
+    """Say what allows it the next time; not to a thread that could carry something out."""
+    if needs_person(terms.seen) is not None:
+        return ""
+    return f" (The user can start octavo with --allow-host {blocked.host}.)"
 
 
 def _allowed_now(terms: Terms) -> set[str]:

@@ -232,14 +232,16 @@ def _told(event: Compacted, why: str) -> str:
     """Return what a person is told of parts that were left out."""
     gone = event.dropped
     what = (
-        f"{gone.items} of its older items ({gone.outputs} outputs of tools; about "
-        f"{gone.tokens:,} tokens) were left out of what the model is shown."
+        f"{gone.items} of the thread's older items (outputs of tools among them: {gone.outputs}; "
+        f"about {gone.tokens:,} tokens) were left out of what the model is shown."
         if gone.items
         else "the end of AGENTS.md, or of what is pinned, is left out of what the model is shown."
     )
+    begin = "" if event.trigger == "asked" else "the thread is too long for the model, and "
+    reason = f"{begin}{why}"
     return (
-        f"The thread is too long for the model, and {why}. So {what} Everything stays in the "
-        "thread, and the model can look it up."
+        f"{reason[:1].upper()}{reason[1:]}. So {what} Everything stays in the thread, and the "
+        "model can look it up."
     )
 
 

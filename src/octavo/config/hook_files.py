@@ -260,7 +260,8 @@ def _decoded(content: bytes, path: Path) -> object:
     try:
         table = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON: {error}. None of its hooks runs.") from None
+        why = str(error).removeprefix("JSON is malformed: ")
+        raise ConfigError(f"{path} is not JSON: {why}. None of its hooks runs.") from None
     if not isinstance(table, dict) or "hooks" not in table:
         raise ConfigError(f'{path} has no "hooks". None of its hooks runs.')
     return table["hooks"]

@@ -24,6 +24,8 @@ def encode_value(value: object) -> str:
             return "true" if value else "false"
         case int():
             return str(value)
+        case float():
+            return repr(value)  # also of what is endless or no number: TOML has the same words
         case str():
             return basic_string(value)
         case list() | tuple():

@@ -164,13 +164,23 @@ def _near(text: str, error: msgspec.DecodeError) -> str:
 
 def _expected(tool: Tool) -> str:
     schema = tool.schema or {}
-    properties = schema.get("properties", {})
-    required = schema.get("required", ())
-    if not properties:
+    if not schema.get("properties"):
         return "It takes an empty object: {}."
-    described = ", ".join(
-        f"{name} ({' or '.join(part['enum']) if 'enum' in part else part.get('type', 'any')}"
-        f"{', required' if name in required else ''})"
-        for name, part in properties.items()
+    return f"It takes one JSON object with: {_fields(schema)}."
+
+
+def _fields(schema: Mapping[str, Any]) -> str:
+    required = schema.get("required", ())
+    return ", ".join(
+        f"{name} ({_kind(part)}{', required' if name in required else ''})"
+        for name, part in schema.get("properties", {}).items()
     )
-    return f"It takes one JSON object with: {described}."
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    if "enum" in part:
+        return " or ".join(part["enum"])
+    inner = part.get("items", {})
+    if inner.get("properties"):
+        return f"array of objects with {_fields(inner)}"
+    return str(part.get("type", "any"))

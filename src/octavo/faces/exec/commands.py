@@ -41,6 +41,10 @@ class _Command:
         for line in lines:
             self._add(line)
 
+    @property
+    def has_written(self) -> bool:
+        return bool(self._lines or self._partial)
+
     def take_head(self) -> list[str]:
         """Return what can be shown of the beginning and was not yet."""
         head, self._head = self._head, []
@@ -106,10 +110,10 @@ class Commands:
             self._close(item.id, command)
 
     def refused(self, command: str, why: str) -> None:
-        """Show a command that was not started."""
+        """Show a command that was not started, and what the model was told."""
         self.aside()
         self._say(f"$ {plain(command)}", "bold")
-        self._say(f"  not run: {plain(why)}", "yellow")
+        self._say(f"  {plain(why)}", "yellow")
 
     def _go_on(self) -> None:
         """Show the commands that waited, up to the first that is still running."""
@@ -131,8 +135,10 @@ class Commands:
 
     def _close(self, item_id: str, command: _Command) -> None:
         del self._open[item_id]
-        self._say_lines(command.take_rest())
         item = command.ended
+        if item is not None and item.exit_code is None and not command.has_written:
+            command.feed(item.aggregated_output or "")  # why it could not even begin
+        self._say_lines(command.take_rest())
         if item is None:
             return
         took = "" if item.duration_ms is None else f" in {item.duration_ms / 1000:.1f} s"

@@ -60,8 +60,9 @@ def output_schema(file: Path | None) -> dict[str, Any] | None:
             hint="Name a file with a JSON Schema.",
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        why = str(error).removeprefix("JSON is malformed: ")
         raise UsageError(
-            f"The output schema {file} is not JSON: {error}.", hint="Mend the file."
+            f"The output schema {file} is not JSON: {why}.", hint="Mend the file."
         ) from None
     if not isinstance(schema, dict):
         raise UsageError(
