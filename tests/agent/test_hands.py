@@ -12,9 +12,10 @@ import anyio
 import msgspec
 import pytest
 
+from octavo.agent.allowed import Allowed
 from octavo.agent.approval import Approvals
 from octavo.agent.cages import Cages
-from octavo.agent.ground import Allowed, Ground
+from octavo.agent.ground import Ground
 from octavo.agent.hands import CallHands, Room
 from octavo.agent.journal import Journal
 from octavo.agent.judge import Context, Judge, Verdict

@@ -13,8 +13,8 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from octavo.agent.allowed import Allowed
 from octavo.agent.cages import Cages
-from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
 from octavo.agent.purse import Metered, Purse
 from octavo.agent.skills import Skills
