@@ -1,4 +1,17 @@
 // Written by `octavo app-server schema`; do not edit.
+export type AccountReadParams = {
+  refreshToken?: boolean | null;
+};
+/** `requires_openai_auth`: the configured provider cannot be asked without a key. */
+export type AccountReadResult = {
+  account: ApiKeyAccount | null;
+  requiresOpenaiAuth: boolean;
+};
+/** There is a key now, or none any more. */
+export type AccountUpdated = {
+  authMode: "apikey" | null;
+  planType: null;
+};
 /** What a command is to get besides what the policy gives. */
 export type AdditionalPermissions = {
   fileSystem: FileSystemGrant | null;
@@ -23,6 +36,10 @@ export type AgentMessageDelta = {
   turnId: string;
   itemId: string;
   delta: string;
+};
+/** There is a key for the provider. It is never told. */
+export type ApiKeyAccount = {
+  type: "apiKey";
 };
 /** One remembered yes. `words` are of a prefix, `host` of a host. */
 export type Approval = {
@@ -338,11 +355,57 @@ export type LocalImage = {
   type: "localImage";
   path: string;
 };
+export type LoginCancelParams = {
+  loginId: string;
+};
+/** A key is stored at once, so there is never anything to cancel. */
+export type LoginCancelResult = {
+  status: "notFound";
+};
+/** A key was stored. */
+export type LoginCompleted = {
+  success: boolean;
+  loginId: string | null;
+  error: string | null;
+};
+/** Only "apiKey" is known. The key is stored for the configured provider. */
+export type LoginStartParams = {
+  type: string;
+  apiKey?: string | null;
+};
+export type LoginStartResult = {
+  type: "apiKey";
+};
 /** A thing the user pointed at, such as a file. */
 export type Mention = {
   type: "mention";
   name: string;
   path: string;
+};
+/** A model that octavo knows; whether it may be used, its provider says. */
+export type Model = {
+  id: string;
+  model: string;
+  displayName: string;
+  description: string;
+  hidden: boolean;
+  isDefault: boolean;
+  defaultReasoningEffort: string;
+  supportedReasoningEfforts: Array<ReasoningEffortOption>;
+  inputModalities: Array<"image" | "text">;
+  supportsPersonality: boolean;
+  upgrade: null;
+  octavoContextWindow: number;
+};
+/** `include_hidden`: families of models as well, whose names others begin with. */
+export type ModelListParams = {
+  cursor?: string | null;
+  limit?: number | null;
+  includeHidden?: boolean | null;
+};
+export type ModelListResult = {
+  data: Array<Model>;
+  nextCursor: string | null;
 };
 export type NetworkAmendment = {
   host: string;
@@ -367,6 +430,21 @@ export type Offer = {
   words?: Array<string>;
   allows?: Array<string>;
   refuses?: Array<string>;
+};
+/** One that may be chosen; `allowed`: it can be used here. */
+export type PermissionProfile = {
+  id: string;
+  description: string | null;
+  allowed: boolean;
+};
+export type PermissionProfileListParams = {
+  cursor?: string | null;
+  limit?: number | null;
+  cwd?: string | null;
+};
+export type PermissionProfileListResult = {
+  data: Array<PermissionProfile>;
+  nextCursor: string | null;
 };
 /** A text that is before the model at all times, also after a compaction. */
 export type Pin = {
@@ -405,6 +483,10 @@ export type Reasoning = {
   completedAtMs: number | null;
   summary: Array<string>;
   content: Array<string>;
+};
+export type ReasoningEffortOption = {
+  reasoningEffort: string;
+  description: string;
 };
 /** A piece of a reasoning summary. */
 export type ReasoningSummaryTextDelta = {
@@ -639,6 +721,7 @@ export type ThreadResumeParams = {
   modelProvider?: string | null;
   cwd?: string | null;
   approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  approvalsReviewer?: string | null;
   sandbox?: "danger-full-access" | "read-only" | "workspace-write" | null;
   config?: Record<string, unknown> | null;
   baseInstructions?: string | null;
@@ -651,6 +734,7 @@ export type ThreadStartParams = {
   modelProvider?: string | null;
   cwd?: string | null;
   approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  approvalsReviewer?: string | null;
   sandbox?: "danger-full-access" | "read-only" | "workspace-write" | null;
   config?: Record<string, unknown> | null;
   baseInstructions?: string | null;
@@ -729,11 +813,13 @@ export type TurnStartParams = {
   clientUserMessageId?: string | null;
   cwd?: string | null;
   approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  approvalsReviewer?: string | null;
   sandboxPolicy?: SandboxPolicy | null;
   model?: string | null;
   effort?: string | null;
   summary?: string | null;
   outputSchema?: Record<string, unknown> | null;
+  toolOutput?: unknown;
   octavoBudget?: Budget | null;
 };
 export type TurnStartResult = {
@@ -825,8 +911,13 @@ export type WebSearch = {
   action: Record<string, unknown> | null;
 };
 export interface ClientRequests {
+  "account/login/cancel": { params: LoginCancelParams; result: LoginCancelResult };
+  "account/login/start": { params: LoginStartParams; result: LoginStartResult };
+  "account/logout": { params: Nothing; result: Nothing };
+  "account/read": { params: AccountReadParams; result: AccountReadResult };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
+  "model/list": { params: ModelListParams; result: ModelListResult };
   "octavo/approvals/list": { params: Nothing; result: ApprovalsListResult };
   "octavo/approvals/revoke": { params: ApprovalsRevokeParams; result: ApprovalsRevokeResult };
   "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
@@ -842,6 +933,7 @@ export interface ClientRequests {
   "octavo/thread/pins": { params: ThreadIdParams; result: PinsResult };
   "octavo/thread/unpin": { params: UnpinParams; result: Nothing };
   "octavo/thread/usage": { params: ThreadIdParams; result: ThreadUsageResult };
+  "permissionProfile/list": { params: PermissionProfileListParams; result: PermissionProfileListResult };
   "skills/list": { params: SkillsListParams; result: SkillsListResult };
   "thread/backgroundTerminals/clean": { params: ThreadIdParams; result: Nothing };
   "thread/compact/start": { params: ThreadIdParams; result: Nothing };
@@ -858,6 +950,8 @@ export interface ServerRequests {
   "item/tool/requestUserInput": { params: UserInputParams; result: UserInputResult };
 }
 export interface ServerNotifications {
+  "account/login/completed": LoginCompleted;
+  "account/updated": AccountUpdated;
   "error": ErrorHappened;
   "hook/completed": HookCompleted;
   "hook/started": HookStarted;

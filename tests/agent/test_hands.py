@@ -66,8 +66,6 @@ async def hands_in(
     approvals = Approvals(journal, lambda: None)
     loaded = load(cwd=cwd, env=os.environ)
     ground = Ground(loaded, os.environ, journal.thread, lambda _: None, Allowed())
-    if judge is not None:
-        ground.allowed = Allowed(approve_for_me=True)
     policy = Policy(Mode.WORKSPACE_WRITE, cwd, network=network, write_tmp=False, write_tmpdir=False)
     unused: Any = None
 
@@ -88,6 +86,7 @@ async def hands_in(
             policy=policy,
             approval="on-request",
             judge=judge,
+            judging=judge is not None,
             sessions=unused,
             cwd=cwd,
             env={},

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as look
 
-from octavo.protocol import methods, skills
+from octavo.protocol import methods, settings, skills
 from octavo.protocol.methods import Method
 from octavo.protocol.notifications import BY_METHOD
 from octavo.protocol.requests import REQUESTS
@@ -21,12 +21,14 @@ JSON_FILE = "octavo.schema.json"
 TYPESCRIPT_FILE = "octavo.ts"
 _MAY_LACK = msgspec.UNSET
 """The default of a field that is left out rather than sent as null."""
+_MODULES = (methods, settings, skills)
+"""Where methods are declared."""
 _REF = "#/$defs/{name}"
 
 
 def client_requests() -> dict[str, Method[Any, Any]]:
     """Return every method a client may call, by name."""
-    found = (value for module in (methods, skills) for value in vars(module).values())
+    found = (value for module in _MODULES for value in vars(module).values())
     named = {method.name: method for method in found if isinstance(method, Method)}
     return dict(sorted(named.items()))
 

@@ -16,7 +16,7 @@ from octavo import __version__
 from octavo.agent.allowed import Allowed
 from octavo.config.paths import octavo_home
 from octavo.protocol import methods as m
-from octavo.protocol.notifications import ThreadClosed
+from octavo.protocol.notifications import Notification, ThreadClosed
 from octavo.rpc import INVALID_REQUEST, Link, RpcError
 from octavo.server.connection import Connection, Handler
 
@@ -104,6 +104,11 @@ class Server:
             for followers in self.followers.values():
                 followers.remove(connection)
         return connection.dropped
+
+    def tell_all(self, notification: Notification) -> None:
+        """Tell every client, whatever it follows."""
+        for connection in self._connections:
+            connection.post(notification)
 
     def leave(self) -> None:
         """End all connections, as if the clients had."""

@@ -75,6 +75,8 @@ class JsonEvents:
                 | note.DiffUpdated()
                 | note.Compacted()
                 | note.ServerRequestResolved()
+                | note.AccountUpdated()
+                | note.LoginCompleted()
             ):
                 pass
             case _:

@@ -100,6 +100,8 @@ class Transcript:
                 | note.DiffUpdated()
                 | note.Compacted()
                 | note.ServerRequestResolved()
+                | note.AccountUpdated()
+                | note.LoginCompleted()
             ):
                 pass
             case _:

@@ -39,7 +39,7 @@ from octavo.server.connection import Connection, Handler, Request
 from octavo.server.diary import diary
 from octavo.server.followers import Followers
 from octavo.server.live import Live
-from octavo.server.policies import read_approval, wire_approval, wire_policy
+from octavo.server.policies import read_approval, read_reviewer, wire_approval, wire_policy
 from octavo.store.diagnostics import Diagnostics
 from octavo.store.rollout import Rollout
 from octavo.tools.redact import redactor, secret_values
@@ -205,6 +205,9 @@ def _load(
         developer=params.developer_instructions,
         allowed=server.launch.allowed,
     )
+    choices = msgspec.structs.replace(
+        choices, approve_for_me=read_reviewer(params.approvals_reviewer)
+    )
     agent = Agent(started.thread_id, journal, wiring, choices)
     if server.launch.alone:  # nobody could give a missing key, or price, later
         try:
@@ -276,6 +279,7 @@ def _result(agent: Agent, live: Live | None = None, *, whole: bool = False) -> m
         approval_policy=wire_approval(choices.approval),
         sandbox=wire_policy(choices.policy),
         reasoning_effort=choices.effort,
+        approvals_reviewer="auto_review" if agent.wiring.has_reviewer(choices) else "user",
     )
 
 
