@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node programs servers clean
+.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node sdk programs servers clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -19,7 +19,7 @@ help:  ## Print this list
 try: $(VENV)/.core  ## Install octavo into .venv and watch it mend a bug (no key, no network)
 	@$(BIN)/octavo demo
 
-test: $(VENV)/.dev node  ## Run all tests (ARGS="-k name" for some)
+test: $(VENV)/.dev node sdk  ## Run all tests (ARGS="-k name" for some)
 	@$(PY) -m pytest $(PYTEST_WORKERS) $(ARGS)
 
 check: format-check lint types walls docs sizes test  ## Format, lint, types, import walls, docs, tests
@@ -46,7 +46,7 @@ docs: $(VENV)/.dev  ## Check that links, commands and names in the documents hol
 sizes: $(VENV)/.dev  ## Print the longest files, and how many checks are waived
 	@$(PY) tools/sizes.py
 
-prove: $(VENV)/.dev node  ## Run all tests with their full counts: every kill, every fuzz case (long)
+prove: $(VENV)/.dev node sdk  ## Run all tests with their full counts: every kill, every fuzz case (long)
 	@OCTAVO_PROVE=1 $(PY) -m pytest $(PYTEST_WORKERS) $(ARGS)
 
 bench: $(VENV)/.dev  ## Print the benchmarks (PEER=path/to/codex compares)
@@ -69,6 +69,9 @@ node:  ## Fetch the official TypeScript SDK into .node (skipped without npm)
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .node/.done; \
 	else echo "node: no Node.js here; tests that need it are skipped"; fi
 
+sdk: $(VENV)/.dev  ## Fetch the official Python SDK into .sdk
+	@$(MAKE) .sdk/.done
+
 programs:  ## Install bubblewrap, sshd and gh with apt-get, as root (their tests are skipped without)
 	@sh tools/install_programs.sh
 
@@ -76,7 +79,7 @@ servers: | $(PY)  ## Build llama.cpp's server for its tests (skipped where it ca
 	@sh tools/build_servers.sh $(PY)
 
 clean:  ## Remove what was installed and built
-	rm -rf $(VENV) .node .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .node .sdk .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # ---- Installing. Versions and hashes come from the locks; pip refuses anything else. ----
@@ -110,3 +113,11 @@ $(VENV)/.lock: requirements/lock.lock | $(PY)
 	@npm ci --prefix .node --ignore-scripts --omit=optional --no-audit --no-fund --no-update-notifier --loglevel=error \
 		&& touch $@ \
 		|| echo "node: the SDK could not be fetched; tests that need it are skipped" >&2
+
+# A folder of its own: nothing of it is near what octavo imports.
+.sdk/.done: requirements/sdk.lock | $(PY)
+	@echo "fetching the official Python SDK into .sdk"
+	@rm -rf .sdk && mkdir .sdk
+	@$(PIP) --require-hashes --no-deps --target .sdk -r requirements/sdk.lock \
+		&& touch $@ \
+		|| echo "sdk: the SDK could not be fetched; tests that need it are skipped" >&2

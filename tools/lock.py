@@ -19,8 +19,11 @@ LOCKS = {
     "build": "build.in",
     "dev": "dev.in",
     "lock": "lock.in",
+    "sdk": "sdk.in",
 }
 """Each lock and what it is made from; in this order, as dev is constrained by core."""
+LEFT_OUT = {"sdk": "openai-codex-cli-bin"}
+"""What a package asks for and nobody here needs; installed with --no-deps."""
 
 HEADER = "# Written by `make lock` from {source}; do not edit.\n"
 FORBIDDEN = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|(?<![\w.])/\w+/")
@@ -36,6 +39,7 @@ def compile_lock(name: str, source: str, *, upgrade: bool) -> str:
         *("--annotation-style", "line"),
         *(["--upgrade"] if upgrade else []),
         *(["--allow-unsafe"] if name == "build" else []),
+        *(["--no-emit-package", LEFT_OUT[name]] if name in LEFT_OUT else []),
     ]
     # Where pip has been told to look is this machine's business; uv asks the public index.
     env = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}

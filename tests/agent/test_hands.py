@@ -13,9 +13,10 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
+from octavo.agent.allowed import Allowed
 from octavo.agent.approval import Approvals
 from octavo.agent.cages import Cages
-from octavo.agent.ground import Allowed, Ground
+from octavo.agent.ground import Ground
 from octavo.agent.hands import CallHands, Room
 from octavo.agent.journal import Journal, Log
 from octavo.agent.judge import Context, Judge, Verdict
@@ -69,8 +70,6 @@ async def hands_in(
     approvals = Approvals(journal, lambda: None)
     loaded = load(cwd=cwd, env=os.environ)
     ground = Ground(loaded, os.environ, journal.thread, lambda _: None, Allowed())
-    if judge is not None:
-        ground.allowed = Allowed(approve_for_me=True)
     policy = Policy(Mode.WORKSPACE_WRITE, cwd, network=network, write_tmp=False, write_tmpdir=False)
     unused: Any = None
 
@@ -91,6 +90,7 @@ async def hands_in(
             policy=policy,
             approval="on-request",
             judge=judge,
+            judging=judge is not None,
             sessions=unused,
             cwd=cwd,
             env={},

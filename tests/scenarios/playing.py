@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from octavo.client import Client, connect
 from octavo.protocol import items as it
 from octavo.protocol import methods as m

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from octavo.config.approvals import Approval, read_approvals
 from octavo.config.consent import accept, items
 from octavo.config.trust import set_trust

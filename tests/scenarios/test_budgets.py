@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from octavo.agent.journal import Journal
 from octavo.agent.purse import Metered, Purse
 from octavo.config.settings import PriceConfig, ThreadBudget, TurnBudget

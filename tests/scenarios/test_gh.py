@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from tests.agent import test_gh
 from tests.scenarios.asking import Person, outputs
 

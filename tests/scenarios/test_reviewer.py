@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from octavo.protocol import notifications as note
 from octavo.trial.answers import Answer
 from octavo.trial.scripted import Received, call, refuse, say

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from octavo.context.skills.roots import BUNDLED
 from tests.agent import test_git_remote
 from tests.scenarios.asking import Person

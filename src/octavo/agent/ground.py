@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from octavo.agent.allowed import Allowed
 from octavo.agent.network import Blocks
 from octavo.config.load import Loaded
 from octavo.config.settings import ApprovalPolicy, GranularPolicy
@@ -18,25 +17,6 @@ from octavo.protocol.fold import Thread
 if TYPE_CHECKING:
     from octavo.agent.remembered import Remembered
     from octavo.agent.rulebook import Rulebook
-
-
-class Allowed(msgspec.Struct, frozen=True):
-    """What the person allowed on the command line, for as long as the program runs.
-
-    Attributes:
-        commands: first words of commands that are not asked about; () is all of them. They run in
-            the cage like any other.
-        hosts: patterns of hosts that commands may reach.
-        push: git may talk to the remote of the repository.
-        approve_for_me: a model judges in the person's place.
-        unasked: what would be asked is accepted; with full access only.
-    """
-
-    commands: tuple[tuple[str, ...], ...] = ()
-    hosts: tuple[str, ...] = ()
-    push: bool = False
-    approve_for_me: bool = False
-    unasked: bool = False
 
 
 def may_widen(approval: ApprovalPolicy, *, present: bool) -> bool:

@@ -61,6 +61,8 @@ class Room(msgspec.Struct, frozen=True):
     policy: Policy
     approval: ApprovalPolicy
     judge: Judge | None
+    judging: bool
+    """The judge is asked in the person's place."""
     sessions: CommandSessions
     cwd: Path
     env: Mapping[str, str]
@@ -153,7 +155,7 @@ class CallHands:
 
     @property
     def judging(self) -> bool:
-        return self._room.ground.allowed.approve_for_me
+        return self._room.judging
 
     async def ask_person(self, question: CommandQuestion | NetworkQuestion) -> Answer:
         return await self._room.approvals.ask(self._turn_id, self.call_id, question)

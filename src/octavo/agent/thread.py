@@ -323,6 +323,7 @@ class Agent:
     ) -> None:
         choices, journal = self.choices, self.journal
         turn_calls: list[str] = []
+        alone = self.wiring.nobody_answers(choices)
         room = Room(
             journal=journal,
             approvals=self.approvals,
@@ -332,13 +333,14 @@ class Agent:
             policy=choices.policy,
             approval=choices.approval,
             judge=equipment.judge,
+            judging=self.wiring.has_reviewer(choices),
             sessions=sessions,
             cwd=choices.policy.cwd,
             env=equipment.env,
             writable_roots=equipment.writable_roots,
             network=equipment.network,
-            asks=may_widen(choices.approval, present=not self.wiring.alone),
-            alone=self.wiring.alone,
+            asks=may_widen(choices.approval, present=not alone),
+            alone=alone,
             output_limit_tokens=self.wiring.output_limit_tokens,
             login_env=equipment.login_env,
             redact=equipment.redact,

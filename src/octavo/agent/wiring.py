@@ -13,8 +13,8 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from octavo.agent.allowed import Allowed
 from octavo.agent.cages import Cages
-from octavo.agent.ground import Allowed
 from octavo.agent.network import reaching
 from octavo.agent.purse import Metered, Purse
 from octavo.agent.skills import Skills
@@ -72,6 +72,8 @@ class TurnChoices(msgspec.Struct, frozen=True):
     effort: str | None = None
     summary: str | None = None
     verbosity: str | None = None
+    approve_for_me: bool | None = None
+    """A model judges in the person's place; None: as the thread's settings say."""
 
     def turn_started(self, turn_id: str, at_ms: int) -> TurnStarted:
         """The event that begins a turn under these settings."""
@@ -372,7 +374,7 @@ class Wiring:
             ),
             prompt=prompt,
             tools_after_compaction=declarations(all_tools, web_search=search),
-            judge=self._reviewer(model, prompt, redact),
+            judge=self._reviewer(choices, model, prompt, redact),
             sandbox=sandbox,
             env=env,
             writable_roots=_writable_roots(choices.policy, self.env),
@@ -382,11 +384,24 @@ class Wiring:
             patience=lambda: Patience(provider),
         )
 
+    def nobody_answers(self, choices: TurnChoices) -> bool:
+        """Whether there is no person to ask.
+
+        A client that hands its questions to a reviewer may answer what still reaches it without
+        showing it to anybody, as Codex's SDK does; so nothing does.
+        """
+        return self.alone or choices.approve_for_me is True
+
+    def has_reviewer(self, choices: TurnChoices) -> bool:
+        """Whether a model judges in the person's place."""
+        wanted = choices.approve_for_me
+        return self.allowed.approve_for_me if wanted is None else wanted
+
     def _reviewer(
-        self, model: Metered, prompt: Prompt, redact: Callable[[str], str]
+        self, choices: TurnChoices, model: Metered, prompt: Prompt, redact: Callable[[str], str]
     ) -> Judge | None:
         """Return who judges in the person's place, where they want that."""
-        if self._judge is not None or not self.allowed.approve_for_me:
+        if self._judge is not None or not self.has_reviewer(choices):
             return self._judge
         from octavo.agent.reviewer import Reviewer  # few threads have one
 
@@ -437,7 +452,7 @@ class Wiring:
                 only_reading=policy.network.reading_only,
                 gaps=gaps,
                 loopback=tier in ("namespaces", "bubblewrap"),
-                alone=self.alone,
+                alone=self.nobody_answers(choices),
                 private_tmp=tier in ("namespaces", "bubblewrap")
                 and bool(private_directories(policy)),
             ),

@@ -31,6 +31,9 @@ COMMANDS = {
         "undo": "Take a turn back: its files, what was said in it, or both",
         "demo": "See it work on a small bug: no key, no network",
     },
+    "Connect": {
+        "app-server": "Serve programs over JSON-RPC, as Codex's app-server does",
+    },
     "Check": {
         "sandbox": "Run a command in the sandbox, or see what it could touch",
         "attack": "Try what a hostile model would try, on your own settings",
@@ -50,7 +53,7 @@ COMMANDS = {
     },
 }
 
-QUICK = ("exec", "sandbox")
+QUICK = ("app-server", "exec", "sandbox")
 """Commands whose plain arguments are read without argparse."""
 CAGED = ("sandbox",)
 """Commands that do nothing without a cage: what holds it is started before they are loaded."""
@@ -100,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    words = _settings_behind(words)
     first = words[0] if words else "help"
     if first in ("--version", "-V"):
         from octavo import __version__
@@ -113,6 +117,14 @@ def _dispatch(words: list[str]) -> int:
     return _run(first, words[1:])
 
 
+def _settings_behind(words: list[str]) -> list[str]:
+    """Return `words` with the settings before the command behind it: SDKs put them there."""
+    before = 0
+    while words[before : before + 1] in (["-c"], ["--config"]) and len(words) > before + 2:
+        before += 2
+    return [*words[before : before + 1], *words[:before], *words[before + 1 :]]
+
+
 def commands() -> dict[str, str]:
     """Return every command with what it is for."""
     return {name: purpose for group in COMMANDS.values() for name, purpose in group.items()}
@@ -122,7 +134,7 @@ def load_command(name: str) -> Command:
     """Import the module of a command."""
     from importlib import import_module
 
-    module: Command = import_module(f"octavo.cli.{name}")
+    module: Command = import_module(f"octavo.cli.{name.replace('-', '_')}")
     return module
 
 

@@ -13,10 +13,10 @@ from typing import Literal
 import anyio
 import msgspec
 
-from octavo.cli.keys import find_key, find_provider, masked, needs_key
 from octavo.config.auth import read_key
 from octavo.config.load import Loaded
 from octavo.config.paths import auth_file, octavo_home
+from octavo.model.keys import find_key, find_provider, masked, needs_key
 from octavo.protocol.errors import ConfigError, OctavoError
 
 _GIT_TIMEOUT_S = 10

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping
 
-    from octavo.agent.ground import Allowed
+    from octavo.agent.allowed import Allowed
     from octavo.faces.exec.options import Options
     from octavo.faces.exec.transcript import Transcript
     from octavo.sandbox.keeper import Spare
@@ -188,7 +188,7 @@ def _mistake(bug: BaseException) -> OctavoError:
 
 
 async def _launch(args: Namespace, spare: Spare) -> Launch:
-    from octavo.cli.shared import existing_directory
+    from octavo.cli.shared import client_env, existing_directory
     from octavo.server.server import Launch
 
     flags: dict[str, object] = {
@@ -204,11 +204,8 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         flags |= budget_flags(args.max_cost, args.max_tokens, args.max_time)
     if args.oss or args.local_provider:
         flags |= await _local(args)
-    env = dict(os.environ)
-    if env.get("CODEX_API_KEY"):  # how SDKs pass the key they were given; it is the nearer one
-        env["OPENAI_API_KEY"] = env["CODEX_API_KEY"]
     return Launch(
-        env=env,
+        env=client_env(),
         profile=args.profile,
         overrides=tuple(word for word in args.config if not _is_about_asking(word)),
         flags=flags,
@@ -230,7 +227,7 @@ def _permissions(args: Namespace) -> Mapping[str, object]:
 
 def _allowed(args: Namespace) -> Allowed:
     """What the command line allows. Nothing of it lets a command out of the sandbox."""
-    from octavo.agent.ground import Allowed
+    from octavo.agent.allowed import Allowed
 
     hosts: tuple[str, ...] = ()
     if args.allow_host:

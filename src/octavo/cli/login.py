@@ -34,8 +34,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Store a key, or say which one there is."""
-    from octavo.cli.keys import find_provider, needs_key
     from octavo.config.auth import write_key
+    from octavo.model.keys import find_provider, needs_key
 
     loaded = load_settings(args)
     provider, config = find_provider(args.provider, loaded.settings, os.environ)
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
 
 
 def _status(provider: str, config: ProviderConfig, loaded: Loaded) -> int:
-    from octavo.cli.keys import find_key, masked, needs_key
+    from octavo.model.keys import find_key, masked, needs_key
 
     found = find_key(provider, config, loaded, os.environ)
     if found is not None:

@@ -101,6 +101,14 @@ def load_settings(args: argparse.Namespace, flags: Mapping[str, object] = _NO_FL
     )
 
 
+def client_env() -> dict[str, str]:
+    """Return this process's environment, as a server that clients started is to read it."""
+    env = dict(os.environ)
+    if env.get("CODEX_API_KEY"):  # how SDKs pass the key they were given; it is the nearer one
+        env["OPENAI_API_KEY"] = env["CODEX_API_KEY"]
+    return env
+
+
 def working_directory(chosen: str | None) -> Path:
     """Return the absolute directory a command works in.
 

@@ -111,6 +111,8 @@ class ThreadStartParams(_Wire, frozen=True):
     model_provider: str | None = None
     cwd: str | None = None
     approval_policy: ApprovalPolicy | None = None
+    approvals_reviewer: str | None = None
+    """"user"; any other word means that a model judges in the person's place."""
     sandbox: SandboxWord | None = None
     config: dict[str, Any] | None = None
     base_instructions: str | None = None
@@ -126,6 +128,8 @@ class ThreadResumeParams(_Wire, frozen=True):
     model_provider: str | None = None
     cwd: str | None = None
     approval_policy: ApprovalPolicy | None = None
+    approvals_reviewer: str | None = None
+    """"user"; any other word means that a model judges in the person's place."""
     sandbox: SandboxWord | None = None
     config: dict[str, Any] | None = None
     base_instructions: str | None = None
@@ -160,11 +164,14 @@ class TurnStartParams(_Wire, frozen=True):
     client_user_message_id: str | None = None
     cwd: str | None = None
     approval_policy: ApprovalPolicy | None = None
+    approvals_reviewer: str | None = None
     sandbox_policy: SandboxPolicy | None = None
     model: str | None = None
     effort: str | None = None
     summary: str | None = None
     output_schema: dict[str, Any] | None = None
+    tool_output: Any = None
+    """Refused: octavo does not take messages of other programs yet."""
     octavo_budget: Budget | None = None
     """Of this turn; instead of the settings'. A turn that runs keeps its own."""
 

@@ -216,6 +216,23 @@ class ServerRequestResolved(_Notification, frozen=True):
     request_id: str | int
 
 
+class AccountUpdated(_Notification, frozen=True):
+    """There is a key now, or none any more."""
+
+    method: ClassVar[str] = "account/updated"
+    auth_mode: Literal["apikey"] | None = None
+    plan_type: None = None
+
+
+class LoginCompleted(_Notification, frozen=True):
+    """A key was stored."""
+
+    method: ClassVar[str] = "account/login/completed"
+    success: bool
+    login_id: str | None = None
+    error: str | None = None
+
+
 Notification = (
     ThreadStarted
     | ThreadStatusChanged
@@ -237,6 +254,8 @@ Notification = (
     | HookStarted
     | HookCompleted
     | ServerRequestResolved
+    | AccountUpdated
+    | LoginCompleted
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -262,5 +281,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         HookStarted,
         HookCompleted,
         ServerRequestResolved,
+        AccountUpdated,
+        LoginCompleted,
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import anyio
 
@@ -57,6 +58,10 @@ class MemoryLink:
 
     async def send(self, frame: bytes) -> None:
         await self._out.put(frame)
+
+    async def send_all(self, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            await self._out.put(frame)
 
     async def receive(self) -> bytes:
         return await self._into.get()

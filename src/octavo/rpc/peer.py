@@ -3,6 +3,8 @@
 A peer may ask and be asked at the same time. Requests are handled side by side and begun in the
 order they came; notifications are handled in order, one at a time. When the link closes, what is
 still unanswered fails with `LinkClosed`.
+
+The id of a request may be any JSON: it is given back as it came, byte for byte.
 """
 
 # No `annotations` of the future: msgspec would have to evaluate their text at every start.
@@ -18,7 +20,9 @@ from octavo.rpc import (
     BAD_PARAMS,
     INTERNAL,
     INVALID_REQUEST,
+    OVERLOADED,
     PARSE,
+    FrameTooLong,
     Link,
     LinkClosed,
     RpcError,
@@ -26,6 +30,10 @@ from octavo.rpc import (
 
 T = TypeVar("T")
 Id = int | str
+"""Of requests of our own."""
+MAX_AT_ONCE = 1024
+"""Requests being handled; one more is refused, to be asked again."""
+_NULL = msgspec.Raw(b"null")
 
 
 class _Error(msgspec.Struct, omit_defaults=True):
@@ -35,7 +43,7 @@ class _Error(msgspec.Struct, omit_defaults=True):
 
 
 class _Frame(msgspec.Struct, omit_defaults=True):
-    id: Id | msgspec.UnsetType | None = msgspec.UNSET
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     method: str | None = None
     params: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -54,13 +62,17 @@ class _Request(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    id: Id | None
+    id: msgspec.Raw
     result: Any
 
 
 class _Refusal(msgspec.Struct):
-    id: Id | None
+    id: msgspec.Raw
     error: _Error
+
+
+class _OnlyId(msgspec.Struct):
+    id: msgspec.Raw = _NULL
 
 
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +98,7 @@ def decode_params(raw: bytes, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RpcError(BAD_PARAMS, f"Invalid params: {error}") from None
 
 
@@ -110,17 +122,25 @@ class Peer:
         self._waiting: dict[Id, _Waiting] = {}
         self._next_id = 0
         self._closed = False
+        self._handled = 0
 
-    async def run(self) -> None:
-        """Serve the link until it closes; requests still being handled are then cancelled."""
+    async def run(self, *, finish_s: float = 0) -> None:
+        """Serve the link until nothing more comes.
+
+        Args:
+            finish_s: how long requests may then still be handled; they are cancelled after it.
+        """
         try:
             async with anyio.create_task_group() as handling:
                 while True:
                     try:
                         frame = await self._link.receive()
                     except LinkClosed:
-                        handling.cancel_scope.cancel()
-                        return
+                        handling.cancel_scope.deadline = anyio.current_time() + finish_s
+                        break
+                    except FrameTooLong:
+                        await self._refuse(_NULL, INVALID_REQUEST, "Invalid request: too long")
+                        continue
                     await self._take(frame, handling)
         finally:
             self._closed = True
@@ -168,22 +188,36 @@ class Peer:
     async def _take(self, data: bytes, handling: anyio.abc.TaskGroup) -> None:
         try:
             frame = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            code = INVALID_REQUEST if isinstance(error, msgspec.ValidationError) else PARSE
-            await self._reply(_Refusal(None, _Error(code, f"Invalid request: {error}")))
+        except msgspec.ValidationError as error:
+            await self._refuse(_id_of(data), INVALID_REQUEST, f"Invalid request: {error}")
+            return
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            await self._refuse(_NULL, PARSE, f"Parse error: {error}")
             return
         if frame.method is not None:
             params = EMPTY_PARAMS if frame.params is msgspec.UNSET else bytes(frame.params)
-            if frame.id is msgspec.UNSET or frame.id is None:
+            params = EMPTY_PARAMS if params == b"null" else params
+            if frame.id is msgspec.UNSET:
                 await self._on_notification(frame.method, params)
-            else:
-                handling.start_soon(self._handle, frame.id, frame.method, params)
+                return
+            request_id = msgspec.Raw(bytes(frame.id))  # a copy: it does not hold the whole frame
+            if self._handled >= MAX_AT_ONCE:
+                busy = {"codexErrorInfo": "serverOverloaded", "errorInfo": "server_overloaded"}
+                await self._refuse(request_id, OVERLOADED, "Too many requests at once.", busy)
+                return
+            self._handled += 1
+            handling.start_soon(self._handle, request_id, frame.method, params)
             return
-        if frame.id is msgspec.UNSET or frame.id is None:
-            refusal = _Error(INVALID_REQUEST, "Invalid request: neither a method nor an id")
-            await self._reply(_Refusal(None, refusal))
+        if frame.id is msgspec.UNSET:
+            await self._refuse(_NULL, INVALID_REQUEST, "Invalid request: no method and no id")
             return
-        waiting = self._waiting.get(frame.id)
+        self._take_answer(frame, bytes(frame.id))
+
+    def _take_answer(self, frame: _Frame, encoded_id: bytes) -> None:
+        try:
+            waiting = self._waiting.get(msgspec.json.decode(encoded_id, type=Id, strict=True))
+        except (msgspec.DecodeError, ValueError, RecursionError):  # no id of ours
+            return
         if waiting is None or waiting.done.is_set():
             return
         if frame.error is not None:
@@ -192,7 +226,7 @@ class Peer:
             waiting.answer = b"null" if frame.result is msgspec.UNSET else bytes(frame.result)
         waiting.done.set()
 
-    async def _handle(self, request_id: Id, method: str, params: bytes) -> None:
+    async def _handle(self, request_id: msgspec.Raw, method: str, params: bytes) -> None:
         reply: _Answer | _Refusal
         try:
             reply = _Answer(request_id, await self._on_request(method, params))
@@ -201,7 +235,14 @@ class Peer:
         except Exception as error:  # noqa: BLE001 - a bug in a handler takes no other request down
             text = f"Internal error: {type(error).__name__}: {error}"
             reply = _Refusal(request_id, _Error(INTERNAL, text))
+        finally:
+            self._handled -= 1
         await self._reply(reply)
+
+    async def _refuse(
+        self, request_id: msgspec.Raw, code: int, message: str, data: Any = None
+    ) -> None:
+        await self._reply(_Refusal(request_id, _Error(code, message, data)))
 
     async def _reply(self, reply: _Answer | _Refusal) -> None:
         try:
@@ -213,3 +254,11 @@ class Peer:
             await self._link.send(frame)
         except LinkClosed:
             return
+
+
+def _id_of(data: bytes) -> msgspec.Raw:
+    """The id of a frame that is wrong in some other way, if it has one."""
+    try:
+        return msgspec.Raw(bytes(msgspec.json.decode(data, type=_OnlyId).id))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _NULL

@@ -7,6 +7,7 @@ the first answer counts.
 
 from __future__ import annotations
 
+import anyio
 import anyio.abc
 
 from octavo.agent.thread import Agent
@@ -18,10 +19,15 @@ from octavo.protocol.questions import Answer
 from octavo.rpc import LinkClosed, RpcError
 from octavo.rpc.peer import encode_notification
 from octavo.server.connection import Connection
+from octavo.server.live import Live
 
 
 class Followers:
-    """The connections that follow one thread."""
+    """The connections that follow one thread.
+
+    Attributes:
+        live: the running turn, for whoever joins.
+    """
 
     def __init__(self, agent: Agent, projection: Projection, group: anyio.abc.TaskGroup) -> None:
         self._agent = agent
@@ -29,6 +35,8 @@ class Followers:
         self._group = group
         self._connections: list[Connection] = []
         self._open: dict[str, QuestionAsked] = {}
+        self._asking: dict[str, list[anyio.CancelScope]] = {}
+        self.live = Live()
 
     def add(self, connection: Connection) -> None:
         """Tell `connection` everything from now on, open questions included."""
@@ -43,8 +51,14 @@ class Followers:
         if connection in self._connections:
             self._connections.remove(connection)
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
     def tell(self, notification: Notification) -> None:
         """Tell all of them."""
+        self.live(notification)
         frame = encode_notification(notification.method, notification)
         for connection in self._connections:
             connection.post(notification, frame)
@@ -67,17 +81,25 @@ class Followers:
                 pass
 
     def _resolve(self, question_id: str) -> None:
-        if self._open.pop(question_id, None) is not None:
-            self.tell(ServerRequestResolved(self._agent.id, question_id))
+        if self._open.pop(question_id, None) is None:
+            return
+        for scope in self._asking.pop(question_id, ()):
+            scope.cancel()
+        self.tell(ServerRequestResolved(self._agent.id, question_id))
 
     async def _ask(self, connection: Connection, asked: QuestionAsked) -> None:
+        question_id = asked.question_id
+        if question_id not in self._open:
+            return
         method, params = question_request(self._agent.id, asked)
-        try:
-            result = await connection.ask(asked.question_id, method, params)
-        except LinkClosed:
-            return
-        except RpcError:  # it cannot answer; if nobody else is here to, the answer is no
-            if self._connections == [connection]:
-                self._agent.answer(asked.question_id, Answer("decline"))
-            return
-        self._agent.answer(asked.question_id, read_answer(asked.question, result))
+        with anyio.CancelScope() as scope:
+            self._asking.setdefault(question_id, []).append(scope)
+            try:
+                result = await connection.ask(question_id, method, params)
+            except LinkClosed:
+                return
+            except RpcError:  # it cannot answer; if nobody else is here to, the answer is no
+                if self._connections == [connection]:
+                    self._agent.answer(question_id, Answer("decline"))
+                return
+            self._agent.answer(question_id, read_answer(asked.question, result))

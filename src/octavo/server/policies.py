@@ -74,6 +74,11 @@ def read_approval(wire: m.ApprovalWord | m.GranularApproval | None) -> Any:
     return wire if wire in (None, "never") else "on-request"
 
 
+def read_reviewer(word: str | None) -> bool | None:
+    """Whether a model judges in the person's place; None where nothing is said."""
+    return None if word is None else word != "user"
+
+
 def _network(wire: SandboxPolicy, policy: Policy) -> Network:
     """The wire knows on and off; what a person listed before counts as on."""
     if not wire.network_access:

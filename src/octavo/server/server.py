@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 import msgspec
 
 from octavo import __version__
-from octavo.agent.ground import Allowed
-from octavo.agent.thread import Agent
+from octavo.agent.allowed import Allowed
 from octavo.config.paths import octavo_home
 from octavo.protocol import methods as m
-from octavo.protocol.notifications import ThreadClosed
+from octavo.protocol.notifications import Notification, ThreadClosed
 from octavo.rpc import INVALID_REQUEST, Link, RpcError
-from octavo.sandbox.keeper import Spare
 from octavo.server.connection import Connection, Handler
-from octavo.server.followers import Followers
+
+if TYPE_CHECKING:
+    from octavo.agent.thread import Agent
+    from octavo.sandbox.keeper import Spare
+    from octavo.server.followers import Followers
+
+
+SPOKEN = "0.169.0"
+"""The version of Codex whose app-server protocol this is. Clients read it from `userAgent`, where
+they look for what they may use."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -48,31 +56,64 @@ class Launch(msgspec.Struct, frozen=True):
 class Server:
     """Threads by id, and the connections to them. Made by `serving`."""
 
-    def __init__(
-        self, launch: Launch, handlers: Mapping[str, Handler], group: anyio.abc.TaskGroup
-    ) -> None:
+    def __init__(self, launch: Launch, load: Load, group: anyio.abc.TaskGroup) -> None:
         self.launch = launch
         self.group = group
         self.threads: dict[str, Agent] = {}
         self.followers: dict[str, Followers] = {}
-        self._handlers = dict(handlers)
+        self._load = load
+        self._handlers: Mapping[str, Handler] | None = None
+        self._connections: set[Connection] = set()
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What answers each method; loaded with all that it needs when it is first asked for."""
+        if self._handlers is None:
+            self._handlers = self._load()
+        return self._handlers
 
     def introduction(self, client: str) -> m.InitializeResult:
         """What `initialize` answers."""
         system = os.uname()
-        agent = f"{client} ({system.sysname}; {system.machine}) octavo/{__version__}"
+        here = f"({system.sysname}; {system.machine})"
+        agent = f"{client}/{SPOKEN} {here} octavo/{__version__}"
         home = str(octavo_home(self.launch.env))
         name = "macos" if system.sysname == "Darwin" else system.sysname.lower()
         return m.InitializeResult(agent, home, "unix", name)
 
-    async def connect(self, link: Link) -> None:
-        """Serve one client until it goes."""
-        connection = Connection(self, link, self._handlers)
+    async def connect(
+        self,
+        link: Link,
+        *,
+        cut_off_bytes: int | None = None,
+        finish_s: float = 0,
+        at_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> str | None:
+        """Serve one client until it goes; return why it was cut off, if it was.
+
+        Args:
+            cut_off_bytes: how much may be waiting for it to read; None: as much as there is.
+            finish_s, at_end: see `Connection.run`.
+        """
+        connection = Connection(self, link, cut_off_bytes=cut_off_bytes)
+        self._connections.add(connection)
         try:
-            await connection.run()
+            await connection.run(finish_s=finish_s, at_end=at_end)
         finally:
+            self._connections.discard(connection)
             for followers in self.followers.values():
                 followers.remove(connection)
+        return connection.dropped
+
+    def tell_all(self, notification: Notification) -> None:
+        """Tell every client, whatever it follows."""
+        for connection in self._connections:
+            connection.post(notification)
+
+    def leave(self) -> None:
+        """End all connections, as if the clients had."""
+        for connection in list(self._connections):
+            connection.leave()
 
     def agent(self, thread_id: str) -> Agent:
         """The loaded thread. Raises RpcError when there is none."""
@@ -104,13 +145,22 @@ class Server:
                 closing.start_soon(agent.close)
 
 
-@asynccontextmanager
-async def serving(launch: Launch) -> AsyncIterator[Server]:
-    """A server, while the context lasts; leaving it closes every thread."""
-    from octavo.server.methods import TABLE  # the handlers need this module
+Load = Callable[[], Mapping[str, Handler]]
+"""Imports the handlers. A client is answered that the server is there before that is done."""
 
+
+def load_handlers() -> Mapping[str, Handler]:
+    """Import all methods, and with them all that a thread needs."""
+    from octavo.server.methods import TABLE
+
+    return TABLE
+
+
+@asynccontextmanager
+async def serving(launch: Launch, load: Load = load_handlers) -> AsyncIterator[Server]:
+    """A server, while the context lasts; leaving it closes every thread."""
     async with anyio.create_task_group() as group:
-        server = Server(launch, TABLE, group)
+        server = Server(launch, load, group)
         try:
             yield server
         finally:

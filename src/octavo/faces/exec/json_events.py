@@ -76,6 +76,8 @@ class JsonEvents:
                 | note.DiffUpdated()
                 | note.Compacted()
                 | note.ServerRequestResolved()
+                | note.AccountUpdated()
+                | note.LoginCompleted()
             ):
                 pass
             case _:

@@ -103,6 +103,8 @@ class Transcript:
                 | note.DiffUpdated()
                 | note.Compacted()
                 | note.ServerRequestResolved()
+                | note.AccountUpdated()
+                | note.LoginCompleted()
             ):
                 pass
             case _:

@@ -6,7 +6,7 @@ from typing import Any
 
 from octavo.protocol import methods as m
 from octavo.server.connection import Handler, Request
-from octavo.server.methods import approvals, compaction, skills, threads, turns, usage
+from octavo.server.methods import approvals, compaction, settings, skills, threads, turns, usage
 
 
 def _late(noun: str, name: str) -> Handler:
@@ -27,6 +27,7 @@ TABLE: dict[str, Handler] = {
     **approvals.HANDLERS,
     **usage.HANDLERS,
     **skills.HANDLERS,
+    **settings.HANDLERS,
     m.HOOKS_LIST.name: _late("hooks", "list_hooks"),
     m.UNDO.name: _late("undo", "undo"),
     m.REDO.name: _late("undo", "redo"),

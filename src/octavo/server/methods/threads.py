@@ -39,7 +39,8 @@ from octavo.server.budgets import thread_flags
 from octavo.server.connection import Connection, Handler, Request
 from octavo.server.diary import diary
 from octavo.server.followers import Followers
-from octavo.server.policies import read_approval, wire_approval, wire_policy
+from octavo.server.live import Live
+from octavo.server.policies import read_approval, read_reviewer, wire_approval, wire_policy
 from octavo.store.diagnostics import Diagnostics
 from octavo.store.rollout import Rollout
 from octavo.tools.redact import redactor, secret_values
@@ -88,8 +89,9 @@ async def resume(request: Request) -> m.ThreadResult:
     params = request.params(m.ThreadResumeParams)
     running = request.server.threads.get(params.thread_id)
     if running is not None:
-        request.server.followers[running.id].add(request.connection)
-        return _result(running)
+        followers = request.server.followers[running.id]
+        followers.add(request.connection)  # with what is said below, nothing is missing or twice
+        return _result(running, followers.live, whole=not params.exclude_turns)
     from octavo.agent.reopen import reopen  # off the way to a new thread's first request
     from octavo.store.find import find
     from octavo.store.reading import read
@@ -212,6 +214,9 @@ def _load(
         developer=params.developer_instructions,
         allowed=server.launch.allowed,
     )
+    choices = msgspec.structs.replace(
+        choices, approve_for_me=read_reviewer(params.approvals_reviewer)
+    )
     agent = Agent(started.thread_id, journal, wiring, choices)
     if server.launch.alone:  # nobody could give a missing key, or price, later
         try:
@@ -288,10 +293,16 @@ def _asked_for(loaded: Loaded, setting: str) -> bool:
     return source is not None and source.layer in ("flag", "override")
 
 
-def _result(agent: Agent) -> m.ThreadResult:
+def _result(agent: Agent, live: Live | None = None, *, whole: bool = False) -> m.ThreadResult:
+    """`live`: of a thread that was running already; `whole` adds the running turn."""
     choices = agent.choices
+    thread = _thread(agent)
+    if live is not None:
+        turn = live.turn() if whole else None
+        turns = () if turn is None else (turn,)
+        thread = msgspec.structs.replace(thread, status=live.status, turns=turns)
     return m.ThreadResult(
-        thread=_thread(agent),
+        thread=thread,
         model=choices.model,
         model_provider=choices.provider,
         cwd=str(choices.policy.cwd),
@@ -299,6 +310,7 @@ def _result(agent: Agent) -> m.ThreadResult:
         approval_policy=wire_approval(choices.approval),
         sandbox=wire_policy(choices.policy),
         reasoning_effort=choices.effort,
+        approvals_reviewer="auto_review" if agent.wiring.has_reviewer(choices) else "user",
     )
 
 

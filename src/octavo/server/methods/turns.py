@@ -18,12 +18,14 @@ from octavo.protocol.items import Turn
 from octavo.rpc import INVALID_REQUEST, RpcError
 from octavo.server.budgets import read_turn_budget
 from octavo.server.connection import Handler, Request
-from octavo.server.policies import read_approval, read_policy
+from octavo.server.policies import read_approval, read_policy, read_reviewer
 
 
 async def start(request: Request) -> m.TurnStartResult:
     """turn/start: begins a turn, or joins the one that runs"""
     params = request.params(m.TurnStartParams)
+    if params.tool_output is not None:
+        raise RpcError(INVALID_REQUEST, "toolOutput is not supported: say it in `input`.")
     agent = request.server.agent(params.thread_id)
     choices = _choices(agent.choices, params)
     said = _said(agent, params)
@@ -97,8 +99,10 @@ def _choices(choices: TurnChoices, params: m.TurnStartParams) -> TurnChoices:
     if params.approval_policy is not None:
         asked = read_approval(params.approval_policy)
         approval = msgspec.convert(asked, ApprovalPolicy)
+    reviewer = read_reviewer(params.approvals_reviewer)
     return msgspec.structs.replace(
         choices,
+        approve_for_me=choices.approve_for_me if reviewer is None else reviewer,
         policy=policy,
         approval=approval,
         model=params.model or choices.model,

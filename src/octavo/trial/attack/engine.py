@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from octavo.agent.ground import Allowed
+from octavo.agent.allowed import Allowed
 from octavo.client import AnswerQuestion, Client, connect
 from octavo.config.load import Loaded, load
 from octavo.protocol import methods as m

@@ -1,0 +1,975 @@
+// Written by `octavo app-server schema`; do not edit.
+export type AccountReadParams = {
+  refreshToken?: boolean | null;
+};
+/** `requires_openai_auth`: the configured provider cannot be asked without a key. */
+export type AccountReadResult = {
+  account: ApiKeyAccount | null;
+  requiresOpenaiAuth: boolean;
+};
+/** There is a key now, or none any more. */
+export type AccountUpdated = {
+  authMode: "apikey" | null;
+  planType: null;
+};
+/** What a command is to get besides what the policy gives. */
+export type AdditionalPermissions = {
+  fileSystem: FileSystemGrant | null;
+  network: NetworkGrant | null;
+};
+/** What the model said. */
+export type AgentMessage = {
+  type: "agentMessage";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  text: string;
+  phase: string | null;
+  moderation: null;
+  memoryCitation: null;
+  delivery: null;
+  questions: null;
+};
+/** A piece of a message. */
+export type AgentMessageDelta = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  delta: string;
+};
+/** There is a key for the provider. It is never told. */
+export type ApiKeyAccount = {
+  type: "apiKey";
+};
+/** One remembered yes. `words` are of a prefix, `host` of a host. */
+export type Approval = {
+  id: string;
+  covers: "exact" | "host" | "prefix";
+  scope: "always" | "project";
+  command: string;
+  createdAt: number;
+  project: string | null;
+  cwd: string | null;
+  words: Array<string>;
+  host: string | null;
+};
+/** `decision`: one of those that were offered; anything else is a no. */
+export type ApprovalResult = {
+  decision: unknown;
+  octavoRemember?: string | null;
+};
+export type ApprovalsListResult = {
+  data: Array<Approval>;
+};
+/** Some by id, or all. */
+export type ApprovalsRevokeParams = {
+  ids?: Array<string>;
+  all?: boolean;
+};
+export type ApprovalsRevokeResult = {
+  revoked: number;
+};
+/** The most that something may take; null is no limit. `max_time_s` is of a turn only. */
+export type Budget = {
+  maxCostUsd?: number | null;
+  maxTokens?: number | null;
+  maxTimeS?: number | null;
+};
+/** What the client wants. */
+export type Capabilities = {
+  optOutNotificationMethods?: Array<string> | null;
+  experimentalApi?: boolean;
+};
+/** Who connects. */
+export type ClientInfo = {
+  name: string;
+  version?: string;
+  title?: string | null;
+};
+/** May this command run as it asks to? Text is safe to print; `octavoCommand` is as it is. */
+export type CommandApprovalParams = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  kind: "command";
+  startedAtMs: number;
+  approvalId: string | null;
+  environmentId: string | null;
+  command: string;
+  cwd: string;
+  reason: string | null;
+  commandActions: Array<Record<string, unknown>>;
+  availableDecisions: Array<unknown>;
+  proposedExecpolicyAmendment?: Array<string>;
+  networkApprovalContext?: NetworkContext;
+  proposedNetworkPolicyAmendments?: Array<NetworkAmendment>;
+  additionalPermissions?: AdditionalPermissions;
+  octavoCommand?: string;
+  octavoOutside?: boolean;
+  octavoWhy?: string | null;
+  octavoJustification?: string | null;
+  octavoRules?: unknown;
+  octavoPrograms?: Array<Program>;
+  octavoPaths?: Array<string>;
+  octavoOffers?: Array<Offer>;
+  octavoHosts?: Array<string>;
+  octavoPort?: number | null;
+};
+/** A command the model ran. `aggregated_output` is what the model was shown of its output. */
+export type CommandExecution = {
+  type: "commandExecution";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  command: string;
+  cwd: string;
+  status: "completed" | "declined" | "failed" | "inProgress";
+  processId: string | null;
+  source: "agent";
+  commandActions: Array<Record<string, unknown>>;
+  aggregatedOutput: string | null;
+  exitCode: number | null;
+  durationMs: number | null;
+  pluginId: null;
+  scriptPath: null;
+};
+/** Output of a running command. */
+export type CommandOutputDelta = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  delta: string;
+};
+/** What the model is shown was made smaller; the item `contextCompaction` says it, too. */
+export type Compacted = {
+  threadId: string;
+  turnId: string;
+};
+/** What the model is shown of the thread was made smaller. */
+export type ContextCompaction = {
+  type: "contextCompaction";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  octavoKind: "local" | "remote" | "trimmed" | null;
+  octavoTokensBefore: number | null;
+  octavoTokensAfter: number | null;
+};
+/** None: the server's own working directory. */
+export type CwdParams = {
+  cwd?: string | null;
+};
+/** The turn's file changes so far, as one unified diff. */
+export type DiffUpdated = {
+  threadId: string;
+  turnId: string;
+  diff: string;
+};
+/** A call of a tool that has no item of its own, or one that could not begin. */
+export type DynamicToolCall = {
+  type: "dynamicToolCall";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  tool: string;
+  arguments: unknown;
+  status: "completed" | "failed" | "inProgress";
+  contentItems: Array<Record<string, string>> | null;
+  success: boolean | null;
+  namespace: string | null;
+  durationMs: number | null;
+};
+/** A request failed; `will_retry` says whether it is repeated or the turn ends. */
+export type ErrorHappened = {
+  error: TurnError;
+  willRetry: boolean;
+  threadId: string;
+  turnId: string;
+};
+/** A patch. */
+export type FileChange = {
+  type: "fileChange";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  changes: Array<FileUpdateChange>;
+  status: "completed" | "declined" | "failed" | "inProgress";
+};
+/** May these files be changed? */
+export type FileChangeApprovalParams = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  startedAtMs: number;
+  reason: string | null;
+  grantRoot: string | null;
+  octavoPaths: Array<string>;
+  octavoOffers: Array<Offer>;
+};
+export type FileSystemGrant = {
+  write: Array<string>;
+};
+/** One file of a change, with its unified diff. */
+export type FileUpdateChange = {
+  path: string;
+  kind: Kind;
+  diff: string;
+};
+/** Where the working directory's repository stood when the thread began. */
+export type GitInfo = {
+  sha: string | null;
+  branch: string | null;
+  originUrl: string | null;
+};
+/** Which kinds of question are to be asked. */
+export type Granular = {
+  sandbox_approval: boolean;
+  rules: boolean;
+  mcp_elicitations: boolean;
+  request_permissions?: boolean;
+  skill_approval?: boolean;
+};
+/** An approval policy by kinds of question. */
+export type GranularApproval = {
+  granular: Granular;
+};
+/** A hook has run; `run.entries` is what it said. */
+export type HookCompleted = {
+  threadId: string;
+  turnId: string | null;
+  run: HookRun;
+};
+/** Something a hook said. Attributes: kind: "warning" and "error" are for the person; "context" and "feedback" for the model; "stop" is why the turn ends. */
+export type HookEntry = {
+  kind: "context" | "error" | "feedback" | "stop" | "warning";
+  text: string;
+};
+/** What is wrong with a file that names hooks. */
+export type HookErrorInfo = {
+  path: string;
+  message: string;
+};
+/** One hook that a file names. Attributes: key: stands for its place: file, event, number of the group and number in it. enabled: it runs. current_hash: of what it says; with a project's, of the file and the scripts it names, too. trust_status: "trusted" is the person's own, or a project's that they agreed to. octavo_outside: it runs outside of the sandbox, as the person's own settings say. */
+export type HookMetadata = {
+  key: string;
+  eventName: "permissionRequest" | "postCompact" | "postToolUse" | "preCompact" | "preModelRequest" | "preToolUse" | "sessionEnd" | "sessionStart" | "stop" | "userPromptSubmit";
+  sourcePath: string;
+  source: "project" | "system" | "user";
+  displayOrder: number;
+  enabled: boolean;
+  currentHash: string;
+  trustStatus: "managed" | "modified" | "trusted" | "untrusted";
+  timeoutSec: number;
+  command: string;
+  matcher: string | null;
+  statusMessage: string | null;
+  handlerType: "command";
+  executionMode: "sync";
+  async: boolean;
+  pluginId: null;
+  isManaged: boolean;
+  additionalContextLimit: number | null;
+  octavoOutside: boolean;
+};
+/** A hook that runs or has run. Attributes: id: of this run alone. source_path: the file that names the hook. display_order: its place among all hooks. status: "blocked": it said no; "stopped": it ended the turn; "failed": it did not do what it should, and nothing it said counts. started_at: in seconds, as on the wire. */
+export type HookRun = {
+  id: string;
+  eventName: "permissionRequest" | "postCompact" | "postToolUse" | "preCompact" | "preModelRequest" | "preToolUse" | "sessionEnd" | "sessionStart" | "stop" | "userPromptSubmit";
+  sourcePath: string;
+  source: "project" | "system" | "user";
+  displayOrder: number;
+  status: "blocked" | "completed" | "failed" | "running" | "stopped";
+  startedAt: number;
+  scope: "thread" | "turn";
+  handlerType: "command";
+  executionMode: "sync";
+  statusMessage: string | null;
+  completedAt: number | null;
+  durationMs: number | null;
+  entries: Array<HookEntry>;
+};
+/** A hook runs. */
+export type HookStarted = {
+  threadId: string;
+  turnId: string | null;
+  run: HookRun;
+};
+/** The hooks of a thread in `cwd`. `warnings` say which do not run, and why. */
+export type HooksListEntry = {
+  cwd: string;
+  hooks: Array<HookMetadata>;
+  warnings: Array<string>;
+  errors: Array<HookErrorInfo>;
+};
+/** Of which directories; the server's own when there is none. */
+export type HooksListParams = {
+  cwds?: Array<string>;
+};
+export type HooksListResult = {
+  data: Array<HooksListEntry>;
+};
+/** An image by URL, data URLs included. */
+export type ImageUrl = {
+  type: "image";
+  url: string;
+};
+/** An image the model looked at. */
+export type ImageView = {
+  type: "imageView";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  path: string;
+};
+export type InitializeParams = {
+  clientInfo: ClientInfo;
+  capabilities?: Capabilities | null;
+};
+export type InitializeResult = {
+  userAgent: string;
+  codexHome: string;
+  platformFamily: string;
+  platformOs: string;
+};
+/** Something is done; `item` is its final form. */
+export type ItemCompleted = {
+  threadId: string;
+  turnId: string;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  completedAtMs: number;
+};
+/** Something began to be written or to run. */
+export type ItemStarted = {
+  threadId: string;
+  turnId: string;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  startedAtMs: number;
+};
+/** How a file changes. */
+export type Kind = {
+  type: "add" | "delete" | "update";
+  move_path?: string | null;
+};
+/** An image file on this machine. */
+export type LocalImage = {
+  type: "localImage";
+  path: string;
+};
+export type LoginCancelParams = {
+  loginId: string;
+};
+/** A key is stored at once, so there is never anything to cancel. */
+export type LoginCancelResult = {
+  status: "notFound";
+};
+/** A key was stored. */
+export type LoginCompleted = {
+  success: boolean;
+  loginId: string | null;
+  error: string | null;
+};
+/** Only "apiKey" is known. The key is stored for the configured provider. */
+export type LoginStartParams = {
+  type: string;
+  apiKey?: string | null;
+};
+export type LoginStartResult = {
+  type: "apiKey";
+};
+/** A thing the user pointed at, such as a file. */
+export type Mention = {
+  type: "mention";
+  name: string;
+  path: string;
+};
+/** A model that octavo knows; whether it may be used, its provider says. */
+export type Model = {
+  id: string;
+  model: string;
+  displayName: string;
+  description: string;
+  hidden: boolean;
+  isDefault: boolean;
+  defaultReasoningEffort: string;
+  supportedReasoningEfforts: Array<ReasoningEffortOption>;
+  inputModalities: Array<"image" | "text">;
+  supportsPersonality: boolean;
+  upgrade: null;
+  octavoContextWindow: number;
+};
+/** `include_hidden`: families of models as well, whose names others begin with. */
+export type ModelListParams = {
+  cursor?: string | null;
+  limit?: number | null;
+  includeHidden?: boolean | null;
+};
+export type ModelListResult = {
+  data: Array<Model>;
+  nextCursor: string | null;
+};
+export type NetworkAmendment = {
+  host: string;
+  action: "allow" | "deny";
+};
+/** The host a running command wants to reach. */
+export type NetworkContext = {
+  host: string;
+  protocol: "http" | "https" | "socks5Tcp" | "socks5Udp";
+};
+export type NetworkGrant = {
+  enabled: boolean;
+};
+/** An empty object. */
+export type Nothing = {
+};
+/** One way to remember a yes, beyond this once. Attributes: id: stands for it in an answer. scope: where it holds: this thread, this project, everywhere. covers: "exact" is the same command in the same folder with the same programs; "prefix" every command that begins with `words`; "host" connections to this host. allows: commands it would spare a question; tried out. refuses: commands that would be asked about all the same; tried out. */
+export type Offer = {
+  id: string;
+  scope: "always" | "project" | "thread";
+  covers: "exact" | "host" | "prefix";
+  words?: Array<string>;
+  allows?: Array<string>;
+  refuses?: Array<string>;
+};
+/** One that may be chosen; `allowed`: it can be used here. */
+export type PermissionProfile = {
+  id: string;
+  description: string | null;
+  allowed: boolean;
+};
+export type PermissionProfileListParams = {
+  cursor?: string | null;
+  limit?: number | null;
+  cwd?: string | null;
+};
+export type PermissionProfileListResult = {
+  data: Array<PermissionProfile>;
+  nextCursor: string | null;
+};
+/** A text that is before the model at all times, also after a compaction. */
+export type Pin = {
+  id: string;
+  text: string;
+};
+export type PinParams = {
+  threadId: string;
+  text: string;
+};
+export type PinsResult = {
+  data: Array<Pin>;
+};
+/** One step of a plan. */
+export type PlanStep = {
+  step: string;
+  status: "completed" | "inProgress" | "pending";
+};
+/** The model's plan, whole. */
+export type PlanUpdated = {
+  threadId: string;
+  turnId: string;
+  explanation: string | null;
+  plan: Array<PlanStep>;
+};
+/** A program that a command starts; `path` is null where it was not found. */
+export type Program = {
+  name: string;
+  path: string | null;
+};
+/** A summary of the model's reasoning, and its raw text where the model gives it. */
+export type Reasoning = {
+  type: "reasoning";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  summary: Array<string>;
+  content: Array<string>;
+};
+export type ReasoningEffortOption = {
+  reasoningEffort: string;
+  description: string;
+};
+/** A piece of a reasoning summary. */
+export type ReasoningSummaryTextDelta = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  delta: string;
+  summaryIndex: number;
+};
+/** A piece of raw reasoning. */
+export type ReasoningTextDelta = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  delta: string;
+  contentIndex: number;
+};
+/** The sandbox of a turn, as the wire says it. */
+export type SandboxPolicy = {
+  type: "dangerFullAccess" | "externalSandbox" | "readOnly" | "workspaceWrite";
+  writableRoots?: Array<string>;
+  networkAccess?: boolean | "enabled" | "restricted";
+  excludeTmpdirEnvVar?: boolean;
+  excludeSlashTmp?: boolean;
+};
+/** A question was answered, by whichever client, or is void. */
+export type ServerRequestResolved = {
+  threadId: string;
+  requestId: string | number;
+};
+/** A skill the user named. */
+export type Skill = {
+  type: "skill";
+  name: string;
+  path: string;
+};
+export type SkillAcceptParams = {
+  name: string;
+  sha256: string;
+  cwd?: string | null;
+};
+/** `source`: a folder, or a git address with perhaps "#subfolder". */
+export type SkillAddParams = {
+  source: string;
+  path?: string | null;
+  ref?: string | null;
+  name?: string | null;
+  place?: "project" | "user";
+  cwd?: string | null;
+};
+export type SkillAddResult = {
+  skill: SkillInfo;
+  files: Array<string>;
+  executables: Array<string>;
+};
+/** How a skill differs from what was agreed to. */
+export type SkillChangeResult = {
+  skill: SkillInfo;
+  sha256: string;
+  lines: Array<string>;
+};
+/** The path of a folder, or of its SKILL.md. */
+export type SkillCheckParams = {
+  path: string;
+};
+export type SkillCheckResult = {
+  problems: Array<string>;
+  advice: Array<string>;
+};
+export type SkillCreateParams = {
+  name: string;
+  description: string;
+  place?: "project" | "user";
+  cwd?: string | null;
+};
+export type SkillCreateResult = {
+  path: string;
+};
+export type SkillErrorInfo = {
+  path: string;
+  message: string;
+};
+/** One skill with all octavo knows about it. */
+export type SkillInfo = {
+  name: string;
+  description: string;
+  path: string;
+  root: string;
+  scope: "admin" | "repo" | "system" | "user";
+  state: "changed" | "disabled" | "invalid" | "ok" | "shadowed";
+  reason: string;
+  trusted: boolean;
+  pinned: boolean;
+  source: string;
+  sourcePath: string;
+  ref: string | null;
+  commit: string | null;
+  edited: boolean;
+  sha256: string;
+};
+/** One skill, with the fields of Codex and no other. */
+export type SkillMetadata = {
+  name: string;
+  description: string;
+  path: string;
+  scope: "admin" | "repo" | "system" | "user";
+  enabled: boolean;
+};
+/** `name`, or the path of its folder or SKILL.md. */
+export type SkillNameParams = {
+  name: string;
+  cwd?: string | null;
+};
+export type SkillReadResult = {
+  skill: SkillInfo;
+  text: string;
+  files: Array<string>;
+  license: string | null;
+  compatibility: string | null;
+  metadata: Record<string, string>;
+  allowedTools: Array<string>;
+};
+export type SkillRemoveParams = {
+  name: string;
+  force?: boolean;
+  cwd?: string | null;
+};
+export type SkillRemoveResult = {
+  path: string;
+};
+export type SkillResult = {
+  skill: SkillInfo;
+};
+export type SkillsDetailsResult = {
+  data: Array<SkillInfo>;
+  problems: Array<string>;
+};
+export type SkillsListEntry = {
+  cwd: string;
+  skills: Array<SkillMetadata>;
+  errors: Array<SkillErrorInfo>;
+};
+/** `cwds` empty: the server's own working directory. */
+export type SkillsListParams = {
+  cwds?: Array<string> | null;
+  forceReload?: boolean | null;
+};
+export type SkillsListResult = {
+  data: Array<SkillsListEntry>;
+};
+/** What some requests to models cost together. `cost_usd` is null when a part of it is not known; `known_cost_usd` is the part that is. */
+export type Spending = {
+  usage: Usage;
+  requests: number;
+  costUsd: number | null;
+  knownCostUsd: number;
+  unpricedRequests: number;
+  estimatedRequests: number;
+};
+/** Words. */
+export type Text = {
+  type: "text";
+  text: string;
+};
+/** A thread as clients see it. Times in seconds, as on the wire. */
+export type Thread = {
+  id: string;
+  sessionId: string;
+  preview: string;
+  ephemeral: boolean;
+  modelProvider: string;
+  model: string | null;
+  createdAt: number;
+  updatedAt: number;
+  status: ThreadStatus;
+  path: string | null;
+  cwd: string;
+  cliVersion: string;
+  source: string;
+  recencyAt: number | null;
+  reasoningEffort: string | null;
+  originator: string | null;
+  gitInfo: GitInfo | null;
+  name: string | null;
+  turns: Array<Turn>;
+  historyMode: string;
+  forkedFromId: string | null;
+  parentThreadId: string | null;
+  section: null;
+  sectionEnteredAt: null;
+  projectId: null;
+  threadSource: string | null;
+  agentNickname: null;
+  agentRole: null;
+};
+/** A thread is no longer loaded; nothing more comes from it. */
+export type ThreadClosed = {
+  threadId: string;
+};
+export type ThreadIdParams = {
+  threadId: string;
+};
+export type ThreadListParams = {
+  limit?: number | null;
+  cwd?: string | null;
+};
+export type ThreadListResult = {
+  data: Array<Thread>;
+  nextCursor: string | null;
+  backwardsCursor: string | null;
+};
+/** A thread that is loaded and the settings in force. */
+export type ThreadResult = {
+  thread: Thread;
+  model: string;
+  modelProvider: string;
+  cwd: string;
+  instructionSources: Array<string>;
+  approvalPolicy: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval;
+  sandbox: SandboxPolicy;
+  reasoningEffort: string | null;
+  approvalsReviewer: string;
+  serviceTier: string | null;
+  disabledPluginIds: Array<string>;
+  collaborationMode: null;
+  turnsBackwardsCursor: string | null;
+  itemsBackwardsCursor: string | null;
+};
+export type ThreadResumeParams = {
+  threadId: string;
+  model?: string | null;
+  modelProvider?: string | null;
+  cwd?: string | null;
+  approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  approvalsReviewer?: string | null;
+  sandbox?: "danger-full-access" | "read-only" | "workspace-write" | null;
+  config?: Record<string, unknown> | null;
+  baseInstructions?: string | null;
+  developerInstructions?: string | null;
+  excludeTurns?: boolean;
+  octavoBudget?: Budget | null;
+};
+export type ThreadStartParams = {
+  model?: string | null;
+  modelProvider?: string | null;
+  cwd?: string | null;
+  approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  approvalsReviewer?: string | null;
+  sandbox?: "danger-full-access" | "read-only" | "workspace-write" | null;
+  config?: Record<string, unknown> | null;
+  baseInstructions?: string | null;
+  developerInstructions?: string | null;
+  ephemeral?: boolean | null;
+  octavoBudget?: Budget | null;
+};
+/** A thread exists and may be talked to. */
+export type ThreadStarted = {
+  thread: Thread;
+};
+/** What a thread is doing. */
+export type ThreadStatus = {
+  type: "active" | "idle" | "notLoaded" | "systemError";
+  activeFlags?: Array<string>;
+};
+/** A thread became active or idle. */
+export type ThreadStatusChanged = {
+  threadId: string;
+  status: ThreadStatus;
+};
+/** What a thread has cost, and what it and its turn may. */
+export type ThreadUsageResult = {
+  threadId: string;
+  total: Spending;
+  byPurpose: Record<string, Spending>;
+  turn: Spending | null;
+  last: Usage | null;
+  threadBudget: Budget;
+  turnBudget: Budget;
+};
+/** Tokens of the thread so far and of the last response; `octavo_turn` of this turn so far. */
+export type TokenUsage = {
+  total: Usage;
+  last: Usage;
+  modelContextWindow: number | null;
+  octavoTurn: Usage | null;
+};
+/** A response was paid for. */
+export type TokenUsageUpdated = {
+  threadId: string;
+  turnId: string;
+  tokenUsage: TokenUsage;
+};
+/** A turn; `items_view` says whether `items` are all there. Times in seconds, as on the wire. */
+export type Turn = {
+  id: string;
+  items: Array<UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
+  itemsView: "full" | "notLoaded" | "summary";
+  status: "completed" | "failed" | "inProgress" | "interrupted";
+  error: TurnError | null;
+  startedAt: number | null;
+  completedAt: number | null;
+  durationMs: number | null;
+  rootTurnId: string | null;
+};
+/** A turn ended, however it did; last of its turn. */
+export type TurnCompleted = {
+  threadId: string;
+  turn: Turn;
+};
+/** Why a turn failed, or an attempt is repeated. `codex_error_info` is a word or an object. */
+export type TurnError = {
+  message: string;
+  codexErrorInfo: unknown;
+  additionalDetails: string | null;
+  misalignment: null;
+};
+export type TurnInterruptParams = {
+  threadId: string;
+  turnId: string;
+};
+export type TurnStartParams = {
+  threadId: string;
+  input: Array<Text | ImageUrl | LocalImage | Skill | Mention>;
+  clientUserMessageId?: string | null;
+  cwd?: string | null;
+  approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  approvalsReviewer?: string | null;
+  sandboxPolicy?: SandboxPolicy | null;
+  model?: string | null;
+  effort?: string | null;
+  summary?: string | null;
+  outputSchema?: Record<string, unknown> | null;
+  toolOutput?: unknown;
+  octavoBudget?: Budget | null;
+};
+export type TurnStartResult = {
+  turn: Turn;
+};
+/** A turn began. */
+export type TurnStarted = {
+  threadId: string;
+  turn: Turn;
+};
+export type TurnSteerParams = {
+  threadId: string;
+  input: Array<Text | ImageUrl | LocalImage | Skill | Mention>;
+  expectedTurnId: string;
+  clientUserMessageId?: string | null;
+};
+export type TurnSteerResult = {
+  turnId: string;
+};
+/** About how many tokens the next request shows, and showed before. */
+export type UndoCompactionResult = {
+  tokens: number;
+  tokensBefore: number;
+};
+/** One by id. */
+export type UnpinParams = {
+  threadId: string;
+  id: string;
+};
+/** Tokens of one response, a turn or a thread. Cached, cache-write and reasoning tokens are included in input and output, not added to them. */
+export type Usage = {
+  inputTokens: number;
+  cachedInputTokens: number;
+  cacheWriteInputTokens: number;
+  outputTokens: number;
+  reasoningOutputTokens: number;
+  totalTokens: number;
+};
+export type UserInputAnswer = {
+  answers: Array<string>;
+};
+export type UserInputOption = {
+  label: string;
+  description: string;
+};
+/** The model asks the person. */
+export type UserInputParams = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  questions: Array<UserInputQuestion>;
+  isBlocking: boolean;
+  autoResolutionMs: number | null;
+};
+export type UserInputQuestion = {
+  id: string;
+  header: string;
+  question: string;
+  isOther: boolean;
+  isSecret: boolean;
+  options: Array<UserInputOption> | null;
+};
+/** By the questions' ids. */
+export type UserInputResult = {
+  answers: Record<string, UserInputAnswer>;
+};
+/** What the user said. */
+export type UserMessage = {
+  type: "userMessage";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  content: Array<Text | ImageUrl | LocalImage | Skill | Mention>;
+  clientId: string | null;
+};
+/** Something a person should know that ends nothing. */
+export type Warned = {
+  message: string;
+  threadId: string | null;
+  octavoCode: string | null;
+};
+/** A search the provider ran. */
+export type WebSearch = {
+  type: "webSearch";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  query: string;
+  action: Record<string, unknown> | null;
+};
+export interface ClientRequests {
+  "account/login/cancel": { params: LoginCancelParams; result: LoginCancelResult };
+  "account/login/start": { params: LoginStartParams; result: LoginStartResult };
+  "account/logout": { params: Nothing; result: Nothing };
+  "account/read": { params: AccountReadParams; result: AccountReadResult };
+  "hooks/list": { params: HooksListParams; result: HooksListResult };
+  "initialize": { params: InitializeParams; result: InitializeResult };
+  "model/list": { params: ModelListParams; result: ModelListResult };
+  "octavo/approvals/list": { params: Nothing; result: ApprovalsListResult };
+  "octavo/approvals/revoke": { params: ApprovalsRevokeParams; result: ApprovalsRevokeResult };
+  "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
+  "octavo/skills/add": { params: SkillAddParams; result: SkillAddResult };
+  "octavo/skills/change": { params: SkillNameParams; result: SkillChangeResult };
+  "octavo/skills/check": { params: SkillCheckParams; result: SkillCheckResult };
+  "octavo/skills/create": { params: SkillCreateParams; result: SkillCreateResult };
+  "octavo/skills/list": { params: CwdParams; result: SkillsDetailsResult };
+  "octavo/skills/read": { params: SkillNameParams; result: SkillReadResult };
+  "octavo/skills/remove": { params: SkillRemoveParams; result: SkillRemoveResult };
+  "octavo/thread/compact/undo": { params: ThreadIdParams; result: UndoCompactionResult };
+  "octavo/thread/pin": { params: PinParams; result: Pin };
+  "octavo/thread/pins": { params: ThreadIdParams; result: PinsResult };
+  "octavo/thread/unpin": { params: UnpinParams; result: Nothing };
+  "octavo/thread/usage": { params: ThreadIdParams; result: ThreadUsageResult };
+  "permissionProfile/list": { params: PermissionProfileListParams; result: PermissionProfileListResult };
+  "skills/list": { params: SkillsListParams; result: SkillsListResult };
+  "thread/backgroundTerminals/clean": { params: ThreadIdParams; result: Nothing };
+  "thread/compact/start": { params: ThreadIdParams; result: Nothing };
+  "thread/list": { params: ThreadListParams; result: ThreadListResult };
+  "thread/resume": { params: ThreadResumeParams; result: ThreadResult };
+  "thread/start": { params: ThreadStartParams; result: ThreadResult };
+  "turn/interrupt": { params: TurnInterruptParams; result: Nothing };
+  "turn/start": { params: TurnStartParams; result: TurnStartResult };
+  "turn/steer": { params: TurnSteerParams; result: TurnSteerResult };
+}
+export interface ServerRequests {
+  "item/commandExecution/requestApproval": { params: CommandApprovalParams; result: ApprovalResult };
+  "item/fileChange/requestApproval": { params: FileChangeApprovalParams; result: ApprovalResult };
+  "item/tool/requestUserInput": { params: UserInputParams; result: UserInputResult };
+}
+export interface ServerNotifications {
+  "account/login/completed": LoginCompleted;
+  "account/updated": AccountUpdated;
+  "error": ErrorHappened;
+  "hook/completed": HookCompleted;
+  "hook/started": HookStarted;
+  "item/agentMessage/delta": AgentMessageDelta;
+  "item/commandExecution/outputDelta": CommandOutputDelta;
+  "item/completed": ItemCompleted;
+  "item/reasoning/summaryTextDelta": ReasoningSummaryTextDelta;
+  "item/reasoning/textDelta": ReasoningTextDelta;
+  "item/started": ItemStarted;
+  "serverRequest/resolved": ServerRequestResolved;
+  "thread/closed": ThreadClosed;
+  "thread/compacted": Compacted;
+  "thread/started": ThreadStarted;
+  "thread/status/changed": ThreadStatusChanged;
+  "thread/tokenUsage/updated": TokenUsageUpdated;
+  "turn/completed": TurnCompleted;
+  "turn/diff/updated": DiffUpdated;
+  "turn/plan/updated": PlanUpdated;
+  "turn/started": TurnStarted;
+  "warning": Warned;
+}

@@ -1,0 +1,126 @@
+"""Methods about what holds for the whole server: models, the account, permission profiles.
+
+Names and shapes are the app-server's v2 (Codex 0.169).
+"""
+
+# No `annotations` of the future: msgspec would have to evaluate their text at every start.
+
+from typing import Literal
+
+import msgspec
+
+from octavo.protocol.methods import Method, Nothing
+
+
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class PageParams(_Wire, frozen=True):
+    """Which part of a list: at most `limit` entries from where the last part said it ended."""
+
+    cursor: str | None = None
+    limit: int | None = None
+
+
+class ModelListParams(_Wire, frozen=True):
+    """`include_hidden`: families of models as well, whose names others begin with."""
+
+    cursor: str | None = None
+    limit: int | None = None
+    include_hidden: bool | None = None
+
+
+class ReasoningEffortOption(_Wire, frozen=True):
+    reasoning_effort: str
+    description: str
+
+
+class Model(_Wire, frozen=True, kw_only=True):
+    """A model that octavo knows; whether it may be used, its provider says."""
+
+    id: str
+    model: str
+    display_name: str
+    description: str
+    hidden: bool
+    is_default: bool
+    default_reasoning_effort: str
+    supported_reasoning_efforts: tuple[ReasoningEffortOption, ...]
+    input_modalities: tuple[Literal["text", "image"], ...]
+    supports_personality: bool = False
+    upgrade: None = None
+    octavo_context_window: int
+    """Tokens of prompt and answer together."""
+
+
+class ModelListResult(_Wire, frozen=True):
+    data: tuple[Model, ...]
+    next_cursor: str | None = None
+
+
+class AccountReadParams(_Wire, frozen=True):
+    refresh_token: bool | None = None
+
+
+class ApiKeyAccount(_Wire, frozen=True):
+    """There is a key for the provider. It is never told."""
+
+    type_: Literal["apiKey"] = msgspec.field(name="type", default="apiKey")
+
+
+class AccountReadResult(_Wire, frozen=True):
+    """`requires_openai_auth`: the configured provider cannot be asked without a key."""
+
+    account: ApiKeyAccount | None
+    requires_openai_auth: bool
+
+
+class LoginStartParams(_Wire, frozen=True):
+    """Only "apiKey" is known. The key is stored for the configured provider."""
+
+    type_: str = msgspec.field(name="type")
+    api_key: str | None = None
+
+
+class LoginStartResult(_Wire, frozen=True):
+    type_: Literal["apiKey"] = msgspec.field(name="type", default="apiKey")
+
+
+class LoginCancelParams(_Wire, frozen=True):
+    login_id: str
+
+
+class LoginCancelResult(_Wire, frozen=True):
+    """A key is stored at once, so there is never anything to cancel."""
+
+    status: Literal["notFound"] = "notFound"
+
+
+class PermissionProfileListParams(_Wire, frozen=True):
+    cursor: str | None = None
+    limit: int | None = None
+    cwd: str | None = None
+
+
+class PermissionProfile(_Wire, frozen=True):
+    """One that may be chosen; `allowed`: it can be used here."""
+
+    id: str
+    description: str | None
+    allowed: bool
+
+
+class PermissionProfileListResult(_Wire, frozen=True):
+    data: tuple[PermissionProfile, ...]
+    next_cursor: str | None = None
+
+
+MODEL_LIST = Method("model/list", ModelListParams, ModelListResult)
+ACCOUNT_READ = Method("account/read", AccountReadParams, AccountReadResult)
+LOGIN_START = Method("account/login/start", LoginStartParams, LoginStartResult)
+LOGIN_CANCEL = Method("account/login/cancel", LoginCancelParams, LoginCancelResult)
+LOGOUT = Method("account/logout", Nothing, Nothing)
+PERMISSION_PROFILES = Method(
+    "permissionProfile/list", PermissionProfileListParams, PermissionProfileListResult
+)
