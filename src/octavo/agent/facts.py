@@ -49,8 +49,7 @@ def key_of(
     shell = _real(command.argv[0], os.fspath(command.cwd), command.env)
     files = [(path, _identity(path)) for path in [shell, *(one.path for one in used)]]
     what = (command.argv, os.fspath(command.cwd), command.tty is None, files, grant)
-    what = (*what, tuple(goes_to)) if goes_to else what
-    data = repr(what).encode("utf-8", "backslashreplace")
+    data = repr((*what, tuple(goes_to)) if goes_to else what).encode("utf-8", "backslashreplace")
     return blake2b(data, digest_size=32).hexdigest()
 
 

@@ -239,6 +239,8 @@ class Hooks:
         else:
             ran = await self._ran(hook, place, fields)
             verdict, blocks = read_reply(hook.event, ran), hook.blocks
+            if hook.source == "project" and not is_as_agreed(hook):
+                verdict, blocks = failed("Its file, or one that it names, changed meanwhile."), True
         if verdict.status == "failed" and blocks and hook.event in REFUSING_EVENTS:
             why = "A hook that has to agree failed, so it did not. " + verdict.entries[0].text
             return replace(verdict, block=why)
