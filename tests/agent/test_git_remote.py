@@ -7,7 +7,7 @@ import http.server
 import os
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -104,7 +104,9 @@ async def _find(bench: Bench, script: str) -> tuple[Remote, ...]:
     return await remotes(read_git(script), command, str(program(ENV)), sandbox, outside)
 
 
-async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
+async def _run(
+    bench: Bench, script: str, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[int | None, str]:
     """Run a script with what it is lent; the helper knows the key."""
     keys = bench.top.parent / "keys"
     found = await _find(bench, script)
@@ -112,6 +114,7 @@ async def _run(bench: Bench, script: str) -> tuple[int | None, str]:
     home = bench.top.parent
     (home / ".gitconfig").write_text(f"[credential]\n\thelper = store --file={keys}\n")
     lent = await reach(found, Outside(ENV | {"HOME": str(home)}, home, (bench.top,)))
+    meanwhile()
     cage = GitCage(bench.policy, bench.open_cage)
     process = await cage.spawn(read_git(script), Command(("x",), bench.top, ENV | PERSON), lent)
     return await _heard(process)
@@ -149,6 +152,25 @@ async def test_push_fetch_and_pull_reach_the_remote_with_the_person_s_key(
     status, said = await _run(bench, "git fetch --prune && git pull --ff-only && git status -sb")
     assert status == 0, said
     assert any("the" not in line and KEY in line for line in heard)
+
+
+async def test_a_key_is_lent_for_the_repository_that_was_asked_about_alone(
+    bench: Bench, hub: tuple[str, Path, list[str]]
+) -> None:
+    url, repository, heard = hub
+    bench.git("remote", "add", "origin", url)
+    other = url.replace("mill", "mills")
+    subprocess.run(["git", "clone", "-q", "--bare", repository, repository.parent / "mills.git"])
+
+    status, _ = await _run(
+        bench,
+        "git push origin main",
+        lambda: bench.git("remote", "set-url", "origin", other),
+    )
+
+    assert status != 0
+    assert heard
+    assert not [line for line in heard if "Basic" in line]
 
 
 async def test_what_is_asked_about_is_where_git_would_go(

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from octavo.agent.allowed import Allowed
+from octavo.trial.scripted import call, say
 from tests.agent import test_git_remote, test_git_ssh
 from tests.agent.test_git_cage import PERSON
 from tests.scenarios.asking import Person, outputs
+from tests.scenarios.playing import playing
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +84,48 @@ async def test_a_push_asks_where_it_goes_and_nobody_there_means_no(
     assert url.removeprefix("http://").partition("/")[0] in str(person.asked[0])
     assert "nobody can be asked" in alone[0]
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    "script", ["git -C nested push origin main", "cd nested && git push origin"]
+)
+async def test_a_person_is_told_which_repository_and_address_a_remote_stands_for(
+    repository: Path, hub: tuple[str, Path, list[str]], script: str
+) -> None:
+    url, _, heard = hub
+    git(repository, "remote", "add", "origin", "https://example.org/mine.git")
+    nested = repository / "nested"
+    nested.mkdir()
+    git(nested, "init", "-q", "-b", "main")
+    git(nested, "remote", "add", "origin", url)
+    person = Person("decline")
+
+    await outputs(repository, person, script)
+
+    [asked] = person.asked
+    assert "-C nested" in asked["command"]
+    assert f"Git goes to {url}." in str(asked)
+    assert heard == []
+
+
+async def test_a_push_that_is_remembered_is_asked_about_again_when_it_goes_elsewhere(
+    repository: Path, hub: tuple[str, Path, list[str]]
+) -> None:
+    url, _, _ = hub
+    git(repository, "remote", "add", "origin", url)
+    person = Person("acceptForSession")
+    push = "git push origin main"
+    steps = [call("exec_command", cmd=push, login=False), say("Done.")] * 3
+    more = {"alone": False, "answer": person, "start": False}
+    async with playing(steps, repository, **more) as play:
+        await play.start(approval_policy="on-request")
+        await play.turn("one")
+        await play.turn("two")
+        assert len(person.asked) == 1
+        git(repository, "remote", "set-url", "origin", url.replace("mill", "elsewhere"))
+        await play.turn("three")
+
+    assert len(person.asked) == 2
 
 
 async def test_a_push_that_was_allowed_beforehand_reaches_its_remote(

@@ -339,6 +339,8 @@ async def test_a_hook_is_not_let_out_with_a_file_that_the_model_can_change(
         "cd $CLAUDE_PROJECT_DIR && sh ./tool.sh",
         "exec 0<$CLAUDE_PROJECT_DIR/tool.sh; sh",
         'tool="$CLAUDE_PROJECT_DIR/tool.sh"; sh "$tool"',
+        "cat $CLAUDE_PROJECT_DIR/*.sh | sh",
+        "sh ${CLAUDE_PROJECT_DIR}/too[l].sh",
     ],
 )
 async def test_however_such_a_file_is_named_it_is_not_run_outside(

@@ -7,7 +7,7 @@ command, its folder, or one of its programs is another.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from octavo.policy import Reading
 from octavo.policy.targets import named_programs, written_paths
@@ -38,12 +38,18 @@ def paths(reading: Reading, command: Command) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(os.path.realpath, found)))
 
 
-def key_of(command: Command, used: tuple[Program, ...], grant: Grant | None) -> str:
-    """Return what stands for exactly this command with the programs as they are now."""
+def key_of(
+    command: Command, used: tuple[Program, ...], grant: Grant | None, goes_to: Sequence[str] = ()
+) -> str:
+    """Return what stands for exactly this command with the programs as they are now.
+
+    Args:
+        goes_to: the addresses that it leads to now, by whatever names it has them.
+    """
     shell = _real(command.argv[0], os.fspath(command.cwd), command.env)
     files = [(path, _identity(path)) for path in [shell, *(one.path for one in used)]]
     what = (command.argv, os.fspath(command.cwd), command.tty is None, files, grant)
-    data = repr(what).encode("utf-8", "backslashreplace")
+    data = repr((*what, tuple(goes_to)) if goes_to else what).encode("utf-8", "backslashreplace")
     return blake2b(data, digest_size=32).hexdigest()
 
 

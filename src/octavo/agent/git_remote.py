@@ -164,9 +164,11 @@ async def reach(found: Sequence[Remote], outside: Outside, *, deny: Sequence[str
         is_readable = one.scheme != "https" and one.host not in _HERE
         header = None if is_readable else await _authorization(one, env, home)
         if header is not None:
-            settings[f"http.{one.scheme}://{one.place}/.extraHeader"] = header
+            # For this repository alone: whatever its name comes to stand for meanwhile.
+            path = one.url.partition("://")[2].partition("/")[2]
+            settings[f"http.{one.scheme}://{one.place}/{path}.extraHeader"] = header
             if one.port == _PORTS[one.scheme]:
-                settings[f"http.{one.scheme}://{one.host}/.extraHeader"] = header
+                settings[f"http.{one.scheme}://{one.host}/{path}.extraHeader"] = header
     places = tuple(dict.fromkeys(one.place for one in web))
     lent = Reach(network=Network("hosts", allow_local=places) if places else OFF, settings=settings)
     addresses = [one for one in found if one.ssh is not None]

@@ -37,6 +37,7 @@ from octavo.policy.rules import Rules
 from octavo.policy.targets import placed
 from octavo.protocol.errors import ConfigError, SandboxError
 from octavo.protocol.questions import Answer, CommandQuestion, Grant, NetworkQuestion
+from octavo.protocol.visible import visible_line
 from octavo.sandbox import Policy, Sandbox
 from octavo.tools import Declined, Permit, ToolFailed, WantedCommand
 from octavo.tools.denials import writable_places
@@ -326,9 +327,8 @@ class _Case:
                 self._wanted.script,
             )
         )
-        over_ssh = [one.ssh.said for one in self._found if one.ssh is not None]
-        over_ssh += self._said_of_gh()
-        said = (_asked_for(grant), *over_ssh, ask.reason if ask else None)
+        places = self._said_of_git() + self._said_of_gh()
+        said = (_asked_for(grant), *places, ask.reason if ask else None)
         return CommandQuestion(
             self._wanted.script,
             os.fspath(command.cwd),
@@ -340,15 +340,22 @@ class _Case:
             paths=facts.paths(reading, command)[: facts.SHOWN],
             grant=grant,
             offers=offers,
-            key=facts.key_of(command, used, grant),
+            key=facts.key_of(command, used, grant, places),
         )
 
-    def _said_of_gh(self) -> Sequence[str]:
+    def _said_of_git(self) -> list[str]:
+        """Return where git goes: a remote's name alone is whatever its repository makes of it."""
+        return [
+            f"Git goes to {visible_line(one.url)}." if one.ssh is None else one.ssh.said
+            for one in self._found
+        ]
+
+    def _said_of_gh(self) -> list[str]:
         if self._gh is None:
-            return ()
+            return []
         from octavo.agent.gh_place import said
 
-        return said(self._gh, self._places)
+        return list(said(self._gh, self._places))
 
     async def _ask(self, question: CommandQuestion, ask: Ask | None) -> None:
         answer = await self._asker.ask_person(question)

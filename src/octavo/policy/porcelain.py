@@ -67,7 +67,8 @@ class Step(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The call as a shell would be given it."""
-        return shlex.join(("git", *self.arguments))
+        where = ("-C", self.folder) if self.folder else ()
+        return shlex.join(("git", *where, *self.arguments))
 
 
 class GitScript(msgspec.Struct, frozen=True):
@@ -86,7 +87,10 @@ class GitScript(msgspec.Struct, frozen=True):
         return tuple(step for step in self.steps if step.subcommand in REMOTE)
 
     def __str__(self) -> str:
-        """The calls as one script, in which nothing is left to a shell but to run them."""
+        """The calls as one script, in which nothing is left to a shell but to run them.
+
+        It says where: a remote's name is another one's in another folder.
+        """
         parts: list[str] = []
         for number, step in enumerate(self.steps):
             if number:

@@ -52,6 +52,7 @@ _TOO_MANY = (
 )
 _BRIEF = frozenset(("SessionEnd",))
 _VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+_GLOB = re.compile(r"[^/]*[*?\[]")
 _ENDS = re.compile(r"[\s;&|()<>`'\"{}$=,:]+")
 
 
@@ -239,6 +240,8 @@ class Hooks:
         else:
             ran = await self._ran(hook, place, fields)
             verdict, blocks = read_reply(hook.event, ran), hook.blocks
+            if hook.source == "project" and not is_as_agreed(hook):
+                verdict, blocks = failed("Its file, or one that it names, changed meanwhile."), True
         if verdict.status == "failed" and blocks and hook.event in REFUSING_EVENTS:
             why = "A hook that has to agree failed, so it did not. " + verdict.entries[0].text
             return replace(verdict, block=why)
@@ -346,7 +349,10 @@ def _in_workspace(command: str, place: Place, env: Mapping[str, str]) -> str | N
     for word in dict.fromkeys(
         one for text in (command, _spread(command)) for one in words_of(text)
     ):
-        path = os.path.realpath(os.path.join(place.home, os.path.expanduser(word)))
+        named = _GLOB.split(word, maxsplit=1)[0]  # of a pattern, the folder
+        if not named:
+            continue
+        path = os.path.realpath(os.path.join(place.home, os.path.expanduser(named)))
         inside = any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
         if inside and os.path.exists(path) and path != "/":
             return word

@@ -6,6 +6,7 @@ that it lets through, or rewrites, is judged as if the model had made it so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -229,8 +230,13 @@ def _refused(text: str) -> Outcome:
 
 def _context(event: str, text: str) -> str:
     """Return a hook's words so that nobody takes them for the user's, or for the tool's."""
-    inner = text.replace("</hook_context", "</ hook_context")
+    inner = _unframed(text)
     return f'<hook_context event="{event}" by="a program">\n{inner}\n</hook_context>'
+
+
+def _unframed(text: str) -> str:
+    """Return a hook's words unable to end the frame they are put in."""
+    return re.sub(r"(?i)<(?=\s*/\s*hook_(?:context|prompt))", "&lt;", text)
 
 
 def _with(outcome: Outcome, said: Sequence[str]) -> Outcome:
@@ -350,7 +356,7 @@ class HookedEars:
 
 
 def _prompt(number: int, reason: str) -> str:
-    inner = reason.replace("</hook_prompt", "</ hook_prompt")
+    inner = _unframed(reason)
     return f'<hook_prompt hook_run_id="{visible_line(f"stop:{number}")}">{inner}</hook_prompt>'
 
 
