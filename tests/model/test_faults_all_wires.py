@@ -141,6 +141,15 @@ async def test_a_thread_that_is_too_long_is_known_as_such(wire: str, step: Step)
     assert (type(error), error.info) == (ModelError, "contextWindowExceeded")
 
 
+@pytest.mark.parametrize(
+    ("words", "quoted"), [("no", "no. "), ("No!", "No! "), ("", "(HTTP 401). ")]
+)
+async def test_what_a_provider_says_ends_as_a_sentence(wire: str, words: str, quoted: str) -> None:
+    _, error = await _fault_of(refuse(401, words), wire, api_key="k")
+
+    assert f"{quoted}Store a valid one" in str(error)
+
+
 async def test_the_key_is_never_quoted(wire: str) -> None:
     _, error = await _fault_of(
         refuse(401, "Bad key sk-very-secret-1."), wire, api_key="sk-very-secret-1"

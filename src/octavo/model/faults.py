@@ -339,7 +339,9 @@ def _is_too_long(fault: Fault) -> bool:
 
 def _quote(fault: Fault) -> str:
     """Return the end of a sentence: what the provider said, if it said anything."""
-    return f": {fault.message}" if fault.message else "."
+    said = fault.message.rstrip()
+    stop = "" if said.endswith((".", "!", "?", "…")) else "."
+    return f": {said}{stop}" if said else stop
 
 
 def _word(value: object) -> str:
