@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.store.kept import KeptOutput
+from octavo.store.kept import KeptOutput, find_kept
 from octavo.tools import OutputFile
 
 
@@ -72,3 +72,16 @@ def test_a_full_disk_is_an_oserror_and_what_was_kept_stays(tmp_path: Path) -> No
     with pytest.raises(OSError, match="No space left"):
         full.write(b"x" * 200)
     full.close()
+
+
+def test_what_was_kept_is_found_by_its_call_with_its_end(tmp_path: Path) -> None:
+    assert find_kept(tmp_path, "thread", "call/1", 4) is None
+    kept = KeptOutput.open(tmp_path, "thread", "call/1")
+    kept.write(b"0123456789")  # its writer is killed: nobody closes it
+
+    assert find_kept(tmp_path, "thread", "call/1", 4) == (kept.path, b"6789")
+    assert find_kept(tmp_path, "thread", "call/1", 400) == (kept.path, b"0123456789")
+    assert find_kept(tmp_path, "other", "call/1", 4) is None
+
+    KeptOutput.open(tmp_path, "thread", "call?1").write(b"of another call")
+    assert find_kept(tmp_path, "thread", "call/1", 4) is None

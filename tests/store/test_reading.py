@@ -90,6 +90,21 @@ def test_an_empty_log_holds_no_events(tmp_path: Path) -> None:
     assert read(path).events == []
 
 
+@pytest.mark.parametrize("cut_bytes", [1, 10, 25, 40])
+def test_a_log_of_nothing_but_beginnings_is_ours_and_empty(tmp_path: Path, cut_bytes: int) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(HEADER[:cut_bytes])
+    assert read(path).events == []
+    assert read(path).torn == HEADER[:cut_bytes]
+
+    path.write_bytes(HEADER[:cut_bytes] + b"\n" + NOTICE[:9])  # as a full disk fences one off
+    reading = read(path)
+
+    assert reading.events == []
+    assert reading.torn == NOTICE[:9]
+    assert len(reading.warnings) == 1
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_after_a_header_break_the_reading(tmp_path_factory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "log.jsonl"

@@ -47,14 +47,16 @@ def read(path: Path) -> Reading:
     events: list[Event] = []
     warnings: list[str] = []
     torn = None
-    is_ours = True
+    is_ours = False
     decode = msgspec.json.Decoder(Event).decode
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
             for number, line in enumerate(file, 1):
                 if number == 1:
                     _check_header(line, path)
-                    is_ours = line.startswith(_BEGINNING[: len(line)])
+                    is_ours = len(line) > 1 and _BEGINNING.startswith(
+                        line[: len(_BEGINNING)].strip()
+                    )
                 try:
                     events.append(decode(line))
                 except (msgspec.DecodeError, UnicodeDecodeError) as failure:
@@ -66,7 +68,7 @@ def read(path: Path) -> Reading:
     except OSError as failure:
         raise _unreadable(path, failure) from failure
     # Of a thread whose disk was full from the start there may be but beginnings of events.
-    begins_well = isinstance(events[0], ThreadStarted) if events else is_ours
+    begins_well = isinstance(events[0], ThreadStarted) if events else is_ours or not warnings
     if not begins_well:
         raise _foreign(path)
     return Reading(events, torn, tuple(warnings))

@@ -27,7 +27,7 @@ def mark(folder: Path) -> GitMark | None:
     if repository is None or head is None:
         return None
     refs = _refs(repository.common_dir)
-    if refs is None:
+    if refs is None or not _is_text(str(repository.top)):
         return None
     said = read_plain(repository.git_dir / "HEAD").decode("utf-8", "replace").strip()
     return GitMark(str(repository.top), said, head.commit, refs, _index(repository.git_dir))
@@ -42,6 +42,15 @@ def locks(folder: Path) -> list[Path]:
     found = [place / name for place in places for name in LOCKS if (place / name).exists()]
     refs = _loose(repository.common_dir) or ()
     return [*found, *(path for path in refs if path.name.endswith(".lock"))]
+
+
+def _is_text(path: str) -> bool:
+    """Whether a log can hold it: a name may be bytes that are no UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refs(common_dir: Path) -> str | None:
