@@ -119,6 +119,9 @@ class Connection:
             return await handler(Request(self._server, self, params))
         except OctavoError as error:
             raise RpcError(INVALID_REQUEST, str(error), {"code": error.code}) from error
+        except OSError as error:  # a path that cannot be one, a disk that is full
+            said = f"The system refused: {error.strerror or error}."
+            raise RpcError(INVALID_REQUEST, said, {"code": "os"}) from error
 
     async def _on_notification(self, method: str, params: bytes) -> None:
         """`initialized` says what the answer to `initialize` implies; others are unknown.
