@@ -26,11 +26,13 @@ def octavo_home(env: Mapping[str, str]) -> Path:
     """
     chosen = env.get("OCTAVO_HOME")
     home = Path(os.path.abspath(expand(chosen, env))) if chosen else user_home(env) / ".octavo"
-    if not str(home).isprintable():
+    try:
+        str(home).encode()
+    except UnicodeEncodeError:
         raise ConfigError(
-            f"The name of octavo's directory, {str(home)!r}, is not plain text.",
+            f"The name of octavo's directory, {str(home)!r}, is not UTF-8.",
             hint="Set OCTAVO_HOME to another one.",
-        )
+        ) from None
     return home
 
 
