@@ -16,7 +16,7 @@ from octavo.agent.unfinished import Kept, endings
 from octavo.context.cut_off import VERDICTS
 from octavo.protocol import events as ev
 from octavo.protocol.fold import fold
-from octavo.workspace.git_mark import mark
+from octavo.workspace.git_mark import REFS_LIMIT, mark
 from octavo.workspace.marks import digest
 from tests.protocol.test_fold import STARTED, call, turn
 
@@ -240,6 +240,16 @@ def test_a_lock_that_a_killed_git_left_is_said(repository: Path) -> None:
     assert found == "not_done"
     assert f"There is a lock now, {lock}," in text
     assert lock.exists()
+
+
+def test_a_repository_of_very_many_refs_is_not_marked(repository: Path) -> None:
+    folder = repository / ".git" / "refs" / "heads" / "many"
+    folder.mkdir()
+    for number in range(REFS_LIMIT + 1):
+        (folder / str(number)).touch()
+
+    assert mark(repository) is None
+    assert told(ev.RunIntent(COMMIT, str(repository)))[0] == "unknown"
 
 
 def test_looking_at_a_repository_changes_nothing_in_its_mark(repository: Path) -> None:

@@ -117,7 +117,8 @@ class CallHands:
         await self._room.before_effect()
         permit = self._permits[-1] if self._permits else None
         if isinstance(intent, RunIntent) and permit is not None and permit.git is not None:
-            intent = _marked(intent, permit.git, permit.command.cwd)
+            folder = permit.command.cwd
+            intent = await anyio.to_thread.run_sync(_marked, intent, permit.git, folder)
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
         self._room.journal.emit(started)
         if permit is not None and _reaches_out(permit):

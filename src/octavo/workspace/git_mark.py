@@ -14,7 +14,8 @@ from octavo.protocol.events import GitMark
 from octavo.workspace.git import PACKED_LIMIT_BYTES, find_repository, read_head, read_plain
 from octavo.workspace.marks import digest
 
-REFS_LIMIT = 20_000
+REFS_LIMIT = 2_000
+"""Loose ones; git packs what is old."""
 _CHECKSUM_BYTES = 20
 LOCKS = ("index.lock", "HEAD.lock", "config.lock", "packed-refs.lock")
 """Files with which git keeps others out; one that outlives its git stops all that come after."""
