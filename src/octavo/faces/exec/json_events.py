@@ -77,6 +77,7 @@ class JsonEvents:
                 | note.ServerRequestResolved()
                 | note.AccountUpdated()
                 | note.LoginCompleted()
+                | note.CommandExecOutput()
             ):
                 pass
             case _:

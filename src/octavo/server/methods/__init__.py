@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.protocol import methods as m
 from octavo.server.connection import Handler, Request
-from octavo.server.methods import approvals, compaction, settings, skills, threads, turns, usage
+from octavo.server.methods import approvals, compaction, late, loaded, skills, threads, turns, usage
 
 
 async def _list_hooks(request: Request) -> m.HooksListResult:
@@ -20,6 +20,7 @@ TABLE: dict[str, Handler] = {
     **approvals.HANDLERS,
     **usage.HANDLERS,
     **skills.HANDLERS,
-    **settings.HANDLERS,
+    **late.HANDLERS,
+    **loaded.HANDLERS,
     m.HOOKS_LIST.name: _list_hooks,
 }
