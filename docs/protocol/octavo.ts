@@ -115,6 +115,47 @@ export type CommandApprovalParams = {
   octavoHosts?: Array<string>;
   octavoPort?: number | null;
 };
+/** Output of a command that the client runs by itself; `cap_reached`: some was left out. */
+export type CommandExecOutput = {
+  processId: string;
+  stream: "stderr" | "stdout";
+  deltaBase64: string;
+  capReached: boolean;
+};
+/** A command, answered when it has ended. Attributes: command: the program and its arguments; no shell reads them. cwd: where it runs, and its workspace; the server's by default. env: laid over the environment that the settings give commands; null takes a name out. process_id: names it in other requests of this connection; needed for `tty` and streams. sandbox_policy: instead of the settings'. tty: it has a terminal of `size`, written to and read in streams. timeout_ms: 10,000 by default; then it is killed, and its exit code is 124. output_bytes_cap: of each stream, 1 MiB by default; what is more is left out. */
+export type CommandExecParams = {
+  command: Array<string>;
+  cwd?: string | null;
+  env?: Record<string, string | null> | null;
+  processId?: string | null;
+  sandboxPolicy?: SandboxPolicy | null;
+  tty?: boolean | null;
+  size?: TerminalSize | null;
+  streamStdin?: boolean | null;
+  streamStdoutStderr?: boolean | null;
+  timeoutMs?: number | null;
+  disableTimeout?: boolean | null;
+  outputBytesCap?: number | null;
+  disableOutputCap?: boolean | null;
+};
+export type CommandExecResizeParams = {
+  processId: string;
+  size: TerminalSize;
+};
+/** What was not streamed of its output. `exit_code` is 128+n when signal n ended it. */
+export type CommandExecResult = {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+};
+export type CommandExecTerminateParams = {
+  processId: string;
+};
+export type CommandExecWriteParams = {
+  processId: string;
+  deltaBase64?: string | null;
+  closeStdin?: boolean | null;
+};
 /** A command the model ran. `aggregated_output` is what the model was shown of its output. */
 export type CommandExecution = {
   type: "commandExecution";
@@ -349,6 +390,16 @@ export type ItemStarted = {
 export type Kind = {
   type: "add" | "delete" | "update";
   move_path?: string | null;
+};
+/** A part of the list, as others are. */
+export type LoadedListParams = {
+  cursor?: string | null;
+  limit?: number | null;
+};
+/** Ids of threads. */
+export type LoadedListResult = {
+  data: Array<string>;
+  nextCursor: string | null;
 };
 /** An image file on this machine. */
 export type LocalImage = {
@@ -646,6 +697,11 @@ export type Spending = {
   unpricedRequests: number;
   estimatedRequests: number;
 };
+/** In character cells. */
+export type TerminalSize = {
+  rows: number;
+  cols: number;
+};
 /** Words. */
 export type Text = {
   type: "text";
@@ -849,6 +905,10 @@ export type UnpinParams = {
   threadId: string;
   id: string;
 };
+/** Whether the client followed the thread. It goes on, with nobody or with others. */
+export type UnsubscribeResult = {
+  status: "notLoaded" | "notSubscribed" | "unsubscribed";
+};
 /** Tokens of one response, a turn or a thread. Cached, cache-write and reasoning tokens are included in input and output, not added to them. */
 export type Usage = {
   inputTokens: number;
@@ -915,6 +975,10 @@ export interface ClientRequests {
   "account/login/start": { params: LoginStartParams; result: LoginStartResult };
   "account/logout": { params: Nothing; result: Nothing };
   "account/read": { params: AccountReadParams; result: AccountReadResult };
+  "command/exec": { params: CommandExecParams; result: CommandExecResult };
+  "command/exec/resize": { params: CommandExecResizeParams; result: Nothing };
+  "command/exec/terminate": { params: CommandExecTerminateParams; result: Nothing };
+  "command/exec/write": { params: CommandExecWriteParams; result: Nothing };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
   "model/list": { params: ModelListParams; result: ModelListResult };
@@ -938,8 +1002,10 @@ export interface ClientRequests {
   "thread/backgroundTerminals/clean": { params: ThreadIdParams; result: Nothing };
   "thread/compact/start": { params: ThreadIdParams; result: Nothing };
   "thread/list": { params: ThreadListParams; result: ThreadListResult };
+  "thread/loaded/list": { params: LoadedListParams; result: LoadedListResult };
   "thread/resume": { params: ThreadResumeParams; result: ThreadResult };
   "thread/start": { params: ThreadStartParams; result: ThreadResult };
+  "thread/unsubscribe": { params: ThreadIdParams; result: UnsubscribeResult };
   "turn/interrupt": { params: TurnInterruptParams; result: Nothing };
   "turn/start": { params: TurnStartParams; result: TurnStartResult };
   "turn/steer": { params: TurnSteerParams; result: TurnSteerResult };
@@ -952,6 +1018,7 @@ export interface ServerRequests {
 export interface ServerNotifications {
   "account/login/completed": LoginCompleted;
   "account/updated": AccountUpdated;
+  "command/exec/outputDelta": CommandExecOutput;
   "error": ErrorHappened;
   "hook/completed": HookCompleted;
   "hook/started": HookStarted;

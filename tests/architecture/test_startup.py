@@ -103,3 +103,20 @@ def test_one_command_in_the_sandbox_needs_neither_a_loop_nor_argparse(tmp_path: 
     modules = imported(done.stderr)
     assert "octavo.sandbox.single" in modules
     assert not modules & {"argparse", "asyncio", "anyio", "pyqwest", "subprocess", "threading"}
+
+
+@pytest.mark.anyio
+async def test_a_client_is_greeted_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    hello = b'{"id":1,"method":"initialize","params":{"clientInfo":{"name":"me"}}}'
+    done = await anyio.run_process(
+        [sys.executable, "-X", "importtime", str(OCTAVO), "app-server"],
+        input=hello,
+        env={**os.environ, "OCTAVO_HOME": str(tmp_path / "home")},
+        check=False,
+    )
+
+    assert b'"userAgent":"me/' in done.stdout, done.stderr.decode()
+    modules = imported(done.stderr.decode())
+    assert "octavo.server.connection" in modules
+    later = {"argparse", "octavo.agent.thread", "octavo.model", "octavo.sandbox", "octavo.store"}
+    assert (heavy(modules) | modules & later) == set()

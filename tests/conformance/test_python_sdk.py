@@ -64,6 +64,12 @@ ANSWERS = {
     "skills/list": models.SkillsListResponse,
     "hooks/list": models.HooksListResponse,
     "permissionProfile/list": models.PermissionProfileListResponse,
+    "thread/loaded/list": models.ThreadLoadedListResponse,
+    "thread/unsubscribe": models.ThreadUnsubscribeResponse,
+    "command/exec": models.CommandExecResponse,
+    "command/exec/write": models.CommandExecWriteResponse,
+    "command/exec/resize": models.CommandExecResizeResponse,
+    "command/exec/terminate": models.CommandExecTerminateResponse,
 }
 NOT_YET = {
     "thread/read": {"threadId": "x"},
@@ -377,6 +383,13 @@ async def test_other_lists_fit_too(ear: Ear, place: Place) -> None:
         ask = codex._client._sync._request_raw
         for method in ("skills/list", "hooks/list", "permissionProfile/list"):
             assert (await anyio.to_thread.run_sync(ask, method, {}))["data"]
+        thread = await codex.thread_start(cwd=str(place.work))
+        assert (await anyio.to_thread.run_sync(ask, "thread/loaded/list"))["data"] == [thread.id]
+        run = {"command": ["echo", "hi"], "processId": "p", "streamStdoutStderr": True}
+        assert (await anyio.to_thread.run_sync(ask, "command/exec", run))["exitCode"] == 0
+        left = await anyio.to_thread.run_sync(ask, "thread/unsubscribe", {"threadId": thread.id})
+        assert left["status"] == "unsubscribed"
+    assert "command/exec/outputDelta" in ear.notified()
 
 
 async def test_what_is_missing_is_said_as_json_rpc_does(ear: Ear, place: Place) -> None:

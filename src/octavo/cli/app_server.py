@@ -56,14 +56,17 @@ def run(args: Namespace) -> int:
     if args.out is not None:
         raise UsageError("--out goes with `schema`.", hint="octavo app-server schema --out DIR")
     path = _socket_path(args.listen)
+    from importlib import import_module
+
     from octavo.cli.late import loading_late
     from octavo.cli.standard import open_standard_files
 
     open_standard_files()
     with loading_late():
         import anyio
-        import anyio._backends._asyncio  # loaded now, as it would be in a moment
 
+        for name in ("anyio._backends._asyncio", "octavo.server.listen"):
+            import_module(name)
     return anyio.run(_serve, args, path)
 
 

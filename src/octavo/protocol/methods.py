@@ -222,6 +222,26 @@ class ThreadIdParams(_Wire, frozen=True):
     thread_id: str
 
 
+class LoadedListParams(_Wire, frozen=True):
+    """A part of the list, as others are."""
+
+    cursor: str | None = None
+    limit: int | None = None
+
+
+class LoadedListResult(_Wire, frozen=True):
+    """Ids of threads."""
+
+    data: tuple[str, ...]
+    next_cursor: str | None = None
+
+
+class UnsubscribeResult(_Wire, frozen=True):
+    """Whether the client followed the thread. It goes on, with nobody or with others."""
+
+    status: Literal["notLoaded", "notSubscribed", "unsubscribed"]
+
+
 class Spending(_Wire, frozen=True, kw_only=True):
     """What some requests to models cost together.
 
@@ -424,6 +444,8 @@ THREAD_READ = Method("thread/read", ThreadReadParams, ThreadReadResult)
 TURN_START = Method("turn/start", TurnStartParams, TurnStartResult)
 TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)
+LOADED_LIST = Method("thread/loaded/list", LoadedListParams, LoadedListResult)
+UNSUBSCRIBE = Method("thread/unsubscribe", ThreadIdParams, UnsubscribeResult)
 CLEAN_TERMINALS = Method("thread/backgroundTerminals/clean", ThreadIdParams, Nothing)
 """Kills the commands of a thread that outlived their calls; answered when they are gone."""
 UNDO = Method("octavo/thread/undo", UndoParams, UndoResult)

@@ -233,6 +233,16 @@ class LoginCompleted(_Notification, frozen=True):
     error: str | None = None
 
 
+class CommandExecOutput(_Notification, frozen=True):
+    """Output of a command that the client runs by itself; `cap_reached`: some was left out."""
+
+    method: ClassVar[str] = "command/exec/outputDelta"
+    process_id: str
+    stream: Literal["stdout", "stderr"]
+    delta_base64: str
+    cap_reached: bool
+
+
 Notification = (
     ThreadStarted
     | ThreadStatusChanged
@@ -256,6 +266,7 @@ Notification = (
     | ServerRequestResolved
     | AccountUpdated
     | LoginCompleted
+    | CommandExecOutput
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -283,5 +294,6 @@ BY_METHOD: dict[str, type[Notification]] = {
         ServerRequestResolved,
         AccountUpdated,
         LoginCompleted,
+        CommandExecOutput,
     )
 }

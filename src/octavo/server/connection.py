@@ -54,6 +54,8 @@ class Connection:
         self._peer = Peer(self._outbox, self._on_request, self._on_notification)
         self._muted: frozenset[str] = frozenset()
         self._scope = anyio.CancelScope()
+        self.commands: dict[object, object] = {}
+        """Those that the client runs by itself; see `server.commands`."""
         self.client: m.ClientInfo | None = None
 
     @property
@@ -102,6 +104,10 @@ class Connection:
         if frame is None:
             frame = encode_notification(notification.method, notification)
         self._outbox.post(frame)
+
+    async def room(self) -> None:
+        """Wait until the client has read most of what it was sent."""
+        await self._outbox.room()
 
     async def ask(self, request_id: str, method: str, params: Any) -> bytes:
         """Ask the client. Raises RpcError, LinkClosed."""

@@ -46,10 +46,12 @@ class Followers:
         for asked in self._open.values():
             self._group.start_soon(self._ask, connection, asked)
 
-    def remove(self, connection: Connection) -> None:
-        """Tell `connection` nothing more."""
-        if connection in self._connections:
-            self._connections.remove(connection)
+    def remove(self, connection: Connection) -> bool:
+        """Tell `connection` nothing more; False if it did not follow."""
+        if connection not in self._connections:
+            return False
+        self._connections.remove(connection)
+        return True
 
     @property
     def count(self) -> int:

@@ -43,7 +43,7 @@ class Outbox:
         self._bytes = 0
         self._changed = anyio.Event()
         self._closed = False
-        self._empty = anyio.Event()
+        self._sent = anyio.Event()
         self.dropped: str | None = None
 
     def post(self, frame: bytes) -> None:
@@ -69,6 +69,7 @@ class Outbox:
         """Take nothing more in; what is there is still sent."""
         self._closed = True
         self._changed.set()
+        self._tell_sent()
 
     async def send(self, frame: bytes) -> None:
         if self._closed:
@@ -80,10 +81,13 @@ class Outbox:
             await self.send(frame)
 
     async def receive(self) -> bytes:
-        while self._bytes > LISTEN_BELOW_BYTES and not self._closed:
-            self._empty = anyio.Event()
-            await self._empty.wait()
+        await self.room()
         return await self._link.receive()
+
+    async def room(self) -> None:
+        """Wait until little enough is unread that more may be said without need."""
+        while self._bytes > LISTEN_BELOW_BYTES and not self._closed:
+            await self._sent.wait()
 
     def close(self) -> None:
         self.shut()
@@ -99,14 +103,18 @@ class Outbox:
                 except LinkClosed:
                     self.shut()
                     self._frames.clear()
-                    self._empty.set()
+                    self._tell_sent()
                     return
                 self._bytes -= sum(map(len, batch))
-                self._empty.set()
+                self._tell_sent()
             if self._closed:
                 return
             self._changed = anyio.Event()
             await self._changed.wait()
+
+    def _tell_sent(self) -> None:
+        self._sent.set()
+        self._sent = anyio.Event()
 
     def _take(self) -> list[bytes]:
         batch, size = [], 0

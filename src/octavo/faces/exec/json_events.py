@@ -78,6 +78,7 @@ class JsonEvents:
                 | note.ServerRequestResolved()
                 | note.AccountUpdated()
                 | note.LoginCompleted()
+                | note.CommandExecOutput()
             ):
                 pass
             case _:

@@ -105,6 +105,7 @@ class Transcript:
                 | note.ServerRequestResolved()
                 | note.AccountUpdated()
                 | note.LoginCompleted()
+                | note.CommandExecOutput()
             ):
                 pass
             case _:

@@ -12,7 +12,7 @@ from octavo.config.hook_files import Found, read_hooks
 from octavo.config.hooks import EVENTS
 from octavo.config.load import load
 from octavo.protocol import methods as m
-from octavo.server.connection import Request
+from octavo.server.connection import Handler, Request
 from octavo.server.server import Launch
 
 
@@ -60,3 +60,8 @@ def _metadata(number: int, found: Found) -> m.HookMetadata:
         trust_status=found.trust,
         octavo_outside=hook.outside,
     )
+
+
+HANDLERS: dict[str, Handler] = {
+    m.HOOKS_LIST.name: list_hooks,
+}

@@ -18,7 +18,7 @@ from octavo.protocol.errors import StoreError
 from octavo.protocol.events import Event, TurnEnded
 from octavo.protocol.fold import Thread
 from octavo.protocol.project import Projection
-from octavo.server.connection import Request
+from octavo.server.connection import Handler, Request
 from octavo.server.methods.threads import thread_item
 from octavo.store.find import find
 from octavo.store.reading import read
@@ -89,3 +89,8 @@ def _turns(thread_id: str, events: Sequence[Event]) -> Iterator[it.Turn]:
                     pass
     for turn in turns.values():
         yield msgspec.structs.replace(turn, items=tuple(items.get(turn.id, ())), items_view="full")
+
+
+HANDLERS: dict[str, Handler] = {
+    m.THREAD_READ.name: read_thread,
+}

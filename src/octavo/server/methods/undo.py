@@ -6,7 +6,7 @@ from octavo.agent import undo as undoing
 from octavo.agent.last import user_texts
 from octavo.protocol import methods as m
 from octavo.protocol.errors import UsageError
-from octavo.server.connection import Request
+from octavo.server.connection import Handler, Request
 
 TEXT_CHARS = 200
 
@@ -59,3 +59,10 @@ async def turns(request: Request) -> m.UndoableTurns:
             for turn, texts in zip(thread.turns, said, strict=True)
         )
     )
+
+
+HANDLERS: dict[str, Handler] = {
+    m.UNDO.name: undo,
+    m.REDO.name: redo,
+    m.UNDO_LIST.name: turns,
+}

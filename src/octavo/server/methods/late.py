@@ -1,0 +1,47 @@
+"""Methods that no thread needs at its start: hooks, undo, reading, models, the account, commands.
+
+Only the names are here: what answers them is loaded when it is asked, as no thread needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from octavo.server.connection import Handler, Request
+
+NAMES = {
+    "octavo.server.settings": (
+        "model/list",
+        "account/read",
+        "account/login/start",
+        "account/login/cancel",
+        "account/logout",
+        "permissionProfile/list",
+    ),
+    "octavo.server.methods.hooks": ("hooks/list",),
+    "octavo.server.methods.reading": ("thread/read",),
+    "octavo.server.methods.undo": (
+        "octavo/thread/undo",
+        "octavo/thread/redo",
+        "octavo/thread/turns",
+    ),
+    "octavo.server.commands": (
+        "command/exec",
+        "command/exec/write",
+        "command/exec/resize",
+        "command/exec/terminate",
+    ),
+}
+
+
+def _late(module: str, name: str) -> Handler:
+    async def handle(request: Request) -> Any:
+        return await import_module(module).HANDLERS[name](request)
+
+    return handle
+
+
+HANDLERS: dict[str, Handler] = {
+    name: _late(module, name) for module, names in NAMES.items() for name in names
+}
