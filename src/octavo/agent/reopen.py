@@ -25,6 +25,7 @@ from octavo.protocol.events import (
     Pinned,
     ProcessEnded,
     StepEnded,
+    ThreadNamed,
     ThreadStarted,
     TurnEnded,
     TurnStarted,
@@ -64,7 +65,7 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
-    if isinstance(event, CompactionUndone | Pinned | Unpinned):
+    if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed):
         return
     running = None if thread.turn is None else thread.turn.started
     if isinstance(event, TurnStarted):

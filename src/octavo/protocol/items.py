@@ -201,3 +201,7 @@ class Thread(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     thread_source: str | None = None
     agent_nickname: None = None
     agent_role: None = None
+    octavo_turns: int | None = None
+    """How many turns it has, and `octavo_tokens` what they took; in lists."""
+    octavo_tokens: int | None = None
+    octavo_archived: bool = False

@@ -139,7 +139,9 @@ class Projection:
             case ev.CompactionUndone():
                 said = "The last compaction was undone: the model is shown what it replaced."
                 yield note.Warned(said, self._thread_id, "compaction.undone")
-            case ev.ThreadStarted() | ev.ContextAdded() | ev.Pinned() | ev.Unpinned():
+            case ev.ThreadStarted() | ev.ThreadNamed() | ev.ContextAdded():
+                pass
+            case ev.Pinned() | ev.Unpinned():
                 pass
             case _:
                 assert_never(event)

@@ -16,11 +16,15 @@ from octavo.agent.ground import Allowed
 from octavo.agent.thread import Agent
 from octavo.config.paths import octavo_home
 from octavo.protocol import methods as m
-from octavo.protocol.notifications import ThreadClosed
+from octavo.protocol.notifications import Notification, ThreadClosed
 from octavo.rpc import INVALID_REQUEST, Link, RpcError
 from octavo.sandbox.keeper import Spare
 from octavo.server.connection import Connection, Handler
 from octavo.server.followers import Followers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.store.index import Index
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -55,7 +59,10 @@ class Server:
         self.group = group
         self.threads: dict[str, Agent] = {}
         self.followers: dict[str, Followers] = {}
+        self.index: Index | None = None
+        """Made when something is first asked of it."""
         self._handlers = dict(handlers)
+        self._connections: list[Connection] = []
 
     def introduction(self, client: str) -> m.InitializeResult:
         """What `initialize` answers."""
@@ -68,11 +75,18 @@ class Server:
     async def connect(self, link: Link) -> None:
         """Serve one client until it goes."""
         connection = Connection(self, link, self._handlers)
+        self._connections.append(connection)
         try:
             await connection.run()
         finally:
+            self._connections.remove(connection)
             for followers in self.followers.values():
                 followers.remove(connection)
+
+    def tell(self, notification: Notification) -> None:
+        """Tell every client."""
+        for connection in self._connections:
+            connection.post(notification)
 
     def agent(self, thread_id: str) -> Agent:
         """The loaded thread. Raises RpcError when there is none."""

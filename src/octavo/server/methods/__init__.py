@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.protocol import methods as m
 from octavo.server.connection import Handler, Request
-from octavo.server.methods import approvals, compaction, skills, threads, turns, usage
+from octavo.server.methods import approvals, compaction, sessions, skills, threads, turns, usage
 
 
 async def _list_hooks(request: Request) -> m.HooksListResult:
@@ -20,5 +20,6 @@ TABLE: dict[str, Handler] = {
     **approvals.HANDLERS,
     **usage.HANDLERS,
     **skills.HANDLERS,
+    **sessions.HANDLERS,
     m.HOOKS_LIST.name: _list_hooks,
 }
