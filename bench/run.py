@@ -31,6 +31,7 @@ FIGURES = (
     "cage",
     "one_shot",
     "skills",
+    "sessions",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -36,6 +36,10 @@ HEAVY = {
     *("octavo.agent.hooks", "octavo.config.hooks", "octavo.config.hook_files"),
     *("octavo.config.consent", "octavo.agent.notify", "octavo.agent.last"),
     "octavo.context.pins",
+    # And what is asked of threads that are not loaded.
+    *("octavo.protocol.sessions", "octavo.server.sessions", "octavo.server.history"),
+    *("octavo.store.index", "octavo.store.index_tables", "octavo.store.gist"),
+    *("octavo.store.forks", "octavo.store.tape", "octavo.store.shelf"),
     *("octavo.agent.compaction", "octavo.agent.summing", "octavo.agent.workfacts"),
     *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),
     *("yaml", "octavo.context.skills.lock", "octavo.context.skills.folder"),

@@ -72,11 +72,6 @@ ANSWERS = {
     "command/exec/terminate": models.CommandExecTerminateResponse,
 }
 NOT_YET = {
-    "thread/read": {"threadId": "x"},
-    "thread/fork": {"threadId": "x"},
-    "thread/archive": {"threadId": "x"},
-    "thread/unarchive": {"threadId": "x"},
-    "thread/name/set": {"threadId": "x", "name": "y"},
     "thread/goal/set": {"threadId": "x", "objective": "y"},
     "thread/goal/clear": {"threadId": "x"},
 }

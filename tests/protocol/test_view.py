@@ -121,7 +121,8 @@ def test_an_octavo_that_does_not_know_these_events_reads_a_full_thread() -> None
     assert warnings == []
     assert shown(thread) == ["go", "a", "b", "out b", "c", "out c", "d"]
     assert thread.history == fold(events).history
-    assert ev.FORMAT == 1
+    assert isinstance(BEGUN[0], ev.ThreadStarted)
+    assert BEGUN[0].format == 1
 
 
 def test_surroundings_said_in_a_compaction_are_known_and_undone_with_it() -> None:

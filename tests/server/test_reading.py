@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from octavo.protocol import items as it
-from octavo.protocol import methods as m
 from octavo.rpc import RpcError
 from octavo.store.lock import Lock, holder
 from octavo.trial import scripted
@@ -27,8 +26,8 @@ def place() -> Iterator[Place]:
 
 
 async def read(play: Play, thread_id: str) -> it.Thread:
-    params = m.ThreadReadParams(thread_id, include_turns=True)
-    return (await play.client.call(m.THREAD_READ, params)).thread
+    params = s.ThreadReadParams(thread_id, include_turns=True)
+    return (await play.client.call(s.THREAD_READ, params)).thread
 
 
 def words(thread: it.Thread) -> list[str]:

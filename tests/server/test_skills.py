@@ -93,8 +93,8 @@ async def test_octavos_list_tells_of_all_that_are_not_used_too(
     found = await call(env, s.SKILLS_DETAILS, s.CwdParams(str(workspace)))
 
     assert [(one.name, one.scope, one.state, one.trusted) for one in found.data[:2]] == [
-        ("tidy", "repo", "ok", False),
-        ("tidy", "user", "shadowed", True),
+        ("tidy", "repo", "shadowed", False),
+        ("tidy", "user", "ok", True),
     ]
 
 

@@ -10,8 +10,7 @@ from tests.store.events import AT_MS, said, started
 
 from octavo.protocol.errors import StoreError
 from octavo.protocol.events import Event
-from octavo.protocol.ids import new_id
-from octavo.store.find import Thread, find, last, recent
+from octavo.store.find import ARCHIVED, SESSIONS, find, is_archived
 from octavo.store.rollout import Rollout
 
 DAY_MS = 86_400_000
@@ -60,44 +59,15 @@ def test_without_threads_the_errors_say_so(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="There are no threads at all yet"):
         find(home, "0199")
-    with pytest.raises(StoreError, match="Begin one with `octavo exec`"):
-        last(home, cwd=None)
-    assert recent(home, cwd=None) == []
 
 
-def test_the_last_thread_is_the_one_last_written_to(tmp_path: Path) -> None:
-    old = write(tmp_path, A, day=0)
-    new = write(tmp_path, B, day=400)
-    assert last(tmp_path, cwd="/a") == new
+def test_an_archived_thread_is_found_too_and_known_as_such(tmp_path: Path) -> None:
+    kept, put_away = write(tmp_path, A), write(tmp_path, B)
+    moved = tmp_path / ARCHIVED / put_away.relative_to(tmp_path / SESSIONS)
+    moved.parent.mkdir(parents=True)
+    put_away.rename(moved)
 
-    os.utime(old, (4e9, 4e9))
-
-    assert last(tmp_path, cwd="/a") == old
-
-
-def test_the_last_thread_of_a_folder_began_there(tmp_path: Path) -> None:
-    here = write(tmp_path, A, cwd="/here")
-    there = write(tmp_path, B, cwd="/there", day=1)
-
-    assert last(tmp_path, cwd="/here") == here
-    assert last(tmp_path, cwd=None) == there
-    with pytest.raises(StoreError, match="No thread has begun in /elsewhere"):
-        last(tmp_path, cwd="/elsewhere")
-
-
-def test_the_list_shows_the_newest_threads_and_how_they_began(tmp_path: Path) -> None:
-    one = write(tmp_path, A, text="fix\n  the   tests")
-    two = write(tmp_path, B, text="long " * 1000, day=31)
-    write(tmp_path, C, cwd="/b", day=-1)
-    foreign = one.with_name(f"rollout-2026-01-01T00-00-00-{new_id()}.jsonl")
-    foreign.write_text('{"type":"session_meta"}\n')
-
-    listed = recent(tmp_path, cwd="/a")
-
-    at = AT_MS + 31 * DAY_MS
-    assert [(thread.thread_id, thread.path) for thread in listed] == [(B, two), (A, one)]
-    assert listed[1] == Thread(A, one, "/a", AT_MS, AT_MS, "fix the tests")
-    assert (listed[0].at_ms, listed[0].written_at_ms) == (at, at)
-    assert listed[0].preview == ("long " * 24)[:119] + "…"
-    assert [thread.thread_id for thread in recent(tmp_path, cwd=None, limit=1)] == [B]
-    assert [thread.preview for thread in recent(tmp_path, cwd="/b")] == [""]
+    assert find(tmp_path, "01990002") == moved
+    assert (is_archived(tmp_path, moved), is_archived(tmp_path, kept)) == (True, False)
+    with pytest.raises(StoreError, match=f"The newest are {A}"):
+        find(tmp_path, "ffff")

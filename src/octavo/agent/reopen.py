@@ -26,6 +26,7 @@ from octavo.protocol.events import (
     ProcessEnded,
     SnapshotTaken,
     StepEnded,
+    ThreadNamed,
     ThreadStarted,
     TurnEnded,
     TurnStarted,
@@ -67,7 +68,7 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
-    if isinstance(event, CompactionUndone | Pinned | Unpinned):
+    if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed):
         return
     if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone):
         return

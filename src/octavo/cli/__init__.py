@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "Work": {
         "exec": "Do a task from a prompt, without asking, and print the answer",
+        "sessions": "List, show, search, name, archive, fork and export your threads",
         "thread": "Sum a thread up for the model, undo that, pin what must stay",
         "undo": "Take a turn back: its files, what was said in it, or both",
         "demo": "See it work on a small bug: no key, no network",
@@ -48,6 +49,7 @@ COMMANDS = {
         "hooks": "Show which hooks run here, and which do not",
         "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",
+        "index": "Make the index of all threads anew",
         "execpolicy": "Say what rule files decide about a command",
         "completion": "Print a completion script for bash, zsh or fish",
     },

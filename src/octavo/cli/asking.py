@@ -22,7 +22,7 @@ def ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None = None) ->
     Raises:
         UsageError: the server found something wrong with what was asked, or with a setting.
         ConfigError: octavo has no directory.
-        OctavoError: it refused.
+        OctavoError: it refused, or `call` raised it.
     """
     import anyio
 
@@ -41,7 +41,7 @@ async def _ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None) ->
     from octavo.rpc.memory import memory_pair
     from octavo.server.server import Launch, serving
 
-    failure: RpcError | None = None
+    failure: RpcError | OctavoError | None = None
     launch = launch or Launch(env=dict(os.environ), source="cli")
     async with serving(launch) as server, anyio.create_task_group() as group:
         ours, theirs = memory_pair()
@@ -49,9 +49,11 @@ async def _ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None) ->
         async with connect(ours, name="octavo", version=__version__, answer=_nobody) as client:
             try:
                 return await call(client)
-            except RpcError as error:
-                failure = error
+            except (RpcError, OctavoError) as error:
+                failure = error  # raised below: a task group would wrap it
     assert failure is not None
+    if isinstance(failure, OctavoError):
+        raise failure
     data = failure.data if isinstance(failure.data, dict) else {}
     kind = UsageError if data.get("code") in ("usage", "config") else OctavoError
     raise kind(failure.message)

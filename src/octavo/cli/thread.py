@@ -96,7 +96,7 @@ async def newest(client: Client, cwd: str) -> str:
     """Return the id of the newest thread that began in `cwd`."""
     from octavo.protocol import methods as m
 
-    page = await client.call(m.THREAD_LIST, m.ThreadListParams(limit=1, cwd=cwd))
+    page = await client.call(m.THREAD_LIST, m.ThreadListParams(1, cwd, sort_key="updated_at"))
     if not page.data:
         raise StoreError(
             f"No thread has begun in {cwd}.", hint="Name one with --thread, or begin one here."

@@ -15,12 +15,29 @@ from octavo.protocol.hooks import HookRun
 from octavo.protocol.questions import Answer, Question
 from octavo.protocol.usage import Usage
 
-FORMAT = 1
-"""Version of the log's format, in its first line."""
+FORMAT = 2
+"""The newest version of the log's format that is understood. The first line of a log says which
+one it needs: 2 when it begins in another log (`ForkedFrom`), else 1."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     pass
+
+
+class ForkedFrom(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a thread begins in another one: what that log says up to here is said in this thread.
+
+    Attributes:
+        thread_id: whose log it is; its own first event does not count.
+        turn_id: the last turn that is shared; its end is what the log says last.
+        end_bytes: how much of the log is shared.
+        depth: how many logs a reader has to follow, this one included.
+    """
+
+    thread_id: str
+    turn_id: str
+    end_bytes: int
+    depth: int = 1
 
 
 class ThreadStarted(_Event, frozen=True, tag="thread_started"):
@@ -34,9 +51,17 @@ class ThreadStarted(_Event, frozen=True, tag="thread_started"):
     provider: str
     source: str = "exec"
     """Which face began it."""
-    format: int = FORMAT
+    format: int = 1
     git_branch: str | None = None
     git_commit: str | None = None
+    forked_from: ForkedFrom | None = None
+
+
+class ThreadNamed(_Event, frozen=True, tag="thread_named"):
+    """A person gave the thread a name; an empty one takes it away. May come outside a turn."""
+
+    at_ms: int
+    name: str
 
 
 class TurnStarted(_Event, frozen=True, tag="turn_started"):
@@ -509,6 +534,7 @@ class Progress(_Event, frozen=True, tag="progress"):
 
 Event = (
     ThreadStarted
+    | ThreadNamed
     | TurnStarted
     | ContextAdded
     | UserSpoke

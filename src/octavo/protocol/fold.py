@@ -40,6 +40,7 @@ from octavo.protocol.events import (
     SnapshotTaken,
     Spent,
     StepEnded,
+    ThreadNamed,
     ThreadStarted,
     TurnEnded,
     TurnStarted,
@@ -142,6 +143,7 @@ class Thread:
 
     Attributes:
         started: the first event, or None before it.
+        name: what a person called it, if they did.
         turns: oldest first.
         history: all that was said, oldest first; only ever appended to.
         cut: how much of it a prompt is built from.
@@ -162,6 +164,7 @@ class Thread:
 
     def __init__(self) -> None:
         self.started: ThreadStarted | None = None
+        self.name: str | None = None
         self.turns: list[Turn] = []
         self.history: list[Entry] = []
         self.cuts = [Cut((), 0, {}, None)]
@@ -311,6 +314,8 @@ class Thread:
                 if self.started is not None:
                     raise OutOfOrder("the thread started twice")
                 self.started = event
+            case ThreadNamed():
+                self.name = event.name or None
             case _:
                 assert_never(event)
 

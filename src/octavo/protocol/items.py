@@ -203,3 +203,7 @@ class Thread(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     agent_role: None = None
     octavo_held_by: str | None = None
     """Who is writing it, where that is another process; then it can be read here, no more."""
+    octavo_turns: int | None = None
+    """How many turns it has, and `octavo_tokens` what they took; in lists."""
+    octavo_tokens: int | None = None
+    octavo_archived: bool = False

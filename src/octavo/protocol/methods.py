@@ -62,6 +62,7 @@ class InitializeResult(_Wire, frozen=True):
     platform_os: str
 
 
+SortDirection = Literal["asc", "desc"]
 SandboxWord = Literal["read-only", "workspace-write", "danger-full-access"]
 ApprovalWord = Literal["on-request", "never", "untrusted", "on-failure"]
 
@@ -197,25 +198,31 @@ class TurnInterruptParams(_Wire, frozen=True):
 
 
 class ThreadListParams(_Wire, frozen=True):
+    """Which threads, and in which order; without `sort_direction` the newest come first.
+
+    Attributes:
+        cursor: `next_cursor` of the page before, with the same order.
+        cwd: of one directory, or of some.
+        source_kinds: which faces began them; all when there is none.
+        search_term: a part of the name, or of the first words.
+    """
+
     limit: int | None = None
-    cwd: str | None = None
+    cwd: str | tuple[str, ...] | None = None
+    cursor: str | None = None
+    archived: bool | None = None
+    sort_key: str | None = None
+    sort_direction: SortDirection | None = None
+    search_term: str | None = None
+    source_kinds: tuple[str, ...] | None = None
+    model_providers: tuple[str, ...] | None = None
+    excluded_thread_ids: tuple[str, ...] | None = None
 
 
 class ThreadListResult(_Wire, frozen=True):
     data: tuple[Thread, ...]
     next_cursor: str | None = None
     backwards_cursor: str | None = None
-
-
-class ThreadReadParams(_Wire, frozen=True):
-    thread_id: str
-    include_turns: bool = False
-
-
-class ThreadReadResult(_Wire, frozen=True):
-    """A thread as its log has it. Nothing is loaded, and another process may be writing it."""
-
-    thread: Thread
 
 
 class ThreadIdParams(_Wire, frozen=True):
@@ -440,7 +447,6 @@ INITIALIZE = Method("initialize", InitializeParams, InitializeResult)
 THREAD_START = Method("thread/start", ThreadStartParams, ThreadResult)
 THREAD_RESUME = Method("thread/resume", ThreadResumeParams, ThreadResult)
 THREAD_LIST = Method("thread/list", ThreadListParams, ThreadListResult)
-THREAD_READ = Method("thread/read", ThreadReadParams, ThreadReadResult)
 TURN_START = Method("turn/start", TurnStartParams, TurnStartResult)
 TURN_STEER = Method("turn/steer", TurnSteerParams, TurnSteerResult)
 TURN_INTERRUPT = Method("turn/interrupt", TurnInterruptParams, Nothing)

@@ -40,6 +40,35 @@ class ThreadClosed(_Notification, frozen=True):
     thread_id: str
 
 
+class ThreadNameUpdated(_Notification, frozen=True):
+    """A thread was given a name, or lost it."""
+
+    method: ClassVar[str] = "thread/name/updated"
+    thread_id: str
+    thread_name: str | None = None
+
+
+class ThreadArchived(_Notification, frozen=True):
+    """A thread was put away; it is listed only among the archived ones."""
+
+    method: ClassVar[str] = "thread/archived"
+    thread_id: str
+
+
+class ThreadUnarchived(_Notification, frozen=True):
+    """A thread was taken out of the archive again."""
+
+    method: ClassVar[str] = "thread/unarchived"
+    thread_id: str
+
+
+class ThreadDeleted(_Notification, frozen=True):
+    """A thread is gone for good."""
+
+    method: ClassVar[str] = "thread/deleted"
+    thread_id: str
+
+
 class TokenUsage(msgspec.Struct, frozen=True, rename="camel"):
     """Tokens of the thread so far and of the last response; `octavo_turn` of this turn so far."""
 
@@ -247,6 +276,10 @@ Notification = (
     ThreadStarted
     | ThreadStatusChanged
     | ThreadClosed
+    | ThreadNameUpdated
+    | ThreadArchived
+    | ThreadUnarchived
+    | ThreadDeleted
     | TokenUsageUpdated
     | TurnStarted
     | TurnCompleted
@@ -275,6 +308,10 @@ BY_METHOD: dict[str, type[Notification]] = {
         ThreadStarted,
         ThreadStatusChanged,
         ThreadClosed,
+        ThreadNameUpdated,
+        ThreadArchived,
+        ThreadUnarchived,
+        ThreadDeleted,
         TokenUsageUpdated,
         TurnStarted,
         TurnCompleted,

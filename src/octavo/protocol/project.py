@@ -141,13 +141,9 @@ class Projection:
                 yield note.Warned(said, self._thread_id, "compaction.undone")
             case ev.TurnsUndone() | ev.UndoUndone():
                 yield note.Warned(_undone(event), self._thread_id, "turns.undone")
-            case (
-                ev.ThreadStarted()
-                | ev.ContextAdded()
-                | ev.Pinned()
-                | ev.Unpinned()
-                | ev.SnapshotTaken()
-            ):
+            case ev.ThreadStarted() | ev.ThreadNamed() | ev.ContextAdded():
+                pass
+            case ev.Pinned() | ev.Unpinned() | ev.SnapshotTaken():
                 pass
             case _:
                 assert_never(event)

@@ -34,7 +34,9 @@ _SECRETS_AT_HOME = (
 )  # fmt: skip
 SERVER_HOMES = "servers"
 """Where in octavo's directory servers have their homes; see `server_policy`."""
-_SECRETS_OF_OCTAVO = ("auth.json", "sessions", "snapshots", SERVER_HOMES)
+_SECRETS_OF_OCTAVO = (
+    "auth.json", "sessions", "archived_sessions", "index", "snapshots", SERVER_HOMES,
+)  # fmt: skip
 """The key, what other threads said and saw, what files were, and what servers keep."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from octavo.agent.thread import Agent
     from octavo.sandbox.keeper import Spare
     from octavo.server.followers import Followers
+    from octavo.store.index import Index
 
 
 SPOKEN = "0.169.0"
@@ -61,6 +62,8 @@ class Server:
         self.group = group
         self.threads: dict[str, Agent] = {}
         self.followers: dict[str, Followers] = {}
+        self.index: Index | None = None
+        """Made when something is first asked of it."""
         self._load = load
         self._handlers: Mapping[str, Handler] | None = None
         self._connections: set[Connection] = set()

@@ -1,7 +1,7 @@
-"""Which threads there are, newest first.
+"""Which logs there are, and which one an id means.
 
-The folders and names of the logs are the index: an id is found without opening a file, and what
-else is said of a thread is read from the first lines of its log. "Newest" is the last written to.
+The folders and names of the logs say it: an id is found without opening a file. The archived ones
+are in a folder beside. What else is said of a thread is in `index`.
 """
 
 from __future__ import annotations
@@ -9,37 +9,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
-
-import msgspec
+from typing import NamedTuple
 
 from octavo.protocol.errors import StoreError
-from octavo.protocol.events import Event, UserSpoke
-from octavo.store.reading import read_header
 
-PREVIEW_CHARACTERS = 120
+SESSIONS = "sessions"
+ARCHIVED = "archived_sessions"
 
 _ID_CHARACTERS = 36
 _NAMED_AT_MOST = 5
-_OPENING_BYTES = 1 << 18
-"""How far into a log the user's first words are looked for."""
 
 
-class Thread(msgspec.Struct, frozen=True):
-    """One thread of the list.
-
-    Attributes:
-        at_ms: when it began.
-        written_at_ms: when its log was last written to.
-        preview: how the user's first words begin, on one line; empty when there are none.
-    """
+class Log(NamedTuple):
+    """A log by its name; its file may be gone by now."""
 
     thread_id: str
-    path: Path
-    cwd: str
-    at_ms: int
-    written_at_ms: int
-    preview: str
+    path: str
+    archived: bool
+
+
+def logs(home: Path) -> Iterator[Log]:
+    """Yield every log, the day they began in descending; the archived ones last."""
+    for archived, root in ((False, f"{home}/{SESSIONS}"), (True, f"{home}/{ARCHIVED}")):
+        for year in _names(root):
+            for month in _names(f"{root}/{year}"):
+                for day in _names(f"{root}/{year}/{month}"):
+                    folder = f"{root}/{year}/{month}/{day}"
+                    for name in _names(folder):
+                        if name.startswith("rollout-") and name.endswith(".jsonl"):
+                            yield Log(_thread_id(name), f"{folder}/{name}", archived)
 
 
 def find(home: Path, wanted: str) -> Path:
@@ -49,13 +47,13 @@ def find(home: Path, wanted: str) -> Path:
         StoreError: there is none, or there are several.
     """
     wanted = wanted.strip().lower()
-    logs = {_thread_id(name): Path(folder, name) for folder, name in _logs(home)}
-    found = [thread_id for thread_id in logs if wanted and thread_id.startswith(wanted)]
-    if wanted in logs:
+    there = {log.thread_id: Path(log.path) for log in reversed(list(logs(home)))}
+    found = [thread_id for thread_id in there if wanted and thread_id.startswith(wanted)]
+    if wanted in there:
         found = [wanted]
     match found:
         case [thread_id]:
-            return logs[thread_id]
+            return there[thread_id]
         case []:
             raise StoreError(f"There is no thread {wanted!r}.", hint=_newest_hint(home))
         case _:
@@ -67,49 +65,22 @@ def find(home: Path, wanted: str) -> Path:
             )
 
 
-def last(home: Path, *, cwd: str | None) -> Path:
-    """Return the newest thread's log; of those that began in `cwd`, or of all with None.
-
-    Raises:
-        StoreError: there is none.
-    """
-    for path, _ in _newest_first(home):
-        header = read_header(path)
-        if header is not None and (cwd is None or header.cwd == cwd):
-            return path
-    if cwd is None:
-        raise StoreError("There is no thread yet.", hint="Begin one with `octavo exec`.")
-    raise StoreError(
-        f"No thread has begun in {cwd}.",
-        hint="Add --all to continue the newest of any folder, or begin one here.",
-    )
+def find_exactly(home: Path, thread_id: str) -> Path | None:
+    """Return the log of this very thread, archived or not; None when there is none."""
+    for log in logs(home):
+        if log.thread_id == thread_id:
+            return Path(log.path)
+    return None
 
 
-def recent(home: Path, *, cwd: str | None, limit: int = 50) -> list[Thread]:
-    """Return up to `limit` threads, newest first; of `cwd`, or of all folders with None."""
-    threads: list[Thread] = []
-    for path, written_at_ms in _newest_first(home):
-        if len(threads) == limit:
-            break
-        header = read_header(path)
-        if header is None or (cwd is not None and header.cwd != cwd):
-            continue
-        threads.append(
-            Thread(header.thread_id, path, header.cwd, header.at_ms, written_at_ms, _preview(path))
-        )
-    return threads
+def is_archived(home: Path, path: Path) -> bool:
+    """Whether the log at `path` is among the archived ones of `home`."""
+    return path.is_relative_to(home / ARCHIVED)
 
 
-def _logs(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield folder and name of every log, the day they began in descending."""
-    sessions = str(home / "sessions")
-    for year in _names(sessions):
-        for month in _names(f"{sessions}/{year}"):
-            for day in _names(f"{sessions}/{year}/{month}"):
-                folder = f"{sessions}/{year}/{month}/{day}"
-                for name in _names(folder):
-                    if name.startswith("rollout-") and name.endswith(".jsonl"):
-                        yield folder, name
+def thread_id_of(path: Path) -> str:
+    """Return the id that the name of a log holds."""
+    return _thread_id(path.name)
 
 
 def _names(folder: str) -> list[str]:
@@ -119,65 +90,19 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _newest_first(home: Path) -> list[tuple[Path, int]]:
-    found: list[tuple[int, str, str]] = []
-    for folder, name in _logs(home):
-        try:
-            found.append((os.stat(f"{folder}/{name}").st_mtime_ns, folder, name))
-        except OSError:
-            continue  # gone since it was listed
-    found.sort(reverse=True)
-    return [(Path(folder, name), at_ns // 1_000_000) for at_ns, folder, name in found]
-
-
 def _thread_id(name: str) -> str:
     return name.removesuffix(".jsonl")[-_ID_CHARACTERS:]
 
 
 def _newest_hint(home: Path) -> str:
-    newest = [_thread_id(path.name) for path, _ in _newest_first(home)[:_NAMED_AT_MOST]]
-    if not newest:
+    written: list[tuple[int, str]] = []
+    for log in logs(home):
+        if not log.archived:
+            try:
+                written.append((os.stat(log.path).st_mtime_ns, log.thread_id))
+            except OSError:
+                continue  # gone since it was listed
+    if not written:
         return "There are no threads at all yet."
-    return f"The newest are {', '.join(newest)}."
-
-
-class _Part(msgspec.Struct, frozen=True, tag_field="type", tag="input_text"):
-    text: str
-
-
-class _OtherPart(msgspec.Struct, frozen=True, tag_field="type", tag="input_image"):
-    pass
-
-
-class _Message(msgspec.Struct, frozen=True):
-    type: Literal["message"]
-    content: list[_Part | _OtherPart] | str
-
-
-def _preview(path: Path) -> str:
-    decode = msgspec.json.Decoder(Event).decode
-    try:
-        with path.open("rb") as file:
-            while file.tell() < _OPENING_BYTES and (line := file.readline(_OPENING_BYTES)):
-                try:
-                    event = decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    continue
-                if isinstance(event, UserSpoke):
-                    return _first_words(event.raw)
-    except OSError:
-        pass  # gone since it was listed
-    return ""
-
-
-def _first_words(raw: msgspec.Raw) -> str:
-    try:
-        content = msgspec.json.decode(raw, type=_Message).content
-    except msgspec.DecodeError:
-        return ""
-    if not isinstance(content, str):
-        content = " ".join(part.text for part in content if isinstance(part, _Part))
-    words = " ".join(content[: PREVIEW_CHARACTERS * 4].split())
-    if len(words) <= PREVIEW_CHARACTERS:
-        return words
-    return words[: PREVIEW_CHARACTERS - 1] + "…"
+    newest = [thread_id for _, thread_id in sorted(written, reverse=True)]
+    return f"The newest are {', '.join(newest[:_NAMED_AT_MOST])}."

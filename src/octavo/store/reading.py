@@ -38,8 +38,8 @@ class _Header(msgspec.Struct, frozen=True):
     format: int = 1
 
 
-def read(path: Path) -> Reading:
-    """Read the log at `path`; another process may be writing to it.
+def read(path: Path, *, end_bytes: int | None = None) -> Reading:
+    """Read the log at `path`, or only so much of it; another process may be writing to it.
 
     Raises:
         StoreError: there is no such log, it is not octavo's, or a newer octavo wrote it.
@@ -51,7 +51,12 @@ def read(path: Path) -> Reading:
     decode = msgspec.json.Decoder(Event).decode
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
+            left_bytes = end_bytes or 0
             for number, line in enumerate(file, 1):
+                if end_bytes is not None:
+                    left_bytes -= len(line)
+                    if left_bytes < 0:
+                        break
                 if number == 1:
                     _check_header(line, path)
                     is_ours = len(line) > 1 and _BEGINNING.startswith(
@@ -81,6 +86,22 @@ def read_header(path: Path) -> ThreadStarted | None:
             return msgspec.json.decode(file.readline(), type=ThreadStarted)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def check_header(path: Path) -> None:
+    """See that the log at `path` is one that can be read.
+
+    Raises:
+        StoreError: there is no such log, it is not octavo's, or a newer octavo wrote it.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline()
+    except OSError as failure:
+        raise _unreadable(path, failure) from failure
+    _check_header(line, path)
+    if line.endswith(b"\n") and read_header(path) is None:
+        raise _foreign(path)
 
 
 def _check_header(line: bytes, path: Path) -> None:

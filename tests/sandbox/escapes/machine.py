@@ -29,6 +29,7 @@ READY_FOR_CASES = (fcntl, mmap, resource, struct)
 
 SECRETS = (
     ".ssh/id_rsa", ".aws/credentials", ".netrc", ".octavo/auth.json", ".octavo/sessions/thread",
+    ".octavo/index/threads.sqlite", ".octavo/archived_sessions/thread",
     "own-secret", ".config/gh/hosts.yml", ".docker/config.json", ".kube/config",
     ".gnupg/private-keys-v1.d/key", ".git-credentials", ".npmrc", ".pypirc", ".bash_history",
     ".codex/auth.json", ".claude/.credentials.json", ".mozilla/firefox/logins.json",

@@ -130,7 +130,9 @@ class Run:
         thread_id = options.resume
         if options.resume_last:
             cwd = None if options.resume_all else str(options.cwd)
-            page = await client.call(m.THREAD_LIST, m.ThreadListParams(limit=1, cwd=cwd))
+            page = await client.call(
+                m.THREAD_LIST, m.ThreadListParams(1, cwd, sort_key="updated_at")
+            )
             if not page.data:
                 raise _nothing_to_resume(cwd)
             thread_id = page.data[0].id

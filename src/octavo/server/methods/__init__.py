@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from octavo.server.connection import Handler
-from octavo.server.methods import approvals, compaction, late, loaded, skills, threads, turns, usage
+from octavo.server.methods import (
+    approvals,
+    compaction,
+    late,
+    loaded,
+    sessions,
+    skills,
+    threads,
+    turns,
+    usage,
+)
 
 TABLE: dict[str, Handler] = {
     **threads.HANDLERS,
@@ -12,6 +22,7 @@ TABLE: dict[str, Handler] = {
     **approvals.HANDLERS,
     **usage.HANDLERS,
     **skills.HANDLERS,
+    **sessions.HANDLERS,
     **late.HANDLERS,
     **loaded.HANDLERS,
 }

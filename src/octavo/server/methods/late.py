@@ -1,4 +1,4 @@
-"""Methods that no thread needs at its start: hooks, undo, reading, models, the account, commands.
+"""Methods that no thread needs at its start: hooks, undo, models, the account, commands.
 
 Only the names are here: what answers them is loaded when it is asked, as no thread needs it.
 """
@@ -20,7 +20,6 @@ NAMES = {
         "permissionProfile/list",
     ),
     "octavo.server.methods.hooks": ("hooks/list",),
-    "octavo.server.methods.reading": ("thread/read",),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
         "octavo/thread/redo",

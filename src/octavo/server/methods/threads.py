@@ -21,6 +21,7 @@ from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol.errors import StoreError, UsageError
 from octavo.protocol.events import (
+    FORMAT,
     CallEnded,
     CallFacts,
     Event,
@@ -47,8 +48,10 @@ from octavo.tools.redact import redactor, secret_values
 from octavo.workspace.git import read_head
 
 if TYPE_CHECKING:
+    from octavo.protocol.sessions import ThreadForkParams
     from octavo.server.server import Launch, Server
-    from octavo.store.find import Thread as ListedThread
+
+    _Params = m.ThreadStartParams | m.ThreadResumeParams | ThreadForkParams
 
 
 async def start(request: Request) -> m.ThreadResult:
@@ -79,7 +82,7 @@ async def start(request: Request) -> m.ThreadResult:
     agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
     for warning in loaded.warnings:
         journal.emit(Noticed(now_ms(), warning))
-    result = _result(agent)
+    result = result_of(agent)
     request.connection.post(ThreadStartedNotification(result.thread))
     return result
 
@@ -91,19 +94,25 @@ async def resume(request: Request) -> m.ThreadResult:
     if running is not None:
         followers = request.server.followers[running.id]
         followers.add(request.connection)  # with what is said below, nothing is missing or twice
-        return _result(running, followers.live, whole=not params.exclude_turns)
+        return result_of(running, followers.live, whole=not params.exclude_turns)
     from octavo.agent.reopen import reopen  # off the way to a new thread's first request
-    from octavo.store.find import find
-    from octavo.store.reading import read
+    from octavo.store.find import find, is_archived, thread_id_of
+    from octavo.store.forks import read_thread
 
-    path = find(octavo_home(request.server.launch.env), params.thread_id)
+    home = octavo_home(request.server.launch.env)
+    path = find(home, params.thread_id)
+    if is_archived(home, path):
+        raise StoreError(
+            f"Thread {thread_id_of(path)} is archived.",
+            hint=f"`octavo sessions unarchive {thread_id_of(path)}` takes it out again.",
+        )
     log = Rollout.open(path)
     try:
-        reading = await anyio.to_thread.run_sync(read, path)
+        reading = await anyio.to_thread.run_sync(read_thread, home, path)
         thread, warnings = reopen(reading)
         if thread.started is None:
             raise StoreError(f"{path} is empty.", hint="Begin a new thread.")
-        cwd = _directory(params.cwd or _last_cwd(thread))
+        cwd = _workspace(params.cwd, thread)
         loaded = _settings(request.server, cwd, params)
         choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
         journal = Journal(thread, log)
@@ -121,29 +130,67 @@ async def resume(request: Request) -> m.ThreadResult:
         warnings.append(told_in_short(cut))
     for warning in (*loaded.warnings, *warnings):
         journal.emit(Noticed(now_ms(), warning))
-    return _result(agent)
+    return result_of(agent)
 
 
-async def list_threads(request: Request) -> m.ThreadListResult:
-    """thread/list: newest first; the page is as long as `limit` says."""
-    params = request.params(m.ThreadListParams)
-    from octavo.store.find import recent
+async def fork(request: Request) -> m.ThreadResult:
+    """thread/fork: a thread that goes on from another one's log, of which nothing is copied"""
+    from octavo.agent.reopen import reopen
+    from octavo.protocol.sessions import ThreadForkParams
+    from octavo.store.find import find
+    from octavo.store.forks import read_thread
+    from octavo.store.shelf import fork_point
 
+    params = request.params(ThreadForkParams)
     home = octavo_home(request.server.launch.env)
-    found = await anyio.to_thread.run_sync(
-        lambda: recent(home, cwd=params.cwd, limit=params.limit or DEFAULT_PAGE)
+    path = find(home, params.thread_id)
+    base = await anyio.to_thread.run_sync(fork_point, home, path, params.last_turn_id)
+    source, _ = reopen(await anyio.to_thread.run_sync(read_thread, home, path))
+    cwd = _workspace(params.cwd, source)
+    loaded = _settings(request.server, cwd, params)
+    head = read_head(cwd)
+    started = ThreadStarted(
+        thread_id=new_id(),
+        cwd=str(cwd),
+        at_ms=now_ms(),
+        version=__version__,
+        model=source.turns[-1].started.model,
+        provider=source.turns[-1].started.provider,
+        source=request.server.launch.source,
+        format=FORMAT,
+        git_branch=head.branch if head else None,
+        git_commit=head.commit if head else None,
+        forked_from=base,
     )
-    return m.ThreadListResult(tuple(_listed(thread) for thread in found))
+    log = Rollout.create(home, started.thread_id, started.at_ms)
+    try:
+        log.append(started)
+        reading = await anyio.to_thread.run_sync(read_thread, home, log.path)
+        thread, warnings = reopen(reading)
+        journal = Journal(thread, log)
+        for event in _endings(thread):
+            journal.emit(event)
+        await journal.sync()
+        choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
+        agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
+    except BaseException:
+        log.path.unlink(missing_ok=True)
+        log.close()
+        raise
+    for warning in (*loaded.warnings, *warnings):
+        journal.emit(Noticed(now_ms(), warning))
+    result = result_of(agent)
+    request.connection.post(ThreadStartedNotification(result.thread))
+    return result
 
 
-DEFAULT_PAGE = 25
 _LOOKED_AT_BYTES = 1 << 17
 """Of what a stopped command wrote: much more than is told, so that keys are seen whole."""
 
 HANDLERS: dict[str, Handler] = {
     m.THREAD_START.name: start,
     m.THREAD_RESUME.name: resume,
-    m.THREAD_LIST.name: list_threads,
+    "thread/fork": fork,
 }
 
 
@@ -154,9 +201,22 @@ def _directory(path: str | None) -> Path:
     return cwd
 
 
-def _settings(
-    server: Server, cwd: Path, params: m.ThreadStartParams | m.ThreadResumeParams
-) -> Loaded:
+def _workspace(asked: str | None, thread: Thread) -> Path:
+    """Where a thread goes on: where one says, or where it was.
+
+    Raises:
+        UsageError: that place is not there.
+    """
+    last = _last_cwd(thread)
+    if asked is None and last is not None and not os.path.isdir(last):
+        raise UsageError(
+            f"The thread worked in {last}, which is not there any more.",
+            hint="If it has moved, name its new place with -C.",
+        )
+    return _directory(asked or last)
+
+
+def _settings(server: Server, cwd: Path, params: _Params) -> Loaded:
     """The settings for a thread in `cwd`: what the server was started with, then `params`."""
     launch = server.launch
     flags = dict(launch.flags)
@@ -183,7 +243,7 @@ def _settings(
 def _load(
     server: Server,
     connection: Connection,
-    params: m.ThreadStartParams | m.ThreadResumeParams,
+    params: _Params,
     loaded: Loaded,
     journal: Journal,
     log: Rollout | None,
@@ -293,10 +353,15 @@ def _asked_for(loaded: Loaded, setting: str) -> bool:
     return source is not None and source.layer in ("flag", "override")
 
 
-def _result(agent: Agent, live: Live | None = None, *, whole: bool = False) -> m.ThreadResult:
-    """`live`: of a thread that was running already; `whole` adds the running turn."""
+def result_of(agent: Agent, live: Live | None = None, *, whole: bool = False) -> m.ThreadResult:
+    """What a client is told of a thread that was loaded for it.
+
+    Args:
+        live: of a thread that was running already.
+        whole: add the running turn.
+    """
     choices = agent.choices
-    thread = _thread(agent)
+    thread = thread_of(agent)
     if live is not None:
         turn = live.turn() if whole else None
         turns = () if turn is None else (turn,)
@@ -314,22 +379,9 @@ def _result(agent: Agent, live: Live | None = None, *, whole: bool = False) -> m
     )
 
 
-def _thread(agent: Agent) -> it.Thread:
-    choices = agent.choices
-    return thread_item(
-        agent.journal.thread,
-        agent.wiring.log_path,
-        model=choices.model,
-        provider=choices.provider,
-        effort=choices.effort,
-        cwd=str(choices.policy.cwd),
-    )
-
-
-def thread_item(
-    thread: Thread, path: Path | None, *, model: str, provider: str, effort: str | None, cwd: str
-) -> it.Thread:
-    """Return a thread as clients see it, idle and without its turns."""
+def thread_of(agent: Agent) -> it.Thread:
+    """A loaded thread, as clients see it."""
+    thread, choices, path = agent.journal.thread, agent.choices, agent.wiring.log_path
     started = thread.started
     assert started is not None
     updated_ms = thread.turns[-1].started.at_ms if thread.turns else started.at_ms
@@ -341,41 +393,34 @@ def thread_item(
         session_id=started.thread_id,
         preview=_preview(thread.first_text),
         ephemeral=path is None,
-        model_provider=provider,
-        model=model,
-        reasoning_effort=effort,
+        model_provider=choices.provider,
+        model=choices.model,
+        reasoning_effort=choices.effort,
         created_at=started.at_ms // 1000,
         updated_at=updated_ms // 1000,
         recency_at=updated_ms // 1000,
-        status=it.ThreadStatus("idle"),
+        status=status_of(agent),
         path=None if path is None else str(path),
-        cwd=cwd,
+        cwd=str(choices.policy.cwd),
         cli_version=started.version,
-        source=_source(started.source),
+        source=source_word(started.source),
         git_info=git,
+        name=thread.name,
+        octavo_turns=len(thread.turns),
+        octavo_tokens=thread.usage.total_tokens,
+        forked_from_id=None if started.forked_from is None else started.forked_from.thread_id,
     )
 
 
-def _listed(thread: ListedThread) -> it.Thread:
-    return it.Thread(
-        id=thread.thread_id,
-        session_id=thread.thread_id,
-        preview=thread.preview,
-        ephemeral=False,
-        model_provider="",
-        model=None,
-        created_at=thread.at_ms // 1000,
-        updated_at=thread.written_at_ms // 1000,
-        recency_at=thread.written_at_ms // 1000,
-        status=it.ThreadStatus("notLoaded"),
-        path=str(thread.path),
-        cwd=thread.cwd,
-        cli_version="",
-        source="exec",
-    )
+def status_of(agent: Agent) -> it.ThreadStatus:
+    """What a loaded thread is doing."""
+    if agent.turn_id is None:
+        return it.ThreadStatus("idle")
+    return it.ThreadStatus("active", ())
 
 
-def _source(source: str) -> str:
+def source_word(source: str) -> str:
+    """The wire's word for the face that began a thread."""
     return {"app-server": "appServer"}.get(source, source)
 
 
