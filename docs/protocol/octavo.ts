@@ -362,6 +362,13 @@ export type ImageView = {
   completedAtMs: number | null;
   path: string;
 };
+/** What the new index holds; `stored` is false where it could not be written. */
+export type IndexRebuildResult = {
+  threads: number;
+  messages: number;
+  stored: boolean;
+  durationMs: number;
+};
 export type InitializeParams = {
   clientInfo: ClientInfo;
   capabilities?: Capabilities | null;
@@ -372,6 +379,11 @@ export type InitializeResult = {
   platformFamily: string;
   platformOs: string;
 };
+/** An item of the turn that is listed; the page begins next to it. */
+export type ItemAnchor = {
+  itemId: string;
+  type: "item";
+};
 /** Something is done; `item` is its final form. */
 export type ItemCompleted = {
   threadId: string;
@@ -379,12 +391,31 @@ export type ItemCompleted = {
   item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   completedAtMs: number;
 };
+export type ItemEntry = {
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  turnId: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+};
 /** Something began to be written or to run. */
 export type ItemStarted = {
   threadId: string;
   turnId: string;
   item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   startedAtMs: number;
+};
+/** Oldest first by default; of one turn, or of all. */
+export type ItemsListParams = {
+  threadId: string;
+  turnId?: string | null;
+  cursor?: string | ItemAnchor | null;
+  limit?: number | null;
+  sortDirection?: "asc" | "desc" | null;
+};
+export type ItemsListResult = {
+  data: Array<ItemEntry>;
+  nextCursor: string | null;
+  backwardsCursor: string | null;
 };
 /** How a file changes. */
 export type Kind = {
@@ -555,6 +586,10 @@ export type ReasoningTextDelta = {
   delta: string;
   contentIndex: number;
 };
+export type RedoParams = {
+  threadId: string;
+  overwrite?: boolean;
+};
 /** The sandbox of a turn, as the wire says it. */
 export type SandboxPolicy = {
   type: "dangerFullAccess" | "externalSandbox" | "readOnly" | "workspaceWrite";
@@ -562,6 +597,25 @@ export type SandboxPolicy = {
   networkAccess?: boolean | "enabled" | "restricted";
   excludeTmpdirEnvVar?: boolean;
   excludeSlashTmp?: boolean;
+};
+/** A thread, and the latest message in it that fits. */
+export type SearchHit = {
+  thread: Thread;
+  snippet: string;
+  role: "assistant" | "user";
+  turnId: string;
+};
+/** Threads in which one message holds all words; the latest first. */
+export type SearchParams = {
+  query: string;
+  limit?: number | null;
+  cursor?: string | null;
+  cwd?: string | Array<string> | null;
+  archived?: boolean | null;
+};
+export type SearchResult = {
+  data: Array<SearchHit>;
+  nextCursor: string | null;
 };
 /** A question was answered, by whichever client, or is void. */
 export type ServerRequestResolved = {
@@ -598,6 +652,7 @@ export type SkillChangeResult = {
   skill: SkillInfo;
   sha256: string;
   lines: Array<string>;
+  agreed: boolean;
 };
 /** The path of a folder, or of its SKILL.md. */
 export type SkillCheckParams = {
@@ -737,22 +792,71 @@ export type Thread = {
   threadSource: string | null;
   agentNickname: null;
   agentRole: null;
+  octavoHeldBy: string | null;
+  octavoTurns: number | null;
+  octavoTokens: number | null;
+  octavoArchived: boolean;
+};
+/** A thread was put away; it is listed only among the archived ones. */
+export type ThreadArchived = {
+  threadId: string;
 };
 /** A thread is no longer loaded; nothing more comes from it. */
 export type ThreadClosed = {
   threadId: string;
 };
+/** A thread is gone for good. */
+export type ThreadDeleted = {
+  threadId: string;
+};
+/** Which thread, and up to the end of which turn; by default of the last that ended. */
+export type ThreadForkParams = {
+  threadId: string;
+  lastTurnId?: string | null;
+  model?: string | null;
+  modelProvider?: string | null;
+  cwd?: string | null;
+  approvalPolicy?: "never" | "on-failure" | "on-request" | "untrusted" | GranularApproval | null;
+  sandbox?: "danger-full-access" | "read-only" | "workspace-write" | null;
+  config?: Record<string, unknown> | null;
+  baseInstructions?: string | null;
+  developerInstructions?: string | null;
+  excludeTurns?: boolean | null;
+  approvalsReviewer?: string | null;
+  octavoBudget?: Budget | null;
+};
 export type ThreadIdParams = {
   threadId: string;
 };
+/** Which threads, and in which order; without `sort_direction` the newest come first. Attributes: cursor: `next_cursor` of the page before, with the same order. cwd: of one directory, or of some. source_kinds: which faces began them; all when there is none. search_term: a part of the name, or of the first words. */
 export type ThreadListParams = {
   limit?: number | null;
-  cwd?: string | null;
+  cwd?: string | Array<string> | null;
+  cursor?: string | null;
+  archived?: boolean | null;
+  sortKey?: string | null;
+  sortDirection?: "asc" | "desc" | null;
+  searchTerm?: string | null;
+  sourceKinds?: Array<string> | null;
+  modelProviders?: Array<string> | null;
+  excludedThreadIds?: Array<string> | null;
 };
 export type ThreadListResult = {
   data: Array<Thread>;
   nextCursor: string | null;
   backwardsCursor: string | null;
+};
+/** A thread was given a name, or lost it. */
+export type ThreadNameUpdated = {
+  threadId: string;
+  threadName: string | null;
+};
+export type ThreadReadParams = {
+  threadId: string;
+  includeTurns?: boolean | null;
+};
+export type ThreadReadResult = {
+  thread: Thread;
 };
 /** A thread that is loaded and the settings in force. */
 export type ThreadResult = {
@@ -785,6 +889,10 @@ export type ThreadResumeParams = {
   excludeTurns?: boolean;
   octavoBudget?: Budget | null;
 };
+export type ThreadSetNameParams = {
+  threadId: string;
+  name: string;
+};
 export type ThreadStartParams = {
   model?: string | null;
   modelProvider?: string | null;
@@ -811,6 +919,10 @@ export type ThreadStatus = {
 export type ThreadStatusChanged = {
   threadId: string;
   status: ThreadStatus;
+};
+/** A thread was taken out of the archive again. */
+export type ThreadUnarchived = {
+  threadId: string;
 };
 /** What a thread has cost, and what it and its turn may. */
 export type ThreadUsageResult = {
@@ -895,10 +1007,48 @@ export type TurnSteerParams = {
 export type TurnSteerResult = {
   turnId: string;
 };
+/** Newest first by default; a summary of a turn is what the user said and the last answer. */
+export type TurnsListParams = {
+  threadId: string;
+  cursor?: string | null;
+  limit?: number | null;
+  sortDirection?: "asc" | "desc" | null;
+  itemsView?: "full" | "notLoaded" | "summary" | null;
+};
+export type TurnsListResult = {
+  data: Array<Turn>;
+  nextCursor: string | null;
+  backwardsCursor: string | null;
+};
 /** About how many tokens the next request shows, and showed before. */
 export type UndoCompactionResult = {
   tokens: number;
   tokensBefore: number;
+};
+/** Which turn; it and all after it are taken back. Without one, the last. */
+export type UndoParams = {
+  threadId: string;
+  turnId?: string | null;
+  files?: boolean;
+  conversation?: boolean;
+  overwrite?: boolean;
+};
+/** What was done. `left` are the files that could not be restored: too large to have been kept, or written to in these moments. */
+export type UndoResult = {
+  turnIds: Array<string>;
+  paths: Array<string>;
+  left: Array<string>;
+};
+/** A turn of a thread, as far as undoing it goes. */
+export type UndoableTurn = {
+  id: string;
+  startedAt: number;
+  text: string;
+  changesFiles: boolean;
+  undone: boolean;
+};
+export type UndoableTurns = {
+  data: Array<UndoableTurn>;
 };
 /** One by id. */
 export type UnpinParams = {
@@ -984,6 +1134,7 @@ export interface ClientRequests {
   "model/list": { params: ModelListParams; result: ModelListResult };
   "octavo/approvals/list": { params: Nothing; result: ApprovalsListResult };
   "octavo/approvals/revoke": { params: ApprovalsRevokeParams; result: ApprovalsRevokeResult };
+  "octavo/index/rebuild": { params: Nothing; result: IndexRebuildResult };
   "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
   "octavo/skills/add": { params: SkillAddParams; result: SkillAddResult };
   "octavo/skills/change": { params: SkillNameParams; result: SkillChangeResult };
@@ -995,16 +1146,28 @@ export interface ClientRequests {
   "octavo/thread/compact/undo": { params: ThreadIdParams; result: UndoCompactionResult };
   "octavo/thread/pin": { params: PinParams; result: Pin };
   "octavo/thread/pins": { params: ThreadIdParams; result: PinsResult };
+  "octavo/thread/redo": { params: RedoParams; result: UndoResult };
+  "octavo/thread/search": { params: SearchParams; result: SearchResult };
+  "octavo/thread/turns": { params: ThreadIdParams; result: UndoableTurns };
+  "octavo/thread/undo": { params: UndoParams; result: UndoResult };
   "octavo/thread/unpin": { params: UnpinParams; result: Nothing };
   "octavo/thread/usage": { params: ThreadIdParams; result: ThreadUsageResult };
   "permissionProfile/list": { params: PermissionProfileListParams; result: PermissionProfileListResult };
   "skills/list": { params: SkillsListParams; result: SkillsListResult };
+  "thread/archive": { params: ThreadIdParams; result: Nothing };
   "thread/backgroundTerminals/clean": { params: ThreadIdParams; result: Nothing };
   "thread/compact/start": { params: ThreadIdParams; result: Nothing };
+  "thread/delete": { params: ThreadIdParams; result: Nothing };
+  "thread/fork": { params: ThreadForkParams; result: ThreadResult };
+  "thread/items/list": { params: ItemsListParams; result: ItemsListResult };
   "thread/list": { params: ThreadListParams; result: ThreadListResult };
   "thread/loaded/list": { params: LoadedListParams; result: LoadedListResult };
+  "thread/name/set": { params: ThreadSetNameParams; result: Nothing };
+  "thread/read": { params: ThreadReadParams; result: ThreadReadResult };
   "thread/resume": { params: ThreadResumeParams; result: ThreadResult };
   "thread/start": { params: ThreadStartParams; result: ThreadResult };
+  "thread/turns/list": { params: TurnsListParams; result: TurnsListResult };
+  "thread/unarchive": { params: ThreadIdParams; result: ThreadReadResult };
   "thread/unsubscribe": { params: ThreadIdParams; result: UnsubscribeResult };
   "turn/interrupt": { params: TurnInterruptParams; result: Nothing };
   "turn/start": { params: TurnStartParams; result: TurnStartResult };
@@ -1029,11 +1192,15 @@ export interface ServerNotifications {
   "item/reasoning/textDelta": ReasoningTextDelta;
   "item/started": ItemStarted;
   "serverRequest/resolved": ServerRequestResolved;
+  "thread/archived": ThreadArchived;
   "thread/closed": ThreadClosed;
   "thread/compacted": Compacted;
+  "thread/deleted": ThreadDeleted;
+  "thread/name/updated": ThreadNameUpdated;
   "thread/started": ThreadStarted;
   "thread/status/changed": ThreadStatusChanged;
   "thread/tokenUsage/updated": TokenUsageUpdated;
+  "thread/unarchived": ThreadUnarchived;
   "turn/completed": TurnCompleted;
   "turn/diff/updated": DiffUpdated;
   "turn/plan/updated": PlanUpdated;

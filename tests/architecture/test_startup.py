@@ -38,7 +38,12 @@ HEAVY = {
     "octavo.context.pins",
     # And what is asked of threads that are not loaded.
     *("octavo.protocol.sessions", "octavo.server.sessions", "octavo.server.history"),
-    *("octavo.store.index", "octavo.store.index_tables", "octavo.store.gist"),
+    *(
+        "octavo.store.index",
+        "octavo.store.index_tables",
+        "octavo.store.index_refresh",
+        "octavo.store.gist",
+    ),
     *("octavo.store.forks", "octavo.store.tape", "octavo.store.shelf"),
     *("octavo.agent.compaction", "octavo.agent.summing", "octavo.agent.workfacts"),
     *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from octavo.protocol import items as it
+from octavo.protocol import sessions as s
 from octavo.rpc import RpcError
 from octavo.store.lock import Lock, holder
 from octavo.trial import scripted

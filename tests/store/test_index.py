@@ -17,7 +17,7 @@ from tests.sampling import sample
 from tests.store.logs import AT_MS, add_turn, write_thread
 
 from octavo.protocol.events import Noticed, ThreadNamed
-from octavo.store import index_tables, shelf
+from octavo.store import index_refresh, shelf
 from octavo.store.index import Index
 from octavo.store.index_tables import Filter, Place, Row
 from octavo.store.rollout import Rollout
@@ -122,7 +122,7 @@ def test_a_log_longer_than_is_read_at_once_is_read_whole(
     home: Path, read_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread_id, _ = write_thread(home, ("apple", "pear"), ("plum", "fig" * 300))
-    monkeypatch.setattr(index_tables, "_READ_BYTES", read_bytes)
+    monkeypatch.setattr(index_refresh, "_READ_BYTES", read_bytes)
     index = Index(home)
     assert [row.turns for row in rows(index)] == [2]
     assert found(index, "pear") == found(index, "plum") == [thread_id]

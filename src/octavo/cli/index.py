@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="rebuild", title="what to do", help="what to do"
+        dest="action", required=True, metavar="rebuild", title="actions"
     )
     actions.add_parser("rebuild", help="throw the index away and read every thread's log again")
     parser.epilog = (

@@ -31,9 +31,7 @@ _ID_SHOWN = 13
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    actions = parser.add_subparsers(
-        dest="action", required=True, metavar="ACTION", title="what to do", help="what to do"
-    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     parser.epilog = EPILOG
     for name, purpose in (
         ("list", "the threads of this directory, the last used first"),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from octavo.store import index_tables as tables
+from octavo.store.index_refresh import refresh
 from octavo.store.index_tables import Filter, Hit, Page, Row
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Index:
                 opened: os.stat_result | None = None
                 try:
                     with self._stored() as (db, opened):
-                        tables.refresh(db, self.home)
+                        refresh(db, self.home)
                         return ask(db)
                 except OSError:
                     break
@@ -115,7 +116,7 @@ class Index:
                 ":memory:", isolation_level=None, check_same_thread=False
             )
             tables.make(self._memory, full_text=self._full_text)
-        tables.refresh(self._memory, self.home)
+        refresh(self._memory, self.home)
         return ask(self._memory)
 
     @contextmanager
