@@ -44,10 +44,14 @@ class History:
         running: the turn that runs now; an item without an end in another one was cut off.
     """
 
-    def __init__(self, thread_id: str, tape: Tape, running: str | None) -> None:
+    def __init__(
+        self, thread_id: str, tape: Tape, running: str | None, *, is_held: bool = False
+    ) -> None:
+        """`is_held`: another process writes the thread, so its last turn may be running there."""
         self._thread_id = thread_id
         self._tape = tape
         self._running = running
+        self._is_held = is_held
 
     def items(self, start: int, end: int) -> Iterator[Shown]:
         """Yield the items that began from `start` up to `end`, oldest first."""
@@ -128,7 +132,7 @@ class History:
             ended = _event(next(self._tape.lines(at))[1])
         if isinstance(ended, ev.TurnEnded) and ended.turn_id == began.turn_id:
             turn = _turn_of(projection, ended)
-        elif began.turn_id != self._running:
+        elif began.turn_id != self._running and not self._runs_elsewhere(end):
             turn = msgspec.structs.replace(turn, status="interrupted")
         if view == "notLoaded":
             return turn
@@ -137,6 +141,10 @@ class History:
         self.close(shown)
         items = tuple(one.entry.item for one in shown)
         return msgspec.structs.replace(turn, items=items, items_view=view)
+
+    def _runs_elsewhere(self, end: int) -> bool:
+        """Whether another process writes the thread, and the turn up to `end` is its last."""
+        return self._is_held and self._tape.find(_TURN_STARTED, end) < 0
 
     def _summary(self, start: int, end: int) -> list[Shown]:
         """What the user said first, and what was answered last."""

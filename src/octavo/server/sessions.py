@@ -327,7 +327,8 @@ async def _ask_history(server: Server, path: Path, ask: Callable[[History], T]) 
     def work() -> T:
         check_header(path)
         with Tape.open(_home(server), path) as tape:
-            return ask(History(thread_id, tape, running))
+            is_held = agent is None and writer_of(path) is not None
+            return ask(History(thread_id, tape, running, is_held=is_held))
 
     return await anyio.to_thread.run_sync(work)
 
