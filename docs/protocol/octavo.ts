@@ -186,6 +186,29 @@ export type Compacted = {
   threadId: string;
   turnId: string;
 };
+/** `version` is a digest of the file; empty where there is none. */
+export type ConfigOrigin = {
+  name: ConfigSource;
+  version: string;
+};
+/** Of a thread in `cwd`; the server's own directory by default. */
+export type ConfigReadParams = {
+  cwd?: string | null;
+  includeLayers?: boolean | null;
+};
+/** The settings that hold, defaults too, with secrets masked; `origins` by dotted key. `layers` is null: octavo keeps what holds, and where each value of it comes from. */
+export type ConfigReadResult = {
+  config: Record<string, unknown>;
+  origins: Record<string, ConfigOrigin>;
+  layers: null;
+};
+/** Who set a value: a file, or the command line ("sessionFlags"). */
+export type ConfigSource = {
+  type: "project" | "sessionFlags" | "system" | "user";
+  file?: string | null;
+  profile?: string | null;
+  dotCodexFolder?: string | null;
+};
 /** What the model is shown of the thread was made smaller. */
 export type ContextCompaction = {
   type: "contextCompaction";
@@ -1129,6 +1152,7 @@ export interface ClientRequests {
   "command/exec/resize": { params: CommandExecResizeParams; result: Nothing };
   "command/exec/terminate": { params: CommandExecTerminateParams; result: Nothing };
   "command/exec/write": { params: CommandExecWriteParams; result: Nothing };
+  "config/read": { params: ConfigReadParams; result: ConfigReadResult };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
   "model/list": { params: ModelListParams; result: ModelListResult };

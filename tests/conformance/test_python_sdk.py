@@ -66,6 +66,7 @@ ANSWERS = {
     "permissionProfile/list": models.PermissionProfileListResponse,
     "thread/loaded/list": models.ThreadLoadedListResponse,
     "thread/unsubscribe": models.ThreadUnsubscribeResponse,
+    "config/read": models.ConfigReadResponse,
     "command/exec": models.CommandExecResponse,
     "command/exec/write": models.CommandExecWriteResponse,
     "command/exec/resize": models.CommandExecResizeResponse,
@@ -385,6 +386,25 @@ async def test_other_lists_fit_too(ear: Ear, place: Place) -> None:
         left = await anyio.to_thread.run_sync(ask, "thread/unsubscribe", {"threadId": thread.id})
         assert left["status"] == "unsubscribed"
     assert "command/exec/outputDelta" in ear.notified()
+
+
+async def test_the_settings_and_their_origins_can_be_read(ear: Ear, place: Place) -> None:
+    place.home.mkdir()
+    (place.home / "config.toml").write_text(
+        'sandbox_mode = "external"\n[model_providers.own]\nname = "o"\n'
+        'base_url = "http://u:pw@h/v1"\nexperimental_bearer_token = "sk-secret"\n'
+    )
+    async with playing(place, []), place.codex() as codex:
+        read = await anyio.to_thread.run_sync(codex._client._sync._request_raw, "config/read")
+
+    assert read["config"]["model"] == "scripted"
+    assert read["origins"]["model"]["name"] == {"type": "sessionFlags"}
+    user = read["origins"]["sandbox_mode"]
+    assert user["name"] == {"type": "user", "file": str(place.home / "config.toml")}
+    assert user["version"].startswith("sha256:")
+    assert read["config"]["model_providers"]["own"]["experimental_bearer_token"] == "********"
+    assert "sk-secret" not in str(read)
+    assert "pw@" not in str(read)
 
 
 async def test_what_is_missing_is_said_as_json_rpc_does(ear: Ear, place: Place) -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.rpc import BAD_PARAMS, INTERNAL, LinkClosed, RpcError
+from octavo.rpc import BAD_PARAMS, INTERNAL, OVERLOADED, LinkClosed, RpcError
 from octavo.rpc.memory import MAX_FRAMES_BEHIND, MemoryLink, memory_pair
-from octavo.rpc.peer import Peer, decode_params
+from octavo.rpc.peer import MAX_AT_ONCE, Peer, decode_params
 
 pytestmark = pytest.mark.anyio
 
@@ -114,6 +114,39 @@ async def test_a_sender_waits_for_a_receiver_that_is_behind() -> None:
     assert scope.cancelled_caught
     await other.receive()
     await one.send(b"now it fits")
+
+
+async def test_with_too_much_at_once_one_is_told_to_ask_again_and_then_may() -> None:
+    rough, link = memory_pair()
+    side = Side(link)
+    async with anyio.create_task_group() as group:
+        group.start_soon(side.peer.run)
+        for n in range(MAX_AT_ONCE + 1):
+            await rough.send(b'{"id":%d,"method":"wait"}' % n)
+        refused = msgspec.json.decode(await rough.receive())
+        side.release.set()
+        answered = [msgspec.json.decode(await rough.receive()) for _ in range(MAX_AT_ONCE)]
+        await rough.send(b'{"id":"again","method":"wait"}')
+        again = msgspec.json.decode(await rough.receive())
+        group.cancel_scope.cancel()
+
+    assert (refused["id"], refused["error"]["code"]) == (MAX_AT_ONCE, OVERLOADED)
+    assert refused["error"]["data"]["codexErrorInfo"] == "serverOverloaded"
+    assert all("result" in answer for answer in (*answered, again))
+
+
+async def test_an_answer_to_nobody_changes_nothing() -> None:
+    rough, link = memory_pair()
+    side = Side(link)
+    async with anyio.create_task_group() as group:
+        group.start_soon(side.peer.run)
+        for one in (b"true", b"1.0", b"[]", b"null", b"9" * 400, b'"1"'):
+            await rough.send(b'{"id":' + one + b',"result":{"value":1}}')
+        await rough.send(b'{"id":7,"method":"double","params":{"value":2}}')
+        answer = msgspec.json.decode(await rough.receive())
+        group.cancel_scope.cancel()
+
+    assert answer == {"id": 7, "result": {"value": 4}}
 
 
 async def test_a_closed_link_fails_what_still_waits() -> None:

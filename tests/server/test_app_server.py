@@ -84,6 +84,19 @@ async def test_nothing_is_answered_before_the_introduction_and_anything_odd_is_a
     assert listed["data"] == []
 
 
+async def test_a_path_that_cannot_be_one_is_refused_and_not_a_mistake_of_octavos(
+    home: Path,
+) -> None:
+    async with program(home) as server:
+        await server.hello()
+        null = await server.refused("config/read", {"cwd": "a\0b"})
+        long = await server.refused("octavo/skills/add", {"source": "x" * 5000})
+
+    assert (null["code"], long["code"]) == (-32602, -32600)
+    assert "null character" in null["message"]
+    assert "too long" in long["message"]
+
+
 async def test_an_id_of_any_kind_comes_back_as_it_was(home: Path) -> None:
     ids = ["7", "-1.50e3", '"a"', "null", "true", "[1,{}]", '{"a":[]}', "9" * 400]
     async with program(home) as server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 
@@ -10,13 +9,9 @@ import msgspec
 
 from octavo.config.keys import Key, dotted, parse_key
 from octavo.config.load import Loaded
+from octavo.config.masks import masked
 from octavo.config.toml_text import locate
 from octavo.config.write import encode_value
-
-MASK = "********"
-
-_SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile(r"(\w+://)[^/@]*@")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -99,14 +94,3 @@ def _leaves(table: dict[str, object], at: Key) -> Iterator[tuple[Key, object]]:
             yield from _leaves(value, (*at, name))
         else:
             yield (*at, name), value
-
-
-def masked(key: Key, value: object) -> object:
-    """Return `value`, or the mask where it is or may hold a secret."""
-    if not isinstance(value, str):
-        return value
-    if key[-1] == "experimental_bearer_token" or "http_headers" in key[:-1]:
-        return MASK
-    if key[-2:-1] in (("query_params",), ("set",)) and _SECRET_NAME.search(key[-1]):
-        return MASK
-    return _PASSWORD_IN_URL.sub(rf"\1{MASK}@", value)

@@ -5,7 +5,7 @@ Names and shapes are the app-server's v2 (Codex 0.169).
 
 # No `annotations` of the future: msgspec would have to evaluate their text at every start.
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -116,6 +116,41 @@ class PermissionProfileListResult(_Wire, frozen=True):
     next_cursor: str | None = None
 
 
+class ConfigReadParams(_Wire, frozen=True):
+    """Of a thread in `cwd`; the server's own directory by default."""
+
+    cwd: str | None = None
+    include_layers: bool | None = None
+
+
+class ConfigSource(_Wire, frozen=True, omit_defaults=True):
+    """Who set a value: a file, or the command line ("sessionFlags")."""
+
+    type_: Literal["system", "user", "project", "sessionFlags"] = msgspec.field(name="type")
+    file: str | None = None
+    profile: str | None = None
+    dot_codex_folder: str | None = None
+
+
+class ConfigOrigin(_Wire, frozen=True):
+    """`version` is a digest of the file; empty where there is none."""
+
+    name: ConfigSource
+    version: str
+
+
+class ConfigReadResult(_Wire, frozen=True):
+    """The settings that hold, defaults too, with secrets masked; `origins` by dotted key.
+
+    `layers` is null: octavo keeps what holds, and where each value of it comes from.
+    """
+
+    config: dict[str, Any]
+    origins: dict[str, ConfigOrigin]
+    layers: None = None
+
+
+CONFIG_READ = Method("config/read", ConfigReadParams, ConfigReadResult)
 MODEL_LIST = Method("model/list", ModelListParams, ModelListResult)
 ACCOUNT_READ = Method("account/read", AccountReadParams, AccountReadResult)
 LOGIN_START = Method("account/login/start", LoginStartParams, LoginStartResult)

@@ -10,7 +10,7 @@ import anyio
 from octavo.protocol import methods as m
 from octavo.protocol.errors import OctavoError
 from octavo.protocol.notifications import Notification, Warned
-from octavo.rpc import INVALID_REQUEST, NO_METHOD, Link, RpcError
+from octavo.rpc import BAD_PARAMS, INVALID_REQUEST, NO_METHOD, Link, RpcError
 from octavo.rpc.peer import Peer, decode_params, encode_notification
 from octavo.server.outbox import Outbox
 
@@ -128,6 +128,10 @@ class Connection:
         except OSError as error:  # a path that cannot be one, a disk that is full
             said = f"The system refused: {error.strerror or error}."
             raise RpcError(INVALID_REQUEST, said, {"code": "os"}) from error
+        except ValueError as error:  # how Python says that of a path, wherever it meets one
+            if "null byte" not in str(error):
+                raise
+            raise RpcError(BAD_PARAMS, "Invalid params: a null character in a path") from error
 
     async def _on_notification(self, method: str, params: bytes) -> None:
         """`initialized` says what the answer to `initialize` implies; others are unknown.

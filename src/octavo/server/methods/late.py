@@ -12,6 +12,7 @@ from octavo.server.connection import Handler, Request
 
 NAMES = {
     "octavo.server.settings": (
+        "config/read",
         "model/list",
         "account/read",
         "account/login/start",
