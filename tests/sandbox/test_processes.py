@@ -264,7 +264,7 @@ async def test_a_bounded_run_keeps_the_beginning_and_ends_in_time(
     )
     assert (ended.code, output) == (0, b"y\ny\ny\ny\ny\n")
 
-    with pytest.raises(SandboxError, match=r"did not end within 0\.2 seconds"):
+    with pytest.raises(SandboxError, match=r"did not end within 0\.2 s\."):
         await run_caged(cage, _bash("sleep 1000", machine), timeout_s=0.2, limit_bytes=10)
 
 

@@ -194,8 +194,9 @@ async def test_a_long_thread_with_every_fault_stays_right_and_small() -> None:
     print(dict(chaos.said), dict(ended), chaos.summaries, [round(mib) for mib in memory_mib])
     assert chaos.wrong == []
     assert killed == KILLS
-    assert set(ended) >= {"completed", "interrupted", "failed"}
+    assert set(ended) >= {"completed", "failed"}
     if PROVE:
+        assert ended["interrupted"]
         assert set(chaos.said) == set(_FAULTS)
         assert ended["compacted"] >= COMPACTIONS
         half = memory_mib[len(memory_mib) // 2 :]
