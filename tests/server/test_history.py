@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -28,6 +29,9 @@ from octavo.store.tape import Tape
 from tests.sampling import sample
 from tests.store.logs import AT_MS, raw
 
+Outcome = Literal["completed", "crashed", "interrupted"]
+OUTCOMES: tuple[Outcome, ...] = ("completed", "crashed", "interrupted")
+
 
 class Writer:
     """Writes a legal thread at random: calls side by side, commands that stay, crashes."""
@@ -49,10 +53,10 @@ class Writer:
             self.emit(ev.UserSpoke(turn_id, new_id(), AT_MS, raw("user", text)))
         for _ in range(self.chance.randrange(6)):
             self.step(turn_id)
-        outcome = self.chance.choice(["completed", "crashed", "interrupted"])
+        outcome: Outcome = self.chance.choice(OUTCOMES)
         if self.chance.random() < 0.3:
             self.call(turn_id)  # cut off with its turn
-        self.emit(ev.TurnEnded(turn_id, AT_MS, outcome))  # type: ignore[arg-type]
+        self.emit(ev.TurnEnded(turn_id, AT_MS, outcome))
         self.leave()
 
     def step(self, turn_id: str) -> None:

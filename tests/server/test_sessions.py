@@ -12,7 +12,8 @@ from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol import sessions as s
-from octavo.protocol.events import ForkedFrom
+from octavo.protocol.events import Event, ForkedFrom, TurnStarted
+from octavo.protocol.inputs import Text
 from octavo.rpc import RpcError
 from octavo.store import forks
 from octavo.store.find import find
@@ -44,6 +45,19 @@ def one(thread_id: str) -> m.ThreadIdParams:
 async def listed(play: Play, **params: Any) -> list[str]:
     page = await play.client.call(m.THREAD_LIST, m.ThreadListParams(**params))
     return [thread.id for thread in page.data]
+
+
+def spoken(item: it.ThreadItem) -> str:
+    """What a message of the user's says."""
+    assert isinstance(item, it.UserMessage)
+    [part] = item.content
+    assert isinstance(part, Text)
+    return part.text
+
+
+def turn_of(event: Event) -> str:
+    assert isinstance(event, TurnStarted)
+    return event.turn_id
 
 
 async def test_a_list_is_paged_and_a_thread_that_runs_is_shown_so(
@@ -187,7 +201,7 @@ async def test_a_fork_goes_on_from_a_turn_and_copies_nothing(workspace: Path, ho
     assert (row.preview, row.octavo_turns) == ("first", 3)
     inherited = find(home, forked.thread.id).read_bytes()
     assert b"first" not in inherited
-    assert [turn.items[0].content[0].text for turn in turns.data] == ["first", "other", "last"]  # type: ignore[union-attr]
+    assert [spoken(turn.items[0]) for turn in turns.data] == ["first", "other", "last"]
     assert all(word in sent for word in ("first", "one", "other", "three", "last"))
     assert "second" not in sent
     assert play.requests()[-1]["prompt_cache_key"] != play.requests()[0]["prompt_cache_key"]
@@ -203,12 +217,12 @@ async def test_what_cannot_be_forked_is_said(workspace: Path, home: Path) -> Non
         newer_log.replace(b'"thread_started"', b'"thread_started","format":99', 1)
     )
     deep = thread_id
-    turn = forks.read_thread(home, path).events[1].turn_id  # type: ignore[union-attr]
+    turn = turn_of(forks.read_thread(home, path).events[1])
     base = ForkedFrom(thread_id, turn, path.stat().st_size)
     for depth in range(1, forks.MAX_DEPTH + 1):
         base = ForkedFrom(base.thread_id, base.turn_id, base.end_bytes, depth)
         deep, log = write_thread(home, ("more", "x"), cwd=str(workspace), forked_from=base)
-        last = read(log).events[1].turn_id  # type: ignore[union-attr]
+        last = turn_of(read(log).events[1])
         base = ForkedFrom(deep, last, log.stat().st_size)
     files = sorted(str(p) for p in home.rglob("*.jsonl"))
     async with playing([], workspace, start=False) as play:
@@ -259,7 +273,7 @@ async def test_items_and_turns_come_in_pages(workspace: Path, home: Path) -> Non
 
         def texts(page: s.ItemsListResult) -> list[str]:
             return [
-                e.item.text if isinstance(e.item, it.AgentMessage) else e.item.content[0].text  # type: ignore[union-attr]
+                e.item.text if isinstance(e.item, it.AgentMessage) else spoken(e.item)
                 for e in page.data
             ]
 

@@ -278,9 +278,11 @@ def test_whatever_becomes_of_the_file_the_answers_are_the_same(home: Path, harm:
 
 @given(seed=st.integers(0, 10**9))
 @settings(max_examples=sample(400, 15), deadline=None)
-def test_a_page_of_garbage_in_it_is_noticed(seed: int, tmp_path_factory: object) -> None:
+def test_a_page_of_garbage_in_it_is_noticed(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     chance = random.Random(seed)
-    home = Path(tmp_path_factory.mktemp("home"))  # type: ignore[attr-defined]
+    home = Path(tmp_path_factory.mktemp("home"))
     fill(home)
     index = Index(home)
     before = answers(index)
