@@ -27,6 +27,8 @@ _ONLY_GIT_REMOTES = (
     "remote of the repository (git push origin main, ... without addresses, pipes, variables or "
     "other programs): run it in a call of its own."
 )
+_HIDDEN_GH = r"failed to read configuration:\s+open \S*/gh/\S+ permission denied"
+"""What gh says where the person has logged in with it: its files are hidden from commands."""
 _NO_GH = r"(?:please run:|authenticate,? run:?|run) +`?gh auth login|error connecting to [\w.-]+\n"
 _ONLY_GH = (
     "gh has a token and reaches GitHub only in a call that is nothing but gh (gh pr view 1, ... "
@@ -70,6 +72,8 @@ def about_remotes(output: str) -> str | None:
     end = output[-_LOOKED_AT_CHARS:]
     if "access" in end and re.search(_NO_REMOTE, end):
         return _ONLY_GIT_REMOTES
+    if re.search(_HIDDEN_GH, end):
+        return _ONLY_GH
     if "gh auth login" not in end and "error connecting to" not in end:
         return None
     return _ONLY_GH if re.search(_NO_GH, end) else None
