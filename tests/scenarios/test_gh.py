@@ -78,9 +78,14 @@ async def test_what_is_about_tokens_is_refused_with_a_reason_and_nobody_is_asked
     assert hub.heard == []
 
 
+@pytest.mark.parametrize("is_logged_in", [False, True])
 async def test_gh_among_other_programs_is_told_to_be_on_its_own(
-    repository: Path, hub: test_gh.Hub
+    repository: Path, hub: test_gh.Hub, *, is_logged_in: bool
 ) -> None:
+    if is_logged_in:  # then its files are there, and hidden
+        own = Path.home() / ".config" / "gh" / "config.yml"
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text("version: 1\n")
     said = await outputs(
         repository,
         NEVER,
