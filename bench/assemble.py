@@ -71,7 +71,8 @@ def _median_ms(work: Callable[[], float]) -> float:
 def _body(transcript: Transcript) -> float:
     """Make a request's body; return how long it took."""
     began = time.perf_counter()
-    body_of(Prompt("m", transcript.items(), b"[]", "t"))
+    items = transcript.items()
+    body_of(Prompt("m", items, b"[]", "t"), items)
     transcript.tokens(0)
     return time.perf_counter() - began
 
