@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from octavo.context.base import own_text
 from octavo.context.encode import message, text_part
-from octavo.protocol.errors import ConfigError
 
 HEADINGS = ("## Goal", "## Rules and wishes", "## State", "## Facts", "## Next")
 """What octavo's own prompt asks for."""
@@ -33,22 +33,8 @@ def compact_prompt(text: str | None, file: Path | None) -> str | None:
         return text
     if file is None:
         return None
-    try:
-        if not file.is_file():
-            raise _unusable(file, "is not a file" if file.exists() else "does not exist")
-        with file.open("rb") as opened:
-            data = opened.read(PROMPT_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise _unusable(file, f"cannot be read ({error.strerror})") from error
-    if len(data) > PROMPT_LIMIT_BYTES:
-        raise _unusable(file, f"is larger than {PROMPT_LIMIT_BYTES} bytes")
-    try:
-        read = data.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise _unusable(file, "is not UTF-8 text") from error
-    if not read:
-        raise _unusable(file, "is empty")
-    return read
+    hint = "Give a readable text file, or remove the setting to use octavo's prompt."
+    return own_text("experimental_compact_prompt_file", file, PROMPT_LIMIT_BYTES, hint)
 
 
 def ask_for_summary(own: str | None) -> bytes:
@@ -88,10 +74,3 @@ def fault_of_summary(text: str, replaced_tokens: int, *, own_prompt: bool) -> st
     if not own_prompt and found < HEADINGS_NEEDED:
         return "it was not in the form that was asked for"
     return None
-
-
-def _unusable(file: Path, why: str) -> ConfigError:
-    return ConfigError(
-        f"experimental_compact_prompt_file: {file} {why}.",
-        hint="Give a readable text file, or remove the setting to use octavo's prompt.",
-    )

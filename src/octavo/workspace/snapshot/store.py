@@ -85,15 +85,6 @@ class Store:
         with self._locked():
             return self._take(on_progress)
 
-    def changes(self, older: int, newer: int) -> list[Change]:
-        """Return how two snapshots differ, by path.
-
-        Raises:
-            SnapshotFailed: there is no such snapshot.
-        """
-        with self._locked():
-            return differences(self._state(older), self._state(newer))
-
     def undo(self, spans: Sequence[Span], *, overwrite: bool = False) -> Undone:
         """Take back what happened in `spans`.
 
