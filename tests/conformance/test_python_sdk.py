@@ -225,7 +225,8 @@ async def test_what_is_said_into_a_turn_is_heard_in_it(ear: Ear, place: Place) -
         thread = await codex.thread_start(cwd=str(place.work), sandbox=sdk.Sandbox.workspace_write)
         turn = await thread.turn("Go.")
         async for event in turn.stream():
-            if event.method == "item/started" and event.payload.item.root.type != "userMessage":
+            item = event.payload.item.root if event.method == "item/started" else None
+            if item is not None and item.type == "commandExecution":
                 steered = await turn.steer("And more.")
                 (place.work / "go").touch()
 

@@ -366,6 +366,7 @@ async def test_a_hook_outside_finds_no_program_that_the_model_could_have_written
         (tools / name).write_text(f"#!/bin/sh\necho model > {outside}\n")
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.delenv("SHELL", raising=False)  # as under cron
     own(workspace, ("PreToolUse", "Bash", {"command": "cat; jq .", "sandbox": "outside"}))
     async with playing(one(), workspace) as play:
         await play.turn("go")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Literal
@@ -21,6 +22,7 @@ _DEFAULT_WAIT_MS = 10_000
 _MOST_WAIT_MS = 30_000
 _TTY_SIZE = (24, 80)
 _DEFAULT_SHELLS = frozenset(("bash", "zsh", "sh"))
+_SYSTEM_SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh")
 _SHELLS = _DEFAULT_SHELLS | {"dash", "ksh", "fish"}
 
 _QUIET_ENV = {"NO_COLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat", "GH_PAGER": "cat"}
@@ -208,7 +210,10 @@ def _shell(asked: str | None, hands: Hands) -> str:
             )
         return asked
     users = hands.env.get("SHELL", "")
-    return users if PurePath(users).name in _DEFAULT_SHELLS else "bash"
+    if PurePath(users).name in _DEFAULT_SHELLS:
+        return users
+    # Not by PATH: a folder of the repository may come first there, as a virtual environment's does.
+    return next((shell for shell in _SYSTEM_SHELLS if os.access(shell, os.X_OK)), "sh")
 
 
 async def _env(args: ExecCommand, hands: Hands) -> Mapping[str, str]:
