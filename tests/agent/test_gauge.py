@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from octavo.agent.gauge import IMAGE_TOKENS, Gauge, item_tokens
+from octavo.agent.gauge import Gauge
+from octavo.context.tokens import HIGH, USUAL, item_tokens
 from octavo.model import Prompt
 
 
@@ -44,4 +45,12 @@ def test_an_image_counts_as_one_and_not_by_its_bytes() -> None:
     url = "data:image/png;base64," + "A" * 900_000
     raw = msgspec.json.encode({"content": [{"image_url": url}, {"image_url": url}]})
 
-    assert 2 * IMAGE_TOKENS < item_tokens(raw) < 2 * IMAGE_TOKENS + 50
+    for rate in (USUAL, HIGH):
+        assert 2 * rate.image_tokens < item_tokens(raw, rate) < 2 * rate.image_tokens + 50
+
+
+def test_text_that_looks_like_an_image_counts_as_text() -> None:
+    text = '{"image_url":"data:image/png;base64,' + "A" * 90_000
+    raw = msgspec.json.encode({"content": [{"text": text}]})
+
+    assert item_tokens(raw, HIGH) >= len(text) // HIGH.bytes_per_token

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from octavo.context.encode import encode
 from octavo.context.parts import Part, joined, parts_of, tokens_of
 from octavo.context.shorten import shorten, with_notes
-from octavo.context.tokens import IMAGE_TOKENS, item_tokens
+from octavo.context.tokens import USUAL, item_tokens
 from octavo.protocol import events as ev
 
 
@@ -174,5 +174,5 @@ def test_an_image_is_worth_the_same_whatever_its_bytes() -> None:
         return encode({"type": "message", "role": "user", "content": [image] * images})
 
     assert item_tokens(message(4_000_000, 1)) == item_tokens(message(400, 1))
-    assert item_tokens(message(4_000_000, 2)) >= 2 * IMAGE_TOKENS
-    assert item_tokens(message(1, 1)) < IMAGE_TOKENS + 100
+    assert item_tokens(message(4_000_000, 2)) >= 2 * USUAL.image_tokens
+    assert item_tokens(message(1, 1)) < USUAL.image_tokens + 100

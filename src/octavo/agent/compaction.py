@@ -17,7 +17,7 @@ from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
 from octavo.agent.summing import NoSummary, Summary, Summing
 from octavo.agent.transcript import Transcript
-from octavo.agent.window import Gauge
+from octavo.agent.window import Window
 from octavo.agent.workfacts import readable_history, work_facts
 from octavo.context.assemble import ContextItem
 from octavo.context.contents import contents
@@ -88,12 +88,12 @@ class Compaction:
     """The compactions of one turn."""
 
     def __init__(
-        self, journal: Journal, transcript: Transcript, gauge: Gauge, means: Means, turn_id: str
+        self, journal: Journal, transcript: Transcript, window: Window, means: Means, turn_id: str
     ) -> None:
         self._journal = journal
         self._thread = journal.thread
         self._transcript = transcript
-        self._gauge = gauge
+        self._window = window
         self._means = means
         self._turn_id = turn_id
         self._shortenings = 0
@@ -106,9 +106,9 @@ class Compaction:
             ModelError: the provider can be asked nothing at all.
             StoreError: the log cannot be written.
         """
-        if self._gauge.is_foreign():
+        if self._window.is_foreign():
             self._let_go_of_foreign()
-            if trigger == "auto" and not self._gauge.is_full():
+            if trigger == "auto" and not self._window.is_full():
                 return True
         work = self._work()
         if trigger == "asked" and not work.has_steps:
@@ -146,7 +146,7 @@ class Compaction:
             why = f"a summary could not be made: {failure}"
             return self._leave_out(work, trigger, why, item_id, usage=summing.usage)
         work.hand_over(summary, tail)
-        if work.tokens() >= self._gauge.limits.compact_at:
+        if work.tokens() >= self._window.limits.compact_at:
             work.shorten(trigger)
         kind: Kind = "local" if summary.item is None else "remote"
         self._journal.emit(work.event(item_id, kind, trigger, usage=summing.usage))
@@ -165,7 +165,7 @@ class Compaction:
         if not self._means.remote or self._means.own_prompt is not None:
             return False
         made = [cut.made for cut in self._thread.cuts if cut.made is not None]
-        asked = [one for one in made if (one.model, one.provider) == self._gauge.model]
+        asked = [one for one in made if (one.model, one.provider) == self._window.model]
         return not any(one.kind == "local" for one in asked)
 
     def _leave_out(
@@ -211,15 +211,15 @@ class Compaction:
             )
 
     def _work(self) -> _Work:
-        return _Work(self._journal, self._transcript, self._gauge, self._means, self._turn_id)
+        return _Work(self._journal, self._transcript, self._window, self._means, self._turn_id)
 
     def _has_grown(self) -> bool:
         """Whether enough came since the last compaction for a summary to be worth it."""
-        least_tokens = self._gauge.limits.compact_at * GROWN_PERCENT // 100
+        least_tokens = self._window.limits.compact_at * GROWN_PERCENT // 100
         return self._transcript.grown_tokens() >= least_tokens
 
     def _let_go_of_foreign(self) -> None:
-        while self._gauge.is_foreign():
+        while self._window.is_foreign():
             made = self._thread.cut.made
             assert made is not None
             self._journal.emit(CompactionUndone(made.item_id, now_ms(), "model"))
@@ -249,14 +249,14 @@ class _Work:
     """What is shown before a compaction, and what is to be shown after it."""
 
     def __init__(
-        self, journal: Journal, transcript: Transcript, gauge: Gauge, means: Means, turn_id: str
+        self, journal: Journal, transcript: Transcript, window: Window, means: Means, turn_id: str
     ) -> None:
         self._thread = journal.thread
         self._transcript = transcript
-        self._gauge = gauge
+        self._window = window
         self._means = means
         self._turn_id = turn_id
-        self._before_tokens = gauge.used_tokens()
+        self._before_tokens = window.used_tokens()
         self._context = means.surroundings()
         self._known = {item.key: item.digest for item in self._context}
         self._parts = self._shown_now()
@@ -269,7 +269,7 @@ class _Work:
 
     def tokens(self) -> int:
         """Return about how many tokens a request with what is to be shown is."""
-        return self._transcript.scaled(tokens_of(self._parts) + self._gauge.tools_tokens())
+        return self._transcript.scaled(tokens_of(self._parts) + self._window.tools_tokens())
 
     def split(self, *, before_last_step: bool) -> tuple[list[Part], list[Part]]:
         """Return what a summary is of, and what it is not of and stays: what is not yet answered.
@@ -325,7 +325,7 @@ class _Work:
 
     def shorten(self, trigger: Trigger) -> None:
         """Leave out as much as is needed for some room to work in."""
-        limits = self._gauge.limits
+        limits = self._window.limits
         goal_tokens = limits.compact_at * ROOM_PERCENT // 100
         last = max((part.step for part in self._parts), default=-1)
         if trigger != "auto":
@@ -335,7 +335,7 @@ class _Work:
                 part.fixed = part.fixed or (part.kind == "step" and part.step == last)
         shorten(
             self._parts,
-            spare_tokens=self._transcript.unscaled(goal_tokens) - self._gauge.tools_tokens(),
+            spare_tokens=self._transcript.unscaled(goal_tokens) - self._window.tools_tokens(),
             users_tokens=self._pinned_tokens,
         )
         self._parts = list(with_notes(self._parts, len(self._thread.history)))
@@ -350,7 +350,7 @@ class _Work:
         failure: str | None = None,
     ) -> Compacted:
         """Return what has to be said for it to be shown."""
-        model, provider = self._gauge.model
+        model, provider = self._window.model
         return Compacted(
             self._turn_id,
             item_id,
@@ -371,7 +371,7 @@ class _Work:
 
     @property
     def _pinned_tokens(self) -> int:
-        return self._transcript.unscaled(self._gauge.limits.window * PINNED_PERCENT // 100)
+        return self._transcript.unscaled(self._window.limits.window * PINNED_PERCENT // 100)
 
     def _surroundings(self) -> tuple[list[Part], int]:
         at = self._thread.context_at

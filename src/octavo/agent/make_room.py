@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from octavo.agent.clock import now_ms
 from octavo.agent.journal import Journal
 from octavo.agent.transcript import Transcript
-from octavo.agent.window import Gauge
+from octavo.agent.window import Window
 from octavo.protocol.events import Noticed
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MakeRoom:
         self,
         journal: Journal,
         transcript: Transcript,
-        gauge: Gauge,
+        window: Window,
         means: Callable[[], Means],
         turn_id: str,
         wanted: Callable[[], bool],
@@ -48,7 +48,7 @@ class MakeRoom:
     ) -> None:
         self._journal = journal
         self._transcript = transcript
-        self._gauge = gauge
+        self._window = window
         self._means = means
         self._turn_id = turn_id
         self._wanted = wanted
@@ -65,7 +65,7 @@ class MakeRoom:
         """
         if self._wanted():
             trigger = "asked"
-        if trigger == "auto" and not self._gauge.is_full() and not self._gauge.is_foreign():
+        if trigger == "auto" and not self._window.is_full() and not self._window.is_foreign():
             return False
         kind = "manual" if trigger == "asked" else "auto"
         if self._hooks is not None and trigger != "refused":
@@ -84,6 +84,6 @@ class MakeRoom:
             from octavo.agent.compaction import Compaction  # most turns have room
 
             self._made = Compaction(
-                *(self._journal, self._transcript, self._gauge, self._means(), self._turn_id)
+                *(self._journal, self._transcript, self._window, self._means(), self._turn_id)
             )
         return self._made

@@ -29,7 +29,7 @@ from octavo.agent.make_room import MakeRoom
 from octavo.agent.skills import Skills
 from octavo.agent.step import Setup
 from octavo.agent.transcript import Transcript
-from octavo.agent.window import Gauge
+from octavo.agent.window import Window
 from octavo.agent.wiring import Equipment, TurnChoices, Wiring, hooked
 from octavo.config.settings import TurnBudget
 from octavo.context.assemble import ContextItem
@@ -478,7 +478,7 @@ class Agent:
             report = equipment.sandbox.report
             return self.wiring.context({}, choices, equipment, report, skills, thread.pins)[0]
 
-        gauge = Gauge(
+        window = Window(
             thread,
             self._transcript,
             self.wiring.limits(choices),
@@ -488,7 +488,7 @@ class Agent:
         means = partial(self.wiring.means, equipment, prompt, surroundings, hooks)
         wants = self._take_wish_for_room
         turn_id = turn.started.turn_id
-        return MakeRoom(self.journal, self._transcript, gauge, means, turn_id, wants, hooks)
+        return MakeRoom(self.journal, self._transcript, window, means, turn_id, wants, hooks)
 
     def _take_wish_for_room(self) -> bool:
         wanted, self._wants_room = self._wants_room, False

@@ -35,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True):
         return cls(window, max(1, at))
 
 
-class Gauge:
+class Window:
     """The window of one model as a thread fills it.
 
     Args:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 
 from octavo.context.skills import FILE, Root, Skill
-from octavo.context.tokens import BYTES_PER_TOKEN
+from octavo.context.tokens import USUAL
 from octavo.context.visible import visible_line
 
 SHARE = 0.02
@@ -43,7 +43,7 @@ def skills_text(skills: Sequence[Skill], window_tokens: int) -> str:
     roots = list({id(skill.root): skill.root for skill in ordered}.values())
     numbers = {id(root): number for number, root in enumerate(roots)}
     head = "\n".join([_INTRODUCTION, "", *_folders(roots), ""])
-    budget_bytes = int(window_tokens * SHARE) * BYTES_PER_TOKEN
+    budget_bytes = int(window_tokens * SHARE) * USUAL.bytes_per_token
     left_bytes = budget_bytes - len(head.encode()) - 200  # the last lines
     if left_bytes < 0:
         return _in_short(ordered, roots, budget_bytes)
