@@ -17,6 +17,7 @@ import pytest
 
 from octavo.protocol.errors import SandboxError
 from octavo.sandbox import Command, Exit, Process, Sandbox
+from octavo.sandbox.cage import guard
 from octavo.sandbox.run import run_caged
 from octavo.sandbox.uncaged import spawn_uncaged
 from tests.sandbox.conftest import ENV, Machine, shell
@@ -316,6 +317,26 @@ async def test_nothing_lives_and_nothing_is_left_when_octavo_is_killed(
     with anyio.fail_after(_DEADLINE_S):
         while sorted(os.listdir(where)) != before:
             await anyio.sleep(0.01)
+
+
+async def test_nothing_lives_when_octavo_is_killed_and_its_cages_keeper_before(
+    tier: str, cage: Sandbox, workspace: Callable[[], Path]
+) -> None:
+    await cage.ready()
+    mark = f"orphan-{time.monotonic_ns()}"
+    argv = [sys.executable, "-c", _SUPERVISOR, str(workspace()), tier]
+    supervisor = subprocess.Popen(
+        [*argv, _DAEMONS.format(mark=mark) + "echo up; wait; sleep 1000"], stdout=subprocess.PIPE
+    )
+    assert supervisor.stdout is not None
+    with supervisor:
+        assert supervisor.stdout.readline() == b"up\n"
+        await _appear(mark, 5)
+        for keeper in guard.children(supervisor.pid):
+            os.kill(keeper, signal.SIGKILL)
+        supervisor.send_signal(signal.SIGKILL)
+
+    await _appear(mark, 0)
 
 
 async def test_pipes_of_the_caller_are_the_commands_own(cage: Sandbox, machine: Machine) -> None:

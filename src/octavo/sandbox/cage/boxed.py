@@ -2,16 +2,22 @@
 
 Bubblewrap made the mounts and loaded the filter. The rest of the walls is raised here, as in the
 full tier, before this process hears what it is for. Only its socket comes in with it.
+
+Nothing outside ends it when the supervisor is gone, so it sees to that itself: until it has a
+command by reading, and then by a signal of the kernel's.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a third of the start
 import _socket
+import fcntl
 import os
 
 from . import abi, command, init, landlock, mounts, selftest, words
 
 SOCKET_FD = 3
+_SIGIO = 29
 
 Walls = tuple[list[str], list[str], list[str] | None]
 """Trees that may be written, those in which file operations may change something, and the only
@@ -32,7 +38,29 @@ def main() -> None:
         walls = words.asked(message, fds)
         _confine(walls)
         words.send(sock, words.UP)
-        init.serve(sock, walls[1], init.FullTier(sock))
+        init.serve(sock, walls[1], BoxedTier(sock))
+
+
+class BoxedTier(init.FullTier):
+    """An init that ends with its supervisor, and all that its command has started with it."""
+
+    def begin(self) -> None:
+        """Have the kernel tell when the other end of the socket is closed, by whatever."""
+        fd = self._sock.fileno()
+        _signal.signal(_SIGIO, lambda *_: self._end_without_supervisor())
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | fcntl.FASYNC)
+        self._end_without_supervisor()
+
+    def _end_without_supervisor(self) -> None:
+        try:
+            said = self._sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            os._exit(0)
 
 
 def _prove(sock: _socket.socket, walls: Walls, tries: selftest.Tries) -> None:

@@ -3,10 +3,17 @@
 Some systems give user namespaces to that program and no other. Each init is then a `bwrap` of its
 own, started ahead of need: it makes the mounts of the plan and loads the filter, and `boxed` does
 the rest. Namespaces are not shared between commands, which is what the gaps are about.
+
+Nobody kills a `bwrap` and nothing makes it end with its parent. Its child is the first process of
+the namespaces, and waits for its word before anything else; without it, it waits for ever, and no
+end of any other process is noticed there. So a start is left to come to its end, and it is the
+first process that is ended, or ends by itself when its supervisor is gone (see `boxed`). Where
+somebody else kills a `bwrap`, its child becomes one of this process, which ends it.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` imports enum: a third of the start
 import _socket
 import errno
 import os
@@ -21,7 +28,7 @@ PROGRAMS = ("/usr/bin/bwrap", "/usr/local/bin/bwrap")
 """Never looked for anywhere else: what stands in PATH may be the repository's."""
 _LEAST_VERSION = (0, 8)
 _INIT = "import sys; sys.path.append(sys.argv[1]); from cage.boxed import main; main()"
-_ARGUMENTS_FD, _FILTER_FD, _INFO_FD, _FIRST_MASK_FD = 4, 5, 6, 7
+_ARGUMENTS_FD, _FILTER_FD, _INFO_FD, _TOLD_FD, _FIRST_MASK_FD = 4, 5, 6, 7, 8
 _SAID_BYTES = 4096
 
 _SERVERS_APART = "A server that one command has started cannot be reached by another command."
@@ -59,6 +66,7 @@ class BubblewrapCage:
     def prove(self, probe: selftest.Probe) -> None:
         """Let one init try to escape. Raises OSError saying what it could do, or what failed."""
         probe.forget_relative()
+        _signal.signal(command.SIGCHLD, lambda *_: _end_orphans())
         heard, errors = os.pipe()
         theirs, pid, _ = self._start((words.PROVE, (self._walls, probe.values())), errors)
         os.close(errors)
@@ -88,9 +96,8 @@ class BubblewrapCage:
         def hold(path: str) -> None:
             self._holds[path] = None
 
-        alive = zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
-        for pid in alive:
-            guard.send(pid, command.SIGKILL)
+        zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
+        _end_all()
 
     def _start(
         self, first: tuple[bytes, object], errors: int | None
@@ -117,7 +124,8 @@ class BubblewrapCage:
         if pid == 0:
             try:
                 abi.be_killed_first()
-                self._execute([its.fileno(), arguments, program, info], files, errors)
+                # A keeper that is killed must not close the pipe that `bwrap` writes to.
+                self._execute([its.fileno(), arguments, program, info, told], files, errors)
             finally:
                 os._exit(1)
         for fd in (arguments, program, info):
@@ -157,7 +165,7 @@ class BubblewrapCage:
         plan = self._plan
         options = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
         options += [] if self._network else ["--unshare-net"]
-        options += ["--die-with-parent", "--as-pid-1", "--cap-drop", "ALL", "--chdir", "/"]
+        options += ["--as-pid-1", "--cap-drop", "ALL", "--chdir", "/"]
         options += ["--seccomp", str(_FILTER_FD), "--info-fd", str(_INFO_FD)]
         options += ["--ro-bind", "/", "/", "--dev", "/dev"]
         options += ["--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
@@ -186,6 +194,35 @@ class BubblewrapCage:
                 options += ["--perms", "0000", "--ro-bind-data", number, path]
                 files += 1
         return [*options, "--proc", "/proc", "--remount-ro", "/proc"], files
+
+
+def _end_all() -> None:
+    """End what runs in each `bwrap`, and wait until all have ended.
+
+    One that has no child yet ends a moment later, as its supervisor is gone.
+    """
+    while children := guard.children(os.getpid()):
+        for pid in children:
+            for first in [pid] if _is_inside(pid) else guard.children(pid):
+                guard.send(first, command.SIGKILL)
+        os.waitpid(-1, 0)
+
+
+def _end_orphans() -> None:
+    """End what a `bwrap` has left that somebody else has killed, when memory ran out for one."""
+    for pid in guard.children(os.getpid()):
+        if _is_inside(pid):
+            guard.send(pid, command.SIGKILL)
+
+
+def _is_inside(pid: int) -> bool:
+    """Return whether a process is in a pid namespace below this one."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            pids = file.read().partition(b"\nNSpid:")[2].partition(b"\n")[0]
+    except OSError:
+        return False
+    return len(pids.split()) > 1
 
 
 def _lives(pid: int) -> bool:

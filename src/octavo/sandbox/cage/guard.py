@@ -120,29 +120,30 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     level = [pid]
     while level:
-        level = [child for parent in level for child in _children(parent)]
+        level = [child for parent in level for child in children(parent)]
         found += level
     return found
 
 
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
+def children(pid: int) -> list[int]:
+    """Return the processes that `pid` is the parent of, as they are now; ended ones too."""
+    found: list[int] = []
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
-        return children
+        return found
     for thread in threads:
         try:
             fd = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue
         try:
-            children += map(int, os.read(fd, 1 << 20).split())
+            found += map(int, os.read(fd, 1 << 20).split())
         except OSError:
             continue
         finally:
             os.close(fd)
-    return children
+    return found
 
 
 def send(pid: int, sig: int) -> bool:

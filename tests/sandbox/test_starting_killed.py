@@ -1,0 +1,181 @@
+"""Whoever is killed while a cage starts, nothing of it is left.
+
+A `bwrap` is the hard case. Its child waits in the read of an event counter until `bwrap` has
+written its user map, and would wait for ever if that were killed before. That moment is found, not
+guessed: each `bwrap` is stopped as soon as it has a child, and goes on if that was too late.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from octavo.sandbox import Mode, Policy
+from octavo.sandbox.cage import guard, words
+from octavo.sandbox.keeper import start_keeper
+from octavo.sandbox.ordered import Ordered
+from tests.sampling import sample
+from tests.tiers import skip_or_fail
+
+_DEADLINE_S = 20
+_TRIES = 2000
+_START_S = 0.08
+
+Who = Literal["octavo", "keeper", "bwrap"]
+
+
+class Starting:
+    """A cage that is on its way, of one tier."""
+
+    def __init__(self, where: Path, tier: str) -> None:
+        policy = Policy(mode=Mode.WORKSPACE_WRITE, cwd=where)
+        ordered = Ordered(policy, (tier,), start_keeper())
+        self._sock, self.keeper = ordered.zygote, ordered.keeper
+        self._tier = tier
+
+    def be_ready(self) -> None:
+        message, fds = words.receive(self._sock)
+        _close(fds)
+        if not message.startswith(words.READY):
+            skip_or_fail(message, self._tier)
+
+    def ask(self, count: int = 1) -> None:
+        words.send(self._sock, words.MORE * count)
+
+    def receive(self) -> None:
+        _close(words.receive(self._sock)[1])
+
+    def kill(self, who: Who) -> None:
+        """Kill one of them; for octavo, do what the kernel does when it is killed."""
+        if who == "keeper":
+            os.kill(self.keeper, signal.SIGKILL)
+        elif who == "bwrap":
+            for pid in guard.children(self.keeper):
+                guard.send(pid, signal.SIGKILL)
+        if who != "bwrap":
+            self._sock.close()
+
+    def end(self) -> None:
+        """Wait for the keeper, as its supervisor does."""
+        self._sock.close()
+        pidfd = os.pidfd_open(self.keeper)
+        assert _ends(pidfd), "the keeper goes on"
+        os.close(pidfd)
+        os.waitpid(self.keeper, 0)
+
+
+@pytest.mark.parametrize("who", ["octavo", "keeper", "bwrap"])
+def test_a_bwrap_whose_child_waits_for_it_leaves_nothing(
+    who: Who, workspace: Callable[[], Path]
+) -> None:
+    starting = Starting(workspace(), "bubblewrap")
+    starting.be_ready()
+    bwrap, child = _stopped_in_its_start(starting, known=who == "octavo")
+
+    starting.kill(who)
+    if who == "octavo":  # its keeper ends the child, not `bwrap`
+        assert _ends(child), "the child of bwrap waits for it"
+    guard.send(bwrap, signal.SIGCONT)
+    starting.end()
+
+    assert _ends(child), "the child of bwrap waits for it"
+    os.close(child)
+
+
+def _stopped_in_its_start(starting: Starting, *, known: bool) -> tuple[int, int]:
+    """Return a stopped `bwrap`, and a pidfd of its child that waits for it.
+
+    Args:
+        starting: the cage.
+        known: the keeper has been told of the child.
+    """
+    for _ in range(_TRIES):
+        before = set(guard.children(starting.keeper))
+        starting.ask()
+        while not (new := set(guard.children(starting.keeper)) - before):
+            pass
+        bwrap = new.pop()
+        while not (first := guard.children(bwrap)):
+            pass
+        if known:
+            starting.receive()
+        if not guard.send(bwrap, signal.SIGSTOP):
+            continue
+        while _state(bwrap) not in "TZ":
+            pass
+        if _waits_for_its_map(first[0]):
+            return bwrap, os.pidfd_open(first[0])
+        guard.send(bwrap, signal.SIGCONT)
+        if not known:
+            starting.receive()
+    pytest.fail(f"None of {_TRIES} was stopped in its start.")
+
+
+def _waits_for_its_map(pid: int) -> bool:
+    """Whether a process waits in a system call on an event counter."""
+    try:
+        call = Path(f"/proc/{pid}/syscall").read_text().split()
+        return os.readlink(f"/proc/{pid}/fd/{int(call[1], 16)}") == "anon_inode:[eventfd]"
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+@pytest.mark.parametrize("who", ["octavo", "keeper", "bwrap"])
+def test_whenever_it_is_killed_nothing_of_a_cage_is_left(
+    who: Who, tier: str, workspace: Callable[[], Path], adopting: None
+) -> None:
+    if who == "bwrap" and tier != "bubblewrap":
+        pytest.skip("there is none in it")
+    where = workspace()
+    moments = random.Random(29)
+    before = set(guard.children(os.getpid()))
+    for number in range(sample(700, 6)):
+        starting = Starting(where, tier)
+        if number % 3:
+            starting.be_ready()
+            starting.ask(3)
+        time.sleep(moments.uniform(0, _START_S / 4 if number % 3 else _START_S))
+        starting.kill(who)
+        starting.end()
+
+    left = set(guard.children(os.getpid())) - before
+    for pid in left:
+        pidfd = os.pidfd_open(pid)
+        assert _ends(pidfd), f"{pid} is left"
+        os.close(pidfd)
+        os.waitpid(pid, 0)
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Make whatever loses its parent meanwhile a child of this process."""
+    prctl, subreaper = ctypes.CDLL(None).prctl, 36
+    assert prctl(subreaper, 1, 0, 0, 0) == 0
+    yield
+    prctl(subreaper, 0, 0, 0, 0)
+
+
+def _state(pid: int) -> str:
+    """Return the letter for what a process is doing; Z too when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def _ends(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], _DEADLINE_S)[0])
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
