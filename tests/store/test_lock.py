@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.store.events import AT_MS, THREAD_ID, noticed, started
 
 from octavo.protocol.errors import ThreadBusy
 from octavo.store.lock import Lock, holder
 from octavo.store.rollout import Rollout
-from tests.store.events import AT_MS, THREAD_ID, noticed, started
 
 
 def names(home: Path) -> list[str]:
