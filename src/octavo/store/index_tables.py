@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-VERSION = 1
+VERSION = 2
 """Of the tables; a file of another version is made anew."""
 
 SortKey = Literal["created_at", "updated_at"]
