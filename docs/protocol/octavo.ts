@@ -279,6 +279,35 @@ export type FileUpdateChange = {
   kind: Kind;
   diff: string;
 };
+/** What is past a limit and stays all the same, and why. */
+export type GcKept = {
+  what: string;
+  why: string;
+};
+/** Limits that are not given are those of the settings (`gc.…`). Attributes: apply: do it. Without, nothing is changed, and the result is what would be done. */
+export type GcParams = {
+  apply?: boolean;
+  maxAgeDays?: number | null;
+  snapshotsBytes?: number | null;
+  outputsBytes?: number | null;
+};
+/** What was done, or with `applied` false would be. Attributes: archives: the files that were written, for what exists nowhere else. They are never removed. freed_bytes: of the steps that did not fail. */
+export type GcResult = {
+  applied: boolean;
+  steps: Array<GcStep>;
+  kept: Array<GcKept>;
+  archives: Array<string>;
+  freedBytes: number;
+};
+/** One thing that is let go. Attributes: kind: "snapshots" of one workspace, the kept "output" of a command, a "lock" nobody holds, a "log" without an event, a "write" that was cut off, a "clone" left in the temporary folder, the "index". path: where it is. detail: one line for a person. bytes: what this frees, about; archives are not counted. archives: whether some of it exists nowhere else and is put away first. failed: why it was not done after all. */
+export type GcStep = {
+  kind: "clone" | "index" | "lock" | "log" | "output" | "snapshots" | "write";
+  path: string;
+  detail: string;
+  bytes: number;
+  archives: boolean;
+  failed: string | null;
+};
 /** Where the working directory's repository stood when the thread began. */
 export type GitInfo = {
   sha: string | null;
@@ -1158,6 +1187,7 @@ export interface ClientRequests {
   "model/list": { params: ModelListParams; result: ModelListResult };
   "octavo/approvals/list": { params: Nothing; result: ApprovalsListResult };
   "octavo/approvals/revoke": { params: ApprovalsRevokeParams; result: ApprovalsRevokeResult };
+  "octavo/gc": { params: GcParams; result: GcResult };
   "octavo/index/rebuild": { params: Nothing; result: IndexRebuildResult };
   "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
   "octavo/skills/add": { params: SkillAddParams; result: SkillAddResult };

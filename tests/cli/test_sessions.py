@@ -114,6 +114,34 @@ async def test_a_thread_is_forked_from_an_earlier_turn_and_goes_on(shell: Shell)
     assert json.loads(last.stdout)[0]["forkedFromId"] == thread["id"]
 
 
+@pytest.mark.anyio
+async def test_what_was_undone_is_shown_nowhere_until_that_is_taken_back(shell: Shell) -> None:
+    async with scripted.serve([say("one"), say("two")]) as model:
+        desk = Desk(shell, model.base_url)
+        await desk.octavo("exec", "first")
+        await desk.octavo("exec", "resume", "--last", "mistaken")
+        [thread] = json.loads((await desk.octavo("sessions", "list", "--json")).stdout)
+
+        async def told() -> list[bool]:
+            views = (("show", thread["id"]), ("export", thread["id"]), ("search", "mistaken"))
+            shown = [(await desk.octavo("sessions", *words)).stdout for words in views]
+            return ["mistaken" in one for one in shown]
+
+        before = await told()
+        undone = await desk.octavo("undo")
+        after = await told()
+        shown = (await desk.octavo("sessions", "show", thread["id"])).stdout
+        redone = await desk.octavo("undo", "--redo")
+        again = await told()
+
+    assert before == [True] * 3
+    assert (undone.returncode, redone.returncode) == (0, 0), undone.stderr + redone.stderr
+    assert after == [False] * 3
+    assert "Turns       1\n" in shown
+    assert "\n1. " in shown
+    assert again == [True] * 3
+
+
 def test_a_thread_is_exported(shell: Shell, tmp_path: Path) -> None:
     one, path = write_thread(shell.home, ("fix <b>it</b>", "```\nDone."), cwd=str(shell.cwd))
     page = tmp_path / "page.html"

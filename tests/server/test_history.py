@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from octavo.protocol import events as ev
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
-from octavo.protocol.fold import Thread
+from octavo.protocol.fold import Thread, fold
 from octavo.protocol.ids import new_id
 from octavo.protocol.project import Projection
 from octavo.server import history
@@ -58,6 +58,17 @@ class Writer:
             self.call(turn_id)  # cut off with its turn
         self.emit(ev.TurnEnded(turn_id, AT_MS, outcome))
         self.leave()
+
+    def undo(self) -> None:
+        """Take some turns back, perhaps, and that too, perhaps."""
+        for _ in range(self.chance.randrange(3)):
+            turns = [turn.started.turn_id for turn in self.thread.turns if not turn.undone]
+            if self.chance.random() < 0.5 and turns:
+                last = tuple(turns[-self.chance.randrange(1, 4) :])
+                is_all = self.chance.random() < 0.7
+                self.emit(ev.TurnsUndone(AT_MS, last, (), (), conversation=is_all))
+            elif self.chance.random() < 0.5 and self.thread.undone is not None:
+                self.emit(ev.UndoUndone(AT_MS))
 
     def step(self, turn_id: str) -> None:
         if self.chance.random() < 0.5:
@@ -119,6 +130,7 @@ def write(home: Path, chance: random.Random) -> tuple[Path, str]:
                 writer.emit(ev.ProcessEnded(call_id, AT_MS, ev.CallFacts()))
             for _ in range(chance.randrange(1, 5)):
                 writer.turn()
+                writer.undo()
         path = log.path
         turn = chance.choice(thread.turns).started.turn_id
         base = shelf.fork_point(home, path, turn)
@@ -131,13 +143,22 @@ def write(home: Path, chance: random.Random) -> tuple[Path, str]:
     return path, thread_id_of(path)
 
 
+def shown_turns(home: Path, path: Path) -> list[str]:
+    """The turns that were not undone."""
+    thread = fold(read_thread(home, path).events)
+    return [turn.started.turn_id for turn in thread.turns if turn.hidden_by is None]
+
+
 def whole(home: Path, path: Path) -> list[it.ThreadItem]:
     """All items, in the order they began, as following the thread from its start shows them."""
     projection = Projection("t")
     items: dict[str, it.ThreadItem] = {}
+    shown = shown_turns(home, path)
     for event in read_thread(home, path).events:
         for told in projection(event):
-            if isinstance(told, note.ItemStarted | note.ItemCompleted):
+            if isinstance(told, note.ItemStarted | note.ItemCompleted) and (
+                told.turn_id in shown or told.item.id in items
+            ):
                 items[told.item.id] = told.item
     return [
         msgspec.structs.replace(item, status="failed")
@@ -185,8 +206,7 @@ def test_pages_hold_what_following_the_thread_shows(
     assert backward == expected[::-1]
     assert turns == back[::-1]
     assert [key(i) for turn in turns if turn is not None for i in turn.items] == expected
-    began = [e.turn_id for e in read_thread(home, path).events if isinstance(e, ev.TurnStarted)]
-    assert [turn.id for turn in turns if turn is not None] == began
+    assert [turn.id for turn in turns if turn is not None] == shown_turns(home, path)
 
 
 def test_a_tape_finds_lines_wherever_its_chunks_end(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.sampling import sample
 from tests.store.logs import AT_MS, add_turn, write_thread
 
-from octavo.protocol.events import Noticed, ThreadNamed
+from octavo.protocol.events import Noticed, ThreadNamed, TurnsUndone, UndoUndone
 from octavo.store import index_refresh, shelf
 from octavo.store.index import Index
 from octavo.store.index_tables import Filter, Place, Row
@@ -370,3 +370,49 @@ def test_several_processes_may_use_it_at_once(home: Path) -> None:
     index = Index(home)
     assert len(found(index, "common")) == 45
     assert {row.name for row in rows(index)} == {f"{p}-{n}" for p in range(3) for n in range(15)}
+
+
+def test_what_was_undone_is_not_found_until_that_is_taken_back(home: Path) -> None:
+    _, path = write_thread(home, ("begin", "first"))
+    index = Index(home)
+    assert rows(index)[0].turns == 1
+    with Rollout.open(path) as log:
+        turn_id = add_turn(log, "mistake", "second")
+        assert found(index, "mistake")
+        log.append(TurnsUndone(AT_MS, (turn_id,), conversation=True))
+
+    for asked in (index, Index(home)):
+        assert (found(asked, "mistake"), found(asked, "second")) == ([], [])
+        assert len(found(asked, "first")) == 1
+        assert (rows(asked)[0].turns, rows(asked)[0].tokens) == (1, 20)
+    assert index.rebuild().messages == 2
+    fork = shelf.fork_point(home, path, None)
+    assert fork.end_bytes < path.read_bytes().index(b"mistake")
+
+    with Rollout.open(path) as log:
+        log.append(UndoUndone(AT_MS))
+    assert rows(index)[0].turns == 2
+    assert len(found(index, "mistake")) == 1
+
+
+def test_an_undo_of_files_alone_hides_nothing(home: Path) -> None:
+    _, path = write_thread(home)
+    with Rollout.open(path) as log:
+        turn_id = add_turn(log, "mistake", "second")
+        log.append(TurnsUndone(AT_MS, (turn_id,), conversation=False))
+    assert len(found(Index(home), "mistake")) == 1
+
+
+def test_an_undo_is_noticed_in_a_log_longer_than_is_read_at_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_refresh, "_READ_BYTES", 300)
+    _, path = write_thread(home, *((f"one {n}", "x" * 200) for n in range(9)))
+    index = Index(home)
+    assert rows(index)[0].turns == 9
+    with Rollout.open(path) as log:
+        turn_id = add_turn(log, "mistake", "second")
+        log.append(TurnsUndone(AT_MS, (turn_id,), conversation=True))
+        add_turn(log, "better", "third")
+    assert (rows(index)[0].turns, found(index, "mistake")) == (10, [])
+    assert found(index, "better")

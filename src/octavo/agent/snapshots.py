@@ -33,6 +33,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.workspace.snapshot.store import Store
 
+SNAPSHOTS = "snapshots"
+"""Where in octavo's directory they are."""
 PATIENCE_S = 2.0
 """After so long a person is told what is being waited for."""
 
@@ -77,6 +79,7 @@ class Snapshots:
         self._stopping = True
         if group is not None:
             await group.__aexit__(None, None, None)
+        self.release()
 
     def begin(self, turn_id: str, policy: Policy) -> None:
         """Start to note what is there before `turn_id` changes anything; once is enough."""
@@ -124,6 +127,13 @@ class Snapshots:
         if self._wanted:
             await self._taken.wait()
             await self._take("after", anyio.Event())
+        if self._taken.is_set():
+            self.release()
+
+    def release(self) -> None:
+        """Say that what was taken is in the log, so that `octavo gc` finds it there."""
+        for store in self._stores.values():
+            store.release()
 
     def store(self, root: Path) -> Store:
         """Return what is kept of a folder."""
@@ -146,6 +156,7 @@ class Snapshots:
             for root in self._roots:
                 try:
                     store = self.store(root)
+                    await anyio.to_thread.run_sync(store.hold)
                     number = await anyio.to_thread.run_sync(store.take, partial(self._count, root))
                 except SnapshotFailed as failure:
                     self._roots = tuple(other for other in self._roots if other != root)
@@ -194,4 +205,4 @@ def roots(policy: Policy, user_home: Path) -> tuple[Path, ...]:
 def folder_of(home: Path, root: Path) -> Path:
     """Return where the snapshots of `root` are kept."""
     name = blake2b(os.fsencode(root), digest_size=12).hexdigest()
-    return home / "snapshots" / name
+    return home / SNAPSHOTS / name

@@ -67,6 +67,7 @@ async def undo(
         conversation,
     )
     journal.emit(event)
+    snapshots.release()
     await journal.sync()
     return event, tuple(_paths(done, lambda one: one.left))
 
@@ -90,6 +91,7 @@ async def undo_undo(
         root, spans = Path(folder.root), [Span(folder.before, folder.after)]
         done.append((root, await _restore(snapshots, root, spans, overwrite=overwrite)))
     journal.emit(UndoUndone(now_ms()))
+    snapshots.release()
     await journal.sync()
     return tuple(_paths(done, lambda one: one.left))
 
@@ -139,6 +141,7 @@ async def _restore(
 ) -> Undone:
     store = snapshots.store(root)
     try:
+        await anyio.to_thread.run_sync(store.hold)
         return await anyio.to_thread.run_sync(lambda: store.undo(spans, overwrite=overwrite))
     except EditedSince as edited:
         shown = [visible_line(os.fsdecode(path)) for path in edited.paths[:PATHS_SHOWN]]

@@ -49,6 +49,7 @@ COMMANDS = {
         "hooks": "Show which hooks run here, and which do not",
         "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",
+        "gc": "Show what octavo keeps and could let go, and let it go",
         "index": "Make the index of all threads anew",
         "execpolicy": "Say what rule files decide about a command",
         "completion": "Print a completion script for bash, zsh or fish",

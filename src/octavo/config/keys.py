@@ -29,6 +29,7 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
         "budget": words.Budget,
         "tui": words.Tui,
         "undo": words.Undo,
+        "gc": words.Gc,
         "skills": words.Skills,
     },
     words.PermissionProfile: {"network": words.ProfileNetwork},

@@ -236,6 +236,15 @@ class Undo(Struct, frozen=True):
     """A larger file is not kept."""
 
 
+class Gc(Struct, frozen=True):
+    """`[gc]`: how much `octavo gc` leaves of what octavo keeps besides its threads."""
+
+    max_age_days: Count = 90
+    """Snapshots and kept outputs that no turn has used for longer go."""
+    snapshots_bytes: Bytes = 10 << 30
+    outputs_bytes: Bytes = 2 << 30
+
+
 class Settings(Struct, frozen=True):
     """All layers together."""
 
@@ -295,6 +304,7 @@ class Settings(Struct, frozen=True):
     show_raw_agent_reasoning: bool = False
     tools: Tools = Tools()
     undo: Undo = Undo()
+    gc: Gc = Gc()
     hooks: dict[str, Any] = {}
     """As in `hooks.json`, by event; what it means is worked out in `hooks`. `enabled = false`
     switches off all hooks, those of files too."""

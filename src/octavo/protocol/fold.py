@@ -112,8 +112,8 @@ class Turn:
     """What is known of one turn."""
 
     __slots__ = (
-        *("after", "before", "context", "cut", "ended", "first", "items", "said_before"),
-        *("spent", "started", "undone"),
+        *("after", "before", "context", "cut", "ended", "first", "hidden_by", "items"),
+        *("said_before", "spent", "started", "undone"),
     )
 
     def __init__(self, started: TurnStarted, said_before: int, cut: Cut, first: int) -> None:
@@ -126,6 +126,8 @@ class Turn:
         """Snapshots of its folders before it changed anything; `after` is after it."""
         self.after: dict[str, int] = {}
         self.undone = False
+        self.hidden_by: TurnsUndone | None = None
+        """What took the conversation in it back; None while that counts."""
         self.said_before = said_before
         """How much the user had said in the thread when it began."""
         self.ended: TurnEnded | None = None
@@ -419,6 +421,8 @@ class Thread:
             turn.undone = True
         if event.conversation:
             first = turns[0]
+            for turn in self.turns[self.turns.index(first) :]:
+                turn.hidden_by = turn.hidden_by or event
             since = len(self.history)
             self.cuts.append(without_later(first.cut, first.first, since, dict(first.context)))
         elif event.paths:
@@ -431,6 +435,8 @@ class Thread:
         event, self.undone = self.undone, None
         for turn in self.turns:
             turn.undone = turn.undone and turn.started.turn_id not in event.turn_ids
+            if turn.hidden_by is event:
+                turn.hidden_by = None
         if event.conversation:
             self.cuts.pop()
         elif event.paths:

@@ -35,7 +35,7 @@ _SECRETS_AT_HOME = (
 SERVER_HOMES = "servers"
 """Where in octavo's directory servers have their homes; see `server_policy`."""
 _SECRETS_OF_OCTAVO = (
-    "auth.json", "sessions", "archived_sessions", "index", "snapshots", SERVER_HOMES,
+    "auth.json", "sessions", "archived_sessions", "index", "snapshots", "archive", SERVER_HOMES,
 )  # fmt: skip
 """The key, what other threads said and saw, what files were, and what servers keep."""
 _SECRETS_OF_THE_MACHINE = (

@@ -3,6 +3,7 @@
 A page costs what is on it, however long the thread is: reading begins at a place where nothing is
 open (before a step, or something the user said) next to where the page begins, and goes on until
 the page is full. A cursor is the place in the log where an item began, so it holds for good.
+Turns whose conversation was undone are not shown, until that is taken back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from octavo.protocol.errors import UsageError
 from octavo.protocol.project import Projection
 from octavo.protocol.sessions import ItemEntry, ItemsView
 from octavo.store.tape import Tape
+from octavo.store.undone import Undone
 
 _CHUNK_BYTES = 1 << 16
 _TURN_STARTED = b'{"type":"turn_started"'
@@ -52,18 +54,22 @@ class History:
         self._tape = tape
         self._running = running
         self._is_held = is_held
+        self._undone = Undone.of(tape)
 
     def items(self, start: int, end: int) -> Iterator[Shown]:
         """Yield the items that began from `start` up to `end`, oldest first."""
         open_: dict[str, Shown] = {}
         for shown in self._projected(self._clean_at(start), end, open_):
-            if start <= shown.at < end:
+            if start <= shown.at < end and self._undone.end_of(shown.at) is None:
                 yield shown
 
     def items_back(self, start: int, end: int) -> Iterator[Shown]:
         """Yield the same, latest first."""
         end = min(end, self._tape.size)
         while end > start:
+            if (begun := self._undone.start_of(end - 1)) is not None:
+                end = begun  # a whole part that is not shown
+                continue
             clean = max(start, self._clean_before(end, early=True))
             yield from reversed(list(self.items(clean, end)))
             end = clean
@@ -101,12 +107,19 @@ class History:
                 f"There is no turn {turn_id!r} in this thread.",
                 hint="`octavo sessions show` lists them.",
             )
+        if self._undone.end_of(at) is not None:
+            raise UsageError(
+                f"Turn {turn_id} was undone.", hint="`octavo undo --redo` takes that back."
+            )
         return at, self._turn_end(at)
 
     def turns(self, start: int) -> Iterator[tuple[int, int]]:
         """Yield where turns begin and end, oldest first, from `start` on."""
         at = self._tape.find(_TURN_STARTED, start)
         while at >= 0:
+            if (shown_from := self._undone.end_of(at)) is not None:
+                at = self._tape.find(_TURN_STARTED, shown_from)
+                continue
             end = self._turn_end(at)
             yield at, end
             at = self._tape.find(_TURN_STARTED, end)
@@ -115,8 +128,10 @@ class History:
         """Yield the same, latest first, of those that begin before `end`."""
         at = self._tape.find_last(_TURN_STARTED, end)
         while at >= 0:
-            yield at, self._turn_end(at)
-            at = self._tape.find_last(_TURN_STARTED, at)
+            begun = self._undone.start_of(at)
+            if begun is None:
+                yield at, self._turn_end(at)
+            at = self._tape.find_last(_TURN_STARTED, at if begun is None else begun)
 
     def turn(self, start: int, end: int, view: ItemsView) -> it.Turn | None:
         """Return the turn that is from `start` to `end`; None where its line is damaged."""

@@ -6,7 +6,7 @@ about the speed of the disk, and a damaged line costs nothing but itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -47,11 +47,14 @@ class Gist(msgspec.Struct):
     turns: int = 0
     tokens: int = 0
 
-    def take(self, lines: Iterable[bytes], *, first: bool) -> list[Said]:
+    def take(
+        self, lines: Iterable[bytes], *, first: bool, undone: Container[str] = ()
+    ) -> list[Said]:
         """Take whole lines in; return the messages among them.
 
         Args:
             first: they are the beginning of the log.
+            undone: turns of which only the cost counts.
         """
         said: list[Said] = []
         for line in lines:
@@ -62,7 +65,7 @@ class Gist(msgspec.Struct):
                 line.startswith(_ITEM) and _MESSAGE in line[:_KIND_BYTES]
             ):
                 try:
-                    self._take(_decode(line), said)
+                    self._take(_decode(line), said, undone)
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     continue  # damaged: it says nothing
         return said
@@ -75,13 +78,15 @@ class Gist(msgspec.Struct):
         self.updated_ms = self.head.at_ms
         self.model, self.provider = self.head.model, self.head.provider
 
-    def _take(self, line: _Line, said: list[Said]) -> None:
+    def _take(self, line: _Line, said: list[Said], undone: Container[str]) -> None:
         if line.type == "thread_named":
             self.name = line.name or ""
             return
         self.updated_ms = max(self.updated_ms, line.at_ms)
         if line.usage is not None:
             self.tokens += line.usage.total
+        if line.turn_id in undone:
+            return
         match line.type:
             case "turn_started":
                 self.turns += 1

@@ -44,6 +44,19 @@ class Rebuilt(msgspec.Struct, frozen=True):
     stored: bool
 
 
+class Slack(msgspec.Struct, frozen=True):
+    """How many threads in the index are gone, and what is free in its file, in bytes."""
+
+    gone: int
+    free_bytes: int
+    size_bytes: int
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether it is worth writing the file anew."""
+        return bool(self.gone) or self.free_bytes > max(1 << 20, self.size_bytes // 4)
+
+
 class Index:
     """The index of one home. Its methods block, and may be called from any thread.
 
@@ -87,6 +100,35 @@ class Index:
                 self._remove(None)
         counts = self._answer(tables.counts)
         return Rebuilt(*counts, stored=self._memory is None)
+
+    def slack(self) -> Slack | None:
+        """Return what the file holds for nothing; None where there is no file. Writes nothing."""
+        from sqlite3 import DatabaseError
+
+        with self._lock:
+            if not self.path.exists():
+                return None
+            try:
+                with self._stored() as (db, found):
+                    return Slack(*tables.slack(db), found.st_size)
+            except (OSError, DatabaseError, tables.Damaged):
+                return None
+
+    def compact(self) -> None:
+        """Forget threads that are gone, and give back the room.
+
+        Raises:
+            OSError: the file cannot be written now.
+        """
+        from sqlite3 import DatabaseError
+
+        with self._lock:
+            try:
+                with self._stored() as (db, _):
+                    refresh(db, self.home)
+                    tables.compact(db)
+            except (DatabaseError, tables.Damaged) as failure:
+                raise OSError(f"the index cannot be written now: {failure}") from failure
 
     def _answer(self, ask: Callable[[Connection], T]) -> T:
         from sqlite3 import DatabaseError

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from octavo.store.find import Log, logs
 from octavo.store.gist import Gist
 from octavo.store.index_tables import TEXTS_BITS
+from octavo.store.tape import Tape
+from octavo.store.undone import Undone, is_undone_in
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -93,8 +95,12 @@ _KEPT = (
 )
 
 
-def _take(db: Connection, home: Path, log: Log) -> None:
-    """Read one log from where it was read to. Another process may have done so meanwhile."""
+def _take(db: Connection, home: Path, log: Log, undone: frozenset[str] | None = None) -> None:
+    """Read one log from where it was read to. Another process may have done so meanwhile.
+
+    Args:
+        undone: of a log that is being read from its beginning: the turns that do not count.
+    """
     try:
         fd = os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -114,10 +120,16 @@ def _take(db: Connection, home: Path, log: Log) -> None:
         os.close(fd)
     if row is None and not data:
         return  # its first line is still being written
+    if row is not None and undone is None and is_undone_in(data):
+        _forget(db, row["n"])  # what was read before may not count, or count again
+        _take(db, home, log)
+        return
+    if row is None:
+        undone = _undone(home, log)
     gist = Gist()
     if row is not None:  # what it began with is not read again
         gist = Gist(None, *(row[name] for name in _KEPT[9:]))
-    said = gist.take(data.split(b"\n")[:-1], first=row is None)
+    said = gist.take(data.split(b"\n")[:-1], first=row is None, undone=undone or ())
     values = {
         "path": log.path,
         "archived": log.archived,
@@ -136,7 +148,7 @@ def _take(db: Connection, home: Path, log: Log) -> None:
         "tokens": gist.tokens,
     }
     if row is None:
-        values |= {"id": log.thread_id} | _beginning(home, log, gist, values)
+        values |= {"id": log.thread_id} | _beginning(home, log, gist, values, undone or frozenset())
         names = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         n = db.execute(f"INSERT INTO threads ({names}) VALUES ({marks})", values).lastrowid
@@ -154,7 +166,7 @@ def _take(db: Connection, home: Path, log: Log) -> None:
         ),
     )
     if rest:
-        _take(db, home, log)
+        _take(db, home, log, undone)
 
 
 def _lines_from(fd: int, offset: int, size: int) -> tuple[bytes, int]:
@@ -173,12 +185,26 @@ def _lines_from(fd: int, offset: int, size: int) -> tuple[bytes, int]:
         reach *= 8
 
 
-def _beginning(home: Path, log: Log, gist: Gist, values: dict[str, Any]) -> dict[str, Any]:
+def _undone(home: Path, log: Log) -> frozenset[str]:
+    """Which turns do not count: of this log, and of those that it goes on from."""
+    from octavo.protocol.errors import StoreError
+
+    try:
+        with Tape.open(home, Path(log.path)) as tape:
+            undone = Undone.of(tape)
+            return undone.turn_ids(tape) if undone else frozenset()
+    except (OSError, StoreError):
+        return frozenset()
+
+
+def _beginning(
+    home: Path, log: Log, gist: Gist, values: dict[str, Any], undone: frozenset[str]
+) -> dict[str, Any]:
     """What the first line of a log says, once."""
     head = gist.head
     base = None if head is None else head.forked_from
     if base is not None:
-        shared = _shared(home, log)
+        shared = _shared(home, log, undone)
         values["preview"] = shared.preview or gist.preview
         values["turns"] += shared.turns
         values["tokens"] += shared.tokens
@@ -194,7 +220,7 @@ def _beginning(home: Path, log: Log, gist: Gist, values: dict[str, Any]) -> dict
     }
 
 
-def _shared(home: Path, log: Log) -> Gist:
+def _shared(home: Path, log: Log, undone: frozenset[str]) -> Gist:
     """What a fork has from the logs it goes on from; nothing where they are not there."""
     from octavo.protocol.errors import StoreError
     from octavo.store.forks import parts
@@ -203,7 +229,7 @@ def _shared(home: Path, log: Log) -> Gist:
     try:
         for part in parts(home, Path(log.path))[:-1]:
             data = part.path.read_bytes()[: part.end_bytes]
-            gist.take(data.split(b"\n")[1:], first=False)
+            gist.take(data.split(b"\n")[1:], first=False, undone=undone)
     except (OSError, StoreError):
         return Gist()
     return gist

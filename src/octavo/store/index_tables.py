@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-VERSION = 1
+VERSION = 2
 """Of the tables; a file of another version is made anew."""
 
 SortKey = Literal["created_at", "updated_at"]
@@ -197,6 +198,21 @@ def counts(db: Connection) -> tuple[int, int]:
     found = db.execute("SELECT count(*), coalesce(sum(messages), 0) FROM threads WHERE shown")
     number, messages = found.fetchone()
     return number, messages
+
+
+def slack(db: Connection) -> tuple[int, int]:
+    """Return how many threads there are whose logs are gone, and how much of the file is free."""
+    paths = db.execute("SELECT path FROM threads").fetchall()
+    gone = sum(not os.path.exists(path) for (path,) in paths)
+    return gone, _pragma(db, "freelist_count") * _pragma(db, "page_size")
+
+
+def compact(db: Connection) -> None:
+    """Write the tables anew, without what was removed from them."""
+    if _pragma(db, "user_version") == _version(True):
+        db.execute("INSERT INTO texts (texts) VALUES ('optimize')")
+    db.execute("VACUUM")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def search(db: Connection, words: str, wanted: Filter) -> list[Hit]:

@@ -25,9 +25,10 @@ class _Holder(msgspec.Struct, frozen=True):
 class Lock:
     """The right to write to one thread; ends with `release` or with the process."""
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, *, placed: bool = True) -> None:
         self.path = path
         self._fd = fd
+        self._placed = placed
 
     @classmethod
     def take(cls, path: Path) -> Lock:
@@ -53,13 +54,58 @@ class Lock:
                 raise
             os.close(fd)  # its last holder removed it between our two calls; make a new one
 
+    @classmethod
+    def reserve(cls, path: Path) -> Lock:
+        """Make the lock of a thread that nobody can know of yet; `place` gives it its name.
+
+        Until then it is a file without a name, so a process that is killed leaves nothing behind.
+        Where the file system has no such files, the lock is taken by its name at once.
+
+        Raises:
+            OSError: as `take`.
+        """
+        try:
+            fd = os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+        except (AttributeError, OSError):
+            return cls.take(path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sign(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        return cls(path, fd, placed=False)
+
+    def place(self) -> None:
+        """Give a reserved lock its name. A second call does nothing.
+
+        Raises:
+            ThreadBusy: somebody took the lock by that name.
+            OSError: it cannot be named.
+        """
+        if self._placed:
+            return
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                # With a folder given, Python follows the link below /proc to the file itself.
+                os.link(f"/proc/self/fd/{self._fd}", self.path.name, dst_dir_fd=folder)
+            finally:
+                os.close(folder)
+        except OSError:  # no /proc, or the name is taken: by the name alone, then
+            other = Lock.take(self.path)
+            os.close(self._fd)
+            self._fd = other._fd
+        self._placed = True
+
     def release(self) -> None:
         """Give the lock back and remove its file. A second call does nothing."""
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
         try:
-            self.path.unlink(missing_ok=True)  # while it is held, so nobody else's is removed
+            if self._placed:
+                self.path.unlink(missing_ok=True)  # while it is held, so nobody else's is removed
         except OSError:
             pass  # a file that stays is free all the same
         finally:

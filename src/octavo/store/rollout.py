@@ -39,7 +39,7 @@ class Rollout:
         """Begin the log of a new thread under `home`, named after `at_ms` in UTC.
 
         The thread is locked at once, which also shows that `home` can be written to; the log
-        itself is made by the first `append`.
+        itself is made by the first `append`, and the lock is seen from then on.
 
         Raises:
             StoreError: the folder cannot be made or written to.
@@ -50,7 +50,7 @@ class Rollout:
         path = folder / f"rollout-{stamp}-{thread_id}.jsonl"
         try:
             make_private(folder)
-            return cls(path, Lock.take(_lock_path(path)))
+            return cls(path, Lock.reserve(_lock_path(path)))
         except OSError as failure:
             raise _unwritable(folder, failure) from failure
 
@@ -153,6 +153,7 @@ class Rollout:
             done_bytes = os.write(self._fd, line)
             while done_bytes < len(line):  # a full disk takes a part, then says why
                 done_bytes += os.write(self._fd, line[done_bytes:])
+            self._lock.place()
         except BaseException:  # also a KeyboardInterrupt between the two
             self._take_back(before.st_size)
             raise

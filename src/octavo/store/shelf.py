@@ -17,6 +17,7 @@ from octavo.store.forks import check_depth, depth, turn_ended
 from octavo.store.lock import Lock
 from octavo.store.rollout import Rollout, make_private
 from octavo.store.tape import Tape
+from octavo.store.undone import Undone
 
 _ANY_END = b'{"type":"turn_ended"'
 
@@ -74,8 +75,10 @@ def fork_point(home: Path, path: Path, last_turn_id: str | None) -> ForkedFrom:
         StoreError: a log that belongs to the thread is not there; or it is forked too often.
     """
     with Tape.open(home, path) as tape:
-        wanted = _ANY_END if last_turn_id is None else turn_ended(last_turn_id)
-        at = tape.find_last(wanted, tape.size)
+        if last_turn_id is None:
+            at = _last_end(tape)
+        else:
+            at = tape.find_last(turn_ended(last_turn_id), tape.size)
         if at < 0:
             which = "no turn of it" if last_turn_id is None else f"turn {last_turn_id}"
             raise UsageError(
@@ -91,6 +94,15 @@ def fork_point(home: Path, path: Path, last_turn_id: str | None) -> ForkedFrom:
     deep = 1 + (0 if base is None else depth(base))
     check_depth(thread_id_of(path), deep)
     return ForkedFrom(thread_id, turn_of(line), end_bytes, deep)
+
+
+def _last_end(tape: Tape) -> int:
+    """Return where the last turn ends that was not undone; -1: there is none."""
+    undone = Undone.of(tape)
+    at = tape.find_last(_ANY_END, tape.size)
+    while at >= 0 and (begun := undone.start_of(at)) is not None:
+        at = tape.find_last(_ANY_END, begun)
+    return at
 
 
 def _move(home: Path, path: Path, root: str, other: str) -> Path:

@@ -26,6 +26,7 @@ NAMES = {
         "octavo/thread/redo",
         "octavo/thread/turns",
     ),
+    "octavo.server.gc": ("octavo/gc",),
     "octavo.server.commands": (
         "command/exec",
         "command/exec/write",

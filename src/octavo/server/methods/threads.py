@@ -406,7 +406,7 @@ def thread_of(agent: Agent) -> it.Thread:
         source=source_word(started.source),
         git_info=git,
         name=thread.name,
-        octavo_turns=len(thread.turns),
+        octavo_turns=sum(turn.hidden_by is None for turn in thread.turns),
         octavo_tokens=thread.usage.total_tokens,
         forked_from_id=None if started.forked_from is None else started.forked_from.thread_id,
     )

@@ -75,6 +75,17 @@ class SnapshotLog:
         self._end += end
         return records
 
+    def read_all(self) -> list[Record]:
+        """Return every record there is. Not for going on from: see `read_new`.
+
+        Raises:
+            SnapshotFailed: as `read_new`.
+        """
+        data = self._read(0)
+        return [
+            _decode(data[at : at + size], self._path) for _, _, at, size in self._heads(data, 0)
+        ]
+
     def read_up_to(self, number: int) -> list[Record]:
         """Return the records that make snapshot `number`.
 
@@ -86,8 +97,8 @@ class SnapshotLog:
         start = max((i for i, head in enumerate(heads) if head[0]), default=0)
         return [_decode(data[at : at + size], self._path) for _, _, at, size in heads[start:]]
 
-    def append(self, record: Record) -> None:
-        """Put `record` on the disk.
+    def append(self, record: Record, *, sync: bool = True) -> None:
+        """Put `record` on the disk, or without `sync` on its way there.
 
         Raises:
             OSError: it is not there; what was before is as it was.
@@ -103,7 +114,8 @@ class SnapshotLog:
                 view = memoryview(framed)
                 while view:
                     view = view[file.write(view) :]
-                os.fsync(fd)
+                if sync:
+                    os.fsync(fd)
             except OSError:
                 file.truncate(self._end)
                 raise

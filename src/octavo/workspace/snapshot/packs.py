@@ -22,6 +22,9 @@ except ImportError:
 
 _BLOB = 3
 _LEVEL = 1
+_HEADER_BYTES, CHECKSUM_BYTES = 12, 20
+PACK_FRAME_BYTES = _HEADER_BYTES + CHECKSUM_BYTES
+"""What a pack has besides its blobs: before them and after."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -40,7 +43,7 @@ class PackWriter:
         self._aside = self._path.with_suffix(".new")
         self._file: BinaryIO | None = None
         self._count = 0
-        self._offset = 12
+        self._offset = _HEADER_BYTES
         self._known: dict[bytes, int] = {}
 
     def add(self, blob: bytes, data: bytes) -> int:

@@ -8,7 +8,6 @@ costs one listing and writes nothing.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
@@ -27,6 +26,8 @@ from octavo.workspace.snapshot.differences import (
     is_same,
     take_back,
 )
+from octavo.workspace.snapshot.holdings import LIST
+from octavo.workspace.snapshot.locking import hold, lock, times_begun
 from octavo.workspace.snapshot.log import Record, SnapshotLog
 from octavo.workspace.snapshot.packs import PackReader, PackWriter, blob_id, clear
 from octavo.workspace.snapshot.restore import apply
@@ -68,10 +69,33 @@ class Store:
         self._file_limit_bytes = file_limit_bytes
         self._limit = limit
         self._placeholders = [os.fsencode(name) for name in placeholders]
-        self._log = SnapshotLog(folder / "snapshots")
+        self._log = SnapshotLog(folder / LIST)
         self._entries: dict[bytes, Entry] = {}
         self._scanned: bytes | None = None
+        self._times_begun = 0
+        self._held = -1
         self.last = 0
+
+    def hold(self) -> None:
+        """Keep every snapshot from being let go until `release`, or the end of the process.
+
+        For as long as a number is not written down where it would be looked for. Blocks while
+        old ones are let go. A second call does nothing.
+
+        Raises:
+            SnapshotFailed: nothing can be kept here.
+        """
+        if self._held < 0:
+            try:
+                self._held = hold(self._folder)
+            except OSError as error:
+                raise self._unwritable(error) from error
+
+    def release(self) -> None:
+        """End `hold`."""
+        held, self._held = self._held, -1
+        if held >= 0:
+            os.close(held)
 
     def take(self, on_progress: Callable[[int, int], None] | None = None) -> int:
         """Take a snapshot, or find that the last one still holds, and return its number.
@@ -272,21 +296,29 @@ class Store:
         if not 0 < number < self.last:
             raise SnapshotFailed(f"There is no snapshot {number} of {self.root}.")
         entries: dict[bytes, Entry] = {}
+        found = 0
         for record in self._log.read_up_to(number):
             record.play(entries)
+            found = record.number
+        if found != number:
+            raise SnapshotFailed(
+                f"What was in {self.root} then is not kept any more: `octavo gc` has let it go."
+                " What existed nowhere else is in octavo's archive."
+            )
         return entries
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = lock(self._folder)
         except OSError as error:
-            raise SnapshotFailed(
-                f"Snapshots cannot be kept in {self._folder}: {error.strerror}."
-            ) from error
+            raise self._unwritable(error) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            times = times_begun(fd)
+            if times != self._times_begun:  # old ones were let go, and the list is another one
+                self._log = SnapshotLog(self._folder / LIST)
+                self._entries, self._scanned, self.last = {}, None, 0
+                self._times_begun = times
             if not self.last:
                 clear(self._folder)
             for record in self._log.read_new():
@@ -295,7 +327,10 @@ class Store:
                 self._scanned = None
             yield
         finally:
-            os.close(lock)
+            os.close(fd)
+
+    def _unwritable(self, error: OSError) -> SnapshotFailed:
+        return SnapshotFailed(f"Snapshots cannot be kept in {self._folder}: {error.strerror}.")
 
 
 def _content_of(folder: int, name: bytes, limit_bytes: int) -> tuple[bytes, os.stat_result] | None:

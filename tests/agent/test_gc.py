@@ -1,0 +1,295 @@
+"""What nobody needs is let go, and work never is."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from octavo.agent.gc import collect
+from octavo.agent.snapshots import folder_of
+from octavo.config.settings import Gc
+from octavo.protocol.errors import StoreError
+from octavo.protocol.events import (
+    RestoredFolder,
+    SnapshotTaken,
+    TurnEnded,
+    TurnStarted,
+    TurnsUndone,
+)
+from octavo.protocol.gc import GcResult
+from octavo.protocol.ids import new_id
+from octavo.store.kept import KeptOutput
+from octavo.store.rollout import Rollout
+from octavo.workspace.snapshot import SnapshotFailed, Span
+from octavo.workspace.snapshot.holdings import holdings
+from octavo.workspace.snapshot.store import Store
+from tests.store.logs import AT_MS, write_thread
+from tests.workspace.test_snapshot import tree
+
+OLD = Gc(max_age_days=30)
+ALL = Gc(max_age_days=0, snapshots_bytes=0, outputs_bytes=0)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / "a").write_text("first")
+    (root / "same").write_text("same" * 1000)
+    return root
+
+
+def turn(
+    log: Path, root: Path, before: int, after: int, *, at_ms: int = AT_MS, ends: bool = True
+) -> str:
+    """Write a turn that took these snapshots."""
+    turn_id = new_id()
+    with Rollout.open(log) as thread:
+        thread.append(TurnStarted(turn_id, at_ms, "m", "p", "/w", "workspace-write", "never"))
+        thread.append(SnapshotTaken(turn_id, at_ms, str(root), before, "before"))
+        if ends:
+            thread.append(TurnEnded(turn_id, at_ms, "completed"))
+            thread.append(SnapshotTaken(turn_id, at_ms, str(root), after, "after"))
+    return turn_id
+
+
+def worked(home: Path, root: Path, texts: list[str], log: Path, **more: object) -> Store:
+    """Take a snapshot for each text that `a` becomes, and note them as of turns of a thread."""
+    store = Store(root, folder_of(home, root))
+    number = store.take()
+    for text in texts:
+        before = number
+        (root / "a").write_text(text)
+        number = store.take()
+        turn(log, root, before, number, **more)  # type: ignore[arg-type]  # at_ms, ends
+    return store
+
+
+def archived(result: GcResult) -> dict[str, str]:
+    """The files in the archives that were written, by their path."""
+    found = {}
+    for path in result.archives:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isfile() else None
+                if file is not None and member.name != "ABOUT.txt":
+                    found[member.name] = file.read().decode()
+    return found
+
+
+def test_old_snapshots_go_and_what_is_nowhere_else_is_archived(home: Path, root: Path) -> None:
+    _, log = write_thread(home, ("do it", "done"))
+    worked(home, root, ["second", "third", "first", "last"], log)
+
+    shown = collect(home, OLD)
+    assert [step.kind for step in shown.steps] == ["snapshots"]
+    assert shown.steps[0].archives
+    assert not shown.applied
+    assert not (home / "archive").exists()
+
+    done = collect(home, OLD, apply=True)
+
+    assert [step.failed for step in done.steps] == [None]
+    assert sorted(archived(done).values()) == ["first", "second", "third"]
+    assert list(holdings(folder_of(home, root)).at_ms) == [5]
+    assert collect(home, OLD).steps == ()
+    # The next turn goes on from the one that is kept, and everything is there for it.
+    store = Store(root, folder_of(home, root))
+    before = store.take()
+    wanted = tree(root)
+    (root / "a").unlink()
+    (root / "same").write_text("gone")
+    store.undo([Span(before)])
+    assert tree(root) == wanted
+
+
+def test_a_process_that_knew_the_list_before_goes_on_with_the_new_one(
+    home: Path, root: Path
+) -> None:
+    _, log = write_thread(home, ("do it", "done"))
+    store = worked(home, root, ["second", "third"], log)
+    collect(home, OLD, apply=True)
+
+    (root / "same").write_text("changed")
+    number = store.take()
+    store.undo([Span(number - 1, number)])
+
+    assert (root / "same").read_text() == "same" * 1000
+    with pytest.raises(SnapshotFailed, match="octavo gc"):
+        store.undo([Span(1, 2)])
+
+
+def test_snapshots_of_turns_within_the_limit_stay(home: Path, root: Path) -> None:
+    _, log = write_thread(home, ("do it", "done"))
+    now_ms = time.time_ns() // 1_000_000
+    store = worked(home, root, ["second"], log)
+    (root / "a").write_text("third")
+    turn(log, root, 2, store.take(), at_ms=now_ms)
+
+    done = collect(home, OLD, apply=True)
+
+    assert list(holdings(folder_of(home, root)).at_ms) == [2, 3]
+    assert archived(done) == {"1/a": "first"}
+    store.undo([Span(2, 3)])
+    assert (root / "a").read_text() == "second"
+
+
+def test_over_the_limit_of_bytes_the_oldest_go_first(home: Path, root: Path) -> None:
+    _, log = write_thread(home, ("do it", "done"))
+    now_ms = time.time_ns() // 1_000_000
+    store = Store(root, folder_of(home, root))
+    number = store.take()
+    for place in range(6):
+        (root / "a").write_bytes(os.urandom(10_000))
+        before, number = number, store.take()
+        turn(log, root, before, number, at_ms=now_ms + place)
+
+    collect(home, Gc(snapshots_bytes=25_000), apply=True)
+
+    assert list(holdings(folder_of(home, root)).at_ms) == [6, 7]
+
+
+def undo_that_can_be_taken_back(log: Path, root: Path) -> None:
+    turn_id = turn(log, root, 1, 2)
+    with Rollout.open(log) as thread:
+        folder = RestoredFolder(str(root), 2, 3)
+        thread.append(TurnsUndone(AT_MS, (turn_id,), (folder,), (), conversation=True))
+
+
+def turn_without_an_end(log: Path, root: Path) -> None:
+    turn(log, root, 1, 2, ends=False)
+
+
+@pytest.mark.parametrize("work", [undo_that_can_be_taken_back, turn_without_an_end])
+def test_nothing_of_a_thread_with_unsaved_work_is_touched(
+    home: Path, root: Path, work: object
+) -> None:
+    thread_id, log = write_thread(home, ("do it", "done"))
+    worked(home, root, ["second", "third"], log)
+    assert callable(work)
+    work(log, root)
+    kept_output(home, thread_id)
+    before = tree(home)
+
+    done = collect(home, ALL, apply=True)
+
+    assert done.steps == ()
+    assert any("last turn" in one.why or "last undo" in one.why for one in done.kept)
+    assert tree(home) == before
+
+
+def test_nothing_of_a_thread_that_is_open_is_touched(home: Path, root: Path) -> None:
+    thread_id, log = write_thread(home, ("do it", "done"))
+    worked(home, root, ["second", "third"], log)
+    kept_output(home, thread_id)
+    with Rollout.open(log):
+        assert collect(home, ALL, apply=True).steps == ()
+    assert len(collect(home, ALL, apply=True).steps) == 2
+
+
+def test_a_folder_with_a_turn_under_way_is_left_alone(home: Path, root: Path) -> None:
+    _, log = write_thread(home, ("do it", "done"))
+    store = worked(home, root, ["second", "third"], log)
+    store.hold()
+    done = collect(home, OLD, apply=True)
+    assert [step.failed for step in done.steps] == ["A turn is under way there."]
+    assert len(holdings(folder_of(home, root)).at_ms) == 3
+
+    store.release()
+    assert [step.failed for step in collect(home, OLD, apply=True).steps] == [None]
+
+
+def test_a_log_that_cannot_be_understood_keeps_all_snapshots(home: Path, root: Path) -> None:
+    _thread_id, log = write_thread(home, ("do it", "done"))
+    worked(home, root, ["second", "third"], log)
+    _, newer = write_thread(home, ("do it", "done"))
+    newer.write_bytes(
+        newer.read_bytes().replace(
+            b'"type":"thread_started"', b'"type":"thread_started","format":99', 1
+        )
+    )
+    before = tree(home)
+
+    done = collect(home, ALL, apply=True)
+
+    assert done.steps == ()
+    assert [one.what for one in done.kept] == ["all snapshots"]
+    assert tree(home) == before
+
+
+def kept_output(home: Path, thread_id: str, data: bytes = b"x" * 10_000) -> Path:
+    output = KeptOutput.open(home, thread_id, new_id())
+    output.write(data)
+    output.close()
+    return output.path
+
+
+def age(path: Path, days: float) -> None:
+    at = time.time() - days * 86_400
+    os.utime(path, (at, at))
+
+
+def test_outputs_go_by_age_then_by_size_and_those_of_deleted_threads_go(home: Path) -> None:
+    thread_id, _ = write_thread(home, ("do it", "done"))
+    old, middle, new = (kept_output(home, thread_id) for _ in range(3))
+    orphan = kept_output(home, new_id())
+    for path, days in ((old, 100.0), (middle, 20.0), (orphan, 1.0)):
+        age(path, days)
+
+    done = collect(home, Gc(outputs_bytes=middle.stat().st_blocks * 512), apply=True)
+
+    assert {Path(step.path) for step in done.steps} == {old, middle, orphan}
+    assert new.exists()
+    assert not any(path.exists() for path in (old, middle, orphan))
+    assert not orphan.parent.exists()
+
+
+def test_what_killed_processes_left_goes_and_what_is_held_or_fresh_stays(home: Path) -> None:
+    _, log = write_thread(home, ("do it", "done"))
+    _, other = write_thread(home, ("do it", "done"))
+    lock, empty = (
+        log.with_suffix(".lock"),
+        log.with_name(log.name.replace("rollout-2", "rollout-3")),
+    )
+    aside, mine = home / ".trust.json.999999999.0123abcd", home / f".x.{os.getpid()}.0123abcd"
+    for path in (lock, empty, aside, mine):
+        path.touch()
+        age(path, 1)
+    fresh = home / ".y.999999999.0123abcd"
+    fresh.touch()
+    with Rollout.open(other):
+        age(other.with_suffix(".lock"), 1)
+        done = collect(home, Gc(), apply=True)
+        assert other.with_suffix(".lock").exists()
+
+    assert {Path(step.path) for step in done.steps} == {lock, empty, aside}
+    assert log.exists()
+    assert mine.exists()
+    assert fresh.exists()
+    assert not lock.exists()
+    assert not empty.exists()
+    assert not aside.exists()
+
+
+def test_only_one_process_lets_go(home: Path) -> None:
+    import fcntl
+
+    fd = os.open(home, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="Another"):
+            collect(home, ALL, apply=True)
+        assert collect(home, ALL).steps == ()
+    finally:
+        os.close(fd)
