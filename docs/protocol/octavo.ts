@@ -279,6 +279,67 @@ export type FileUpdateChange = {
   kind: Kind;
   diff: string;
 };
+/** Something happened to what a client watches; told a little later, several at once. */
+export type FsChanged = {
+  watchId: string;
+  changedPaths: Array<string>;
+};
+/** `recursive` is needed for a directory. */
+export type FsCopyParams = {
+  sourcePath: string;
+  destinationPath: string;
+  recursive?: boolean;
+};
+/** `recursive`, which it is unless said otherwise: parents too, and it may be there already. */
+export type FsCreateDirectoryParams = {
+  path: string;
+  recursive?: boolean | null;
+};
+export type FsDirectoryEntry = {
+  fileName: string;
+  isDirectory: boolean;
+  isFile: boolean;
+};
+/** Of what a path leads to. `created_at_ms` is 0: it is not known. */
+export type FsMetadata = {
+  isDirectory: boolean;
+  isFile: boolean;
+  isSymlink: boolean;
+  createdAtMs: number;
+  modifiedAtMs: number;
+};
+export type FsPathParams = {
+  path: string;
+};
+export type FsReadDirectoryResult = {
+  entries: Array<FsDirectoryEntry>;
+};
+export type FsReadFileResult = {
+  dataBase64: string;
+};
+/** Both are true unless said otherwise. `force`: that there is nothing is no error. */
+export type FsRemoveParams = {
+  path: string;
+  recursive?: boolean | null;
+  force?: boolean | null;
+};
+export type FsUnwatchParams = {
+  watchId: string;
+};
+/** `watch_id` is the client's own, for `fs/changed` and `fs/unwatch`. */
+export type FsWatchParams = {
+  watchId: string;
+  path: string;
+};
+/** `path` without links. */
+export type FsWatchResult = {
+  path: string;
+};
+/** The file is made, or its content replaced; its directory has to be there. */
+export type FsWriteFileParams = {
+  path: string;
+  dataBase64: string;
+};
 /** Where the working directory's repository stood when the thread began. */
 export type GitInfo = {
   sha: string | null;
@@ -1153,6 +1214,15 @@ export interface ClientRequests {
   "command/exec/terminate": { params: CommandExecTerminateParams; result: Nothing };
   "command/exec/write": { params: CommandExecWriteParams; result: Nothing };
   "config/read": { params: ConfigReadParams; result: ConfigReadResult };
+  "fs/copy": { params: FsCopyParams; result: Nothing };
+  "fs/createDirectory": { params: FsCreateDirectoryParams; result: Nothing };
+  "fs/getMetadata": { params: FsPathParams; result: FsMetadata };
+  "fs/readDirectory": { params: FsPathParams; result: FsReadDirectoryResult };
+  "fs/readFile": { params: FsPathParams; result: FsReadFileResult };
+  "fs/remove": { params: FsRemoveParams; result: Nothing };
+  "fs/unwatch": { params: FsUnwatchParams; result: Nothing };
+  "fs/watch": { params: FsWatchParams; result: FsWatchResult };
+  "fs/writeFile": { params: FsWriteFileParams; result: Nothing };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
   "model/list": { params: ModelListParams; result: ModelListResult };
@@ -1207,6 +1277,7 @@ export interface ServerNotifications {
   "account/updated": AccountUpdated;
   "command/exec/outputDelta": CommandExecOutput;
   "error": ErrorHappened;
+  "fs/changed": FsChanged;
   "hook/completed": HookCompleted;
   "hook/started": HookStarted;
   "item/agentMessage/delta": AgentMessageDelta;

@@ -20,6 +20,17 @@ NAMES = {
         "account/logout",
         "permissionProfile/list",
     ),
+    "octavo.server.files": (
+        "fs/readFile",
+        "fs/writeFile",
+        "fs/createDirectory",
+        "fs/getMetadata",
+        "fs/readDirectory",
+        "fs/remove",
+        "fs/copy",
+        "fs/watch",
+        "fs/unwatch",
+    ),
     "octavo.server.methods.hooks": ("hooks/list",),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
