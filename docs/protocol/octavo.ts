@@ -186,6 +186,25 @@ export type Compacted = {
   threadId: string;
   turnId: string;
 };
+/** All of the edits, in order, or none of them. Attributes: reload_user_config: ignored. New threads have the new settings; one that is loaded keeps those it was started with. */
+export type ConfigBatchWriteParams = {
+  edits: Array<ConfigEdit>;
+  filePath?: string | null;
+  expectedVersion?: string | null;
+  reloadUserConfig?: boolean;
+};
+export type ConfigEdit = {
+  keyPath: string;
+  value: unknown;
+  mergeStrategy: "replace" | "upsert";
+};
+/** What one file, or the command line, sets, with secrets masked. */
+export type ConfigLayer = {
+  name: ConfigSource;
+  version: string;
+  config: Record<string, unknown>;
+  disabledReason: null;
+};
 /** `version` is a digest of the file; empty where there is none. */
 export type ConfigOrigin = {
   name: ConfigSource;
@@ -196,11 +215,16 @@ export type ConfigReadParams = {
   cwd?: string | null;
   includeLayers?: boolean | null;
 };
-/** The settings that hold, defaults too, with secrets masked; `origins` by dotted key. `layers` is null: octavo keeps what holds, and where each value of it comes from. */
+/** The settings that hold, defaults too, with secrets masked; `origins` by dotted key. `layers` are there if they were asked for, the strongest first. The person's own is always among them: its version is what a write can expect. */
 export type ConfigReadResult = {
   config: Record<string, unknown>;
   origins: Record<string, ConfigOrigin>;
-  layers: null;
+  layers: Array<ConfigLayer> | null;
+};
+/** There is no way to enforce settings, so there are none that are. */
+export type ConfigRequirementsReadResult = {
+  requirements: null;
+  supportsIndependentSpeedModes: null;
 };
 /** Who set a value: a file, or the command line ("sessionFlags"). */
 export type ConfigSource = {
@@ -208,6 +232,21 @@ export type ConfigSource = {
   file?: string | null;
   profile?: string | null;
   dotCodexFolder?: string | null;
+};
+/** `key_path` is dotted, as in TOML. A value of null takes the key out. Attributes: merge_strategy: "upsert" lays a table over the one that is there; null takes out. file_path: the person's own file, or that of the profile the server was started with. expected_version: what `config/read` told of that file. */
+export type ConfigValueWriteParams = {
+  keyPath: string;
+  value: unknown;
+  mergeStrategy: "replace" | "upsert";
+  filePath?: string | null;
+  expectedVersion?: string | null;
+};
+/** The file is written. "okOverridden": what was written does not count here. */
+export type ConfigWriteResult = {
+  status: "ok" | "okOverridden";
+  version: string;
+  filePath: string;
+  overriddenMetadata: OverriddenMetadata | null;
 };
 /** What the model is shown of the thread was made smaller. */
 export type ContextCompaction = {
@@ -278,6 +317,67 @@ export type FileUpdateChange = {
   path: string;
   kind: Kind;
   diff: string;
+};
+/** Something happened to what a client watches; told a little later, several at once. */
+export type FsChanged = {
+  watchId: string;
+  changedPaths: Array<string>;
+};
+/** `recursive` is needed for a directory. */
+export type FsCopyParams = {
+  sourcePath: string;
+  destinationPath: string;
+  recursive?: boolean;
+};
+/** `recursive`, which it is unless said otherwise: parents too, and it may be there already. */
+export type FsCreateDirectoryParams = {
+  path: string;
+  recursive?: boolean | null;
+};
+export type FsDirectoryEntry = {
+  fileName: string;
+  isDirectory: boolean;
+  isFile: boolean;
+};
+/** Of what a path leads to. `created_at_ms` is 0: it is not known. */
+export type FsMetadata = {
+  isDirectory: boolean;
+  isFile: boolean;
+  isSymlink: boolean;
+  createdAtMs: number;
+  modifiedAtMs: number;
+};
+export type FsPathParams = {
+  path: string;
+};
+export type FsReadDirectoryResult = {
+  entries: Array<FsDirectoryEntry>;
+};
+export type FsReadFileResult = {
+  dataBase64: string;
+};
+/** Both are true unless said otherwise. `force`: that there is nothing is no error. */
+export type FsRemoveParams = {
+  path: string;
+  recursive?: boolean | null;
+  force?: boolean | null;
+};
+export type FsUnwatchParams = {
+  watchId: string;
+};
+/** `watch_id` is the client's own, for `fs/changed` and `fs/unwatch`. */
+export type FsWatchParams = {
+  watchId: string;
+  path: string;
+};
+/** `path` without links. */
+export type FsWatchResult = {
+  path: string;
+};
+/** The file is made, or its content replaced; its directory has to be there. */
+export type FsWriteFileParams = {
+  path: string;
+  dataBase64: string;
 };
 /** What is past a limit and stays all the same, and why. */
 export type GcKept = {
@@ -564,6 +664,12 @@ export type Offer = {
   words?: Array<string>;
   allows?: Array<string>;
   refuses?: Array<string>;
+};
+/** A stronger layer sets what was written, too. */
+export type OverriddenMetadata = {
+  message: string;
+  overridingLayer: ConfigOrigin;
+  effectiveValue: unknown;
 };
 /** One that may be chosen; `allowed`: it can be used here. */
 export type PermissionProfile = {
@@ -1181,7 +1287,19 @@ export interface ClientRequests {
   "command/exec/resize": { params: CommandExecResizeParams; result: Nothing };
   "command/exec/terminate": { params: CommandExecTerminateParams; result: Nothing };
   "command/exec/write": { params: CommandExecWriteParams; result: Nothing };
+  "config/batchWrite": { params: ConfigBatchWriteParams; result: ConfigWriteResult };
   "config/read": { params: ConfigReadParams; result: ConfigReadResult };
+  "config/value/write": { params: ConfigValueWriteParams; result: ConfigWriteResult };
+  "configRequirements/read": { params: Nothing; result: ConfigRequirementsReadResult };
+  "fs/copy": { params: FsCopyParams; result: Nothing };
+  "fs/createDirectory": { params: FsCreateDirectoryParams; result: Nothing };
+  "fs/getMetadata": { params: FsPathParams; result: FsMetadata };
+  "fs/readDirectory": { params: FsPathParams; result: FsReadDirectoryResult };
+  "fs/readFile": { params: FsPathParams; result: FsReadFileResult };
+  "fs/remove": { params: FsRemoveParams; result: Nothing };
+  "fs/unwatch": { params: FsUnwatchParams; result: Nothing };
+  "fs/watch": { params: FsWatchParams; result: FsWatchResult };
+  "fs/writeFile": { params: FsWriteFileParams; result: Nothing };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
   "model/list": { params: ModelListParams; result: ModelListResult };
@@ -1237,6 +1355,7 @@ export interface ServerNotifications {
   "account/updated": AccountUpdated;
   "command/exec/outputDelta": CommandExecOutput;
   "error": ErrorHappened;
+  "fs/changed": FsChanged;
   "hook/completed": HookCompleted;
   "hook/started": HookStarted;
   "item/agentMessage/delta": AgentMessageDelta;

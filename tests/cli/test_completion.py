@@ -31,7 +31,7 @@ def complete(words: list[str], tmp_path: Path) -> list[str]:
         (["octavo", "exe"], ["exec", "execpolicy"]),
         (["octavo", "log"], ["login", "logout"]),
         (["octavo", "--v"], ["--version"]),
-        (["octavo", "config", ""], ["show", "path", "import-codex"]),
+        (["octavo", "config", ""], ["show", "path", "set", "unset", "import-codex"]),
         (["octavo", "config", "-"], ["--help", "-h"]),
         (["octavo", "trust", ""], []),
         (["octavo", "config", "show", "--j"], ["--json"]),

@@ -7,6 +7,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from octavo.config.settings import Settings
 from tests.cli.running import Shell
 
@@ -215,3 +217,50 @@ def test_a_codex_setup_that_is_not_there_or_broken_changes_nothing(
     assert done.returncode == 2
     assert "config.toml:1:5: Invalid value." in done.stderr
     assert not shell.home.exists()
+
+
+def test_a_setting_is_set_and_taken_out_and_comments_stay(shell: Shell) -> None:
+    file = shell.settings("# mine\nstep_limit = 3 # few\n")
+
+    done = shell.octavo("config", "set", "step_limit", "7")
+    text = shell.octavo("config", "set", "model", "gpt-5.1")
+    listed = shell.octavo("config", "set", "tui.notifications", '["agent-turn-complete"]')
+    written = file.read_text()
+    gone = shell.octavo("config", "unset", "tui")
+    again = shell.octavo("config", "unset", "tui.notifications")
+
+    assert (done.returncode, done.stdout) == (0, f"step_limit is set in {file}.\n")
+    assert (text.returncode, listed.returncode, gone.returncode) == (0, 0, 0)
+    assert written == (
+        '# mine\nstep_limit = 7 # few\nmodel = "gpt-5.1"\n\n'
+        '[tui]\nnotifications = ["agent-turn-complete"]\n'
+    )
+    assert file.read_text() == '# mine\nstep_limit = 7 # few\nmodel = "gpt-5.1"\n\n'
+    assert (again.returncode, again.stdout) == (0, f"tui.notifications is not set in {file}.\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("step_limit", "many", "step_limit: expected a whole number"),
+        ("stepp_limit", "3", "did you mean step_limit?"),
+        ("step limit", "3", "is not a setting's name"),
+        ("budget.turn.max_cost_usd", "inf", "no value that a setting has"),
+    ],
+)
+def test_a_setting_that_would_not_load_is_not_written(
+    key: str, value: str, said: str, shell: Shell
+) -> None:
+    file = shell.settings("# mine\n")
+    done = shell.octavo("config", "set", key, value)
+
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert file.read_text() == "# mine\n"
+
+
+def test_a_first_setting_makes_the_file(shell: Shell) -> None:
+    done = shell.octavo("config", "set", "undo.enabled", "false")
+
+    file = shell.home / "config.toml"
+    assert (done.returncode, file.read_text()) == (0, "[undo]\nenabled = false\n")
+    assert file.stat().st_mode & 0o777 == 0o600

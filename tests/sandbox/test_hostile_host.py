@@ -50,6 +50,27 @@ async def test_a_secret_that_is_replaced_or_made_later_stays_hidden(
 
 
 @pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])
+async def test_a_secret_that_is_removed_and_made_anew_stays_hidden(
+    tier: str, machine: Machine, workspace: Callable[[], Path]
+) -> None:
+    folder = workspace()
+    secret, held = machine.home / ".netrc", folder / ".mcp.json"
+    _replace(held, "mine")
+    said: list[str] = []
+    async with cage_on(folder, tier) as cage:
+        for number in range(3):
+            said.append((await shell(cage, f"cat {secret}; echo evil > .mcp.json", folder))[1])
+            secret.unlink()
+            secret.write_text(f"the secret {number}")  # in place of the other, to the file system
+            held.unlink()
+            held.write_text("mine")
+        said.append((await shell(cage, f"cat {secret}; grep -c netrc /proc/mounts", folder))[1])
+
+    assert [text for text in said if "the secret" in text] == []
+    assert held.read_text() == "mine"
+
+
+@pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])
 async def test_a_protected_file_that_is_replaced_stays_read_only(
     tier: str,
     workspace: Callable[[], Path],

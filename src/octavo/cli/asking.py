@@ -55,7 +55,7 @@ async def _ask(call: Callable[[Client], Awaitable[T]], launch: Launch | None) ->
     if isinstance(failure, OctavoError):
         raise failure
     data = failure.data if isinstance(failure.data, dict) else {}
-    kind = UsageError if data.get("code") in ("usage", "config") else OctavoError
+    kind = UsageError if data.get("code") in ("usage", "config", "config.write") else OctavoError
     raise kind(failure.message)
 
 

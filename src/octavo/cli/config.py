@@ -1,4 +1,4 @@
-"""`octavo config`: which settings hold, and where they come from."""
+"""`octavo config`: which settings hold, where they come from, and changing your own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from octavo.cli.shared import add_config_options, load_settings
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(
-        dest="action", metavar="show | path | import-codex", required=True, title="actions"
+        dest="action",
+        metavar="show | path | set | unset | import-codex",
+        required=True,
+        title="actions",
     )
 
     show = actions.add_parser("show", help="every value that is set, and where")
@@ -23,6 +26,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     path = actions.add_parser("path", help="which files are read, lowest first")
     add_config_options(path)
     path.description = "List the settings files that count here, the strongest last."
+
+    put = actions.add_parser("set", help="change a setting of your own")
+    put.add_argument("key", metavar="KEY", help="as in config.toml: tui.notifications")
+    put.add_argument("value", metavar="VALUE", help="as TOML; what is none is a string")
+    put.description = (
+        "Set KEY in your own config.toml. Comments and layout stay; what would not load is refused."
+    )
+
+    out = actions.add_parser("unset", help="take a setting of your own out")
+    out.add_argument("key", metavar="KEY", help="a setting, or a table of them")
+    out.description = "Take KEY out of your own config.toml. Comments and layout stay."
 
     take = actions.add_parser("import-codex", help="take over Codex's settings")
     take.add_argument("--force", action="store_true", help="overwrite what octavo has already")
@@ -44,6 +58,14 @@ def run(args: Namespace) -> int:
             return show(load_settings(args), defaults=args.all, as_json=args.json)
         case "path":
             return _path(args)
+        case "set":
+            from octavo.cli.config_set import set_value
+
+            return set_value(args.key, args.value)
+        case "unset":
+            from octavo.cli.config_set import unset
+
+            return unset(args.key)
         case _:
             return _import_codex(args)
 

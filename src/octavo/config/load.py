@@ -58,6 +58,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """What settings files of a trusted project say of hooks; see `hook_files`."""
     has_own: bool = True
     """The person's own settings count; see `load`."""
+    layers: tuple[Layer, ...] = ()
+    """What each of them says, the strongest last."""
 
 
 def load(
@@ -129,6 +131,7 @@ def load(
         trusted=is_trusted(cwd, decided),
         project_hooks=tuple(check.hooks),
         has_own=not ignore_user_config,
+        layers=tuple(filter(None, layers)),
     )
 
 

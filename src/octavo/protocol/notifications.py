@@ -272,6 +272,14 @@ class CommandExecOutput(_Notification, frozen=True):
     cap_reached: bool
 
 
+class FsChanged(_Notification, frozen=True):
+    """Something happened to what a client watches; told a little later, several at once."""
+
+    method: ClassVar[str] = "fs/changed"
+    watch_id: str
+    changed_paths: tuple[str, ...]
+
+
 Notification = (
     ThreadStarted
     | ThreadStatusChanged
@@ -300,6 +308,7 @@ Notification = (
     | AccountUpdated
     | LoginCompleted
     | CommandExecOutput
+    | FsChanged
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -332,5 +341,6 @@ BY_METHOD: dict[str, type[Notification]] = {
         AccountUpdated,
         LoginCompleted,
         CommandExecOutput,
+        FsChanged,
     )
 }

@@ -139,18 +139,94 @@ class ConfigOrigin(_Wire, frozen=True):
     version: str
 
 
+class ConfigLayer(_Wire, frozen=True):
+    """What one file, or the command line, sets, with secrets masked."""
+
+    name: ConfigSource
+    version: str
+    config: dict[str, Any]
+    disabled_reason: None = None
+
+
 class ConfigReadResult(_Wire, frozen=True):
     """The settings that hold, defaults too, with secrets masked; `origins` by dotted key.
 
-    `layers` is null: octavo keeps what holds, and where each value of it comes from.
+    `layers` are there if they were asked for, the strongest first. The person's own is always
+    among them: its version is what a write can expect.
     """
 
     config: dict[str, Any]
     origins: dict[str, ConfigOrigin]
-    layers: None = None
+    layers: tuple[ConfigLayer, ...] | None = None
+
+
+MergeStrategy = Literal["replace", "upsert"]
+
+
+class ConfigValueWriteParams(_Wire, frozen=True):
+    """`key_path` is dotted, as in TOML. A value of null takes the key out.
+
+    Attributes:
+        merge_strategy: "upsert" lays a table over the one that is there; null takes out.
+        file_path: the person's own file, or that of the profile the server was started with.
+        expected_version: what `config/read` told of that file.
+    """
+
+    key_path: str
+    value: Any
+    merge_strategy: MergeStrategy
+    file_path: str | None = None
+    expected_version: str | None = None
+
+
+class ConfigEdit(_Wire, frozen=True):
+    key_path: str
+    value: Any
+    merge_strategy: MergeStrategy
+
+
+class ConfigBatchWriteParams(_Wire, frozen=True):
+    """All of the edits, in order, or none of them.
+
+    Attributes:
+        reload_user_config: ignored. New threads have the new settings; one that is loaded keeps
+            those it was started with.
+    """
+
+    edits: tuple[ConfigEdit, ...]
+    file_path: str | None = None
+    expected_version: str | None = None
+    reload_user_config: bool = False
+
+
+class OverriddenMetadata(_Wire, frozen=True):
+    """A stronger layer sets what was written, too."""
+
+    message: str
+    overriding_layer: ConfigOrigin
+    effective_value: Any
+
+
+class ConfigWriteResult(_Wire, frozen=True):
+    """The file is written. "okOverridden": what was written does not count here."""
+
+    status: Literal["ok", "okOverridden"]
+    version: str
+    file_path: str
+    overridden_metadata: OverriddenMetadata | None = None
+
+
+class ConfigRequirementsReadResult(_Wire, frozen=True):
+    """There is no way to enforce settings, so there are none that are."""
+
+    requirements: None = None
+    supports_independent_speed_modes: None = None
 
 
 CONFIG_READ = Method("config/read", ConfigReadParams, ConfigReadResult)
+CONFIG_VALUE_WRITE = Method("config/value/write", ConfigValueWriteParams, ConfigWriteResult)
+CONFIG_BATCH_WRITE = Method("config/batchWrite", ConfigBatchWriteParams, ConfigWriteResult)
+CONFIG_REQUIREMENTS = Method("configRequirements/read", Nothing, ConfigRequirementsReadResult)
 MODEL_LIST = Method("model/list", ModelListParams, ModelListResult)
 ACCOUNT_READ = Method("account/read", AccountReadParams, AccountReadResult)
 LOGIN_START = Method("account/login/start", LoginStartParams, LoginStartResult)

@@ -286,6 +286,9 @@ class Sandbox(Protocol):
             FileChangeRefused: nothing was changed.
         """
 
+    async def tree(self, request: tuple[int, tuple[object, ...]]) -> tuple[bytes, list[int], bool]:
+        """Have one request of `sandbox.trees` done; what is told, and whether it was."""
+
 
 @asynccontextmanager
 async def open_sandbox(

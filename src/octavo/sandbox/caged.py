@@ -238,6 +238,12 @@ class Caged:
         if len(message) > 1:
             raise filework.refused(message[1:], changes)
 
+    async def tree(self, request: tuple[int, tuple[object, ...]]) -> tuple[bytes, list[int], bool]:
+        message, fds = await self._do(words.TREE, request)
+        if message[:1] not in (words.RESULT, words.REFUSED_TREE):
+            raise SandboxError("It was not done: the process in the cage that does it ended.")
+        return message[1:], fds, message.startswith(words.RESULT)
+
     async def _do(self, word: bytes, request: object) -> tuple[bytes, list[int]]:
         init, pidfd = await self._request(word, request)
         try:

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from octavo.sandbox.cage.orders import Orders
-from octavo.sandbox.cage.plan import Identity, Socket, around, host_sockets, is_maskable
+from octavo.sandbox.cage.plan import Socket, around, host_sockets, is_maskable
 
+Identity = tuple[int, int, int]
+"""Device, number, and when it was last changed."""
 _SETTLED_NS = 50_000_000
 """A directory changed later than this before now may change again within one tick of its clock."""
 
@@ -113,7 +115,7 @@ def _changed(known: dict[str, Identity | None], look: Callable[[str], os.stat_re
         except OSError:
             now = None
         else:
-            now = (state.st_dev, state.st_ino)
+            now = (state.st_dev, state.st_ino, state.st_ctime_ns)
         if now != before:
             known[path] = now
             if now is not None:

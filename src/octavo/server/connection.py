@@ -56,6 +56,8 @@ class Connection:
         self._scope = anyio.CancelScope()
         self.commands: dict[object, object] = {}
         """Those that the client runs by itself; see `server.commands`."""
+        self.scopes: dict[object, anyio.CancelScope] = {}
+        """Of what goes on for the client beside its requests; cancelled when it is gone."""
         self.client: m.ClientInfo | None = None
 
     @property

@@ -23,6 +23,7 @@ from octavo.server.connection import Connection, Handler
 if TYPE_CHECKING:
     from octavo.agent.thread import Agent
     from octavo.sandbox.keeper import Spare
+    from octavo.server.cages import KeptCages
     from octavo.server.followers import Followers
     from octavo.store.index import Index
 
@@ -64,6 +65,8 @@ class Server:
         self.followers: dict[str, Followers] = {}
         self.index: Index | None = None
         """Made when something is first asked of it."""
+        self.files: KeptCages | None = None
+        """Made when a client first does something with files by itself."""
         self._load = load
         self._handlers: Mapping[str, Handler] | None = None
         self._connections: set[Connection] = set()
@@ -104,6 +107,8 @@ class Server:
             await connection.run(finish_s=finish_s, at_end=at_end)
         finally:
             self._connections.discard(connection)
+            for scope in connection.scopes.values():
+                scope.cancel()
             for followers in self.followers.values():
                 followers.remove(connection)
         return connection.dropped

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import msgspec
-
 from octavo.config.auth import delete_key, write_key
-from octavo.config.layers import Source
 from octavo.config.load import Loaded, load
-from octavo.config.masks import masked_table
 from octavo.model import catalog
 from octavo.model.keys import find_key, find_provider, needs_key
 from octavo.protocol import methods as m
@@ -123,36 +118,6 @@ async def list_profiles(request: Request) -> s.PermissionProfileListResult:
     return s.PermissionProfileListResult(*page(profiles, params.cursor, params.limit))
 
 
-async def read_config(request: Request) -> s.ConfigReadResult:
-    """config/read"""
-    params = request.params(s.ConfigReadParams)
-    loaded = load_for(request.server, params.cwd)
-    config = masked_table(msgspec.to_builtins(loaded.settings))
-    config["tools"] = None  # a switch here, and a table of other things there
-    if config["sandbox_mode"] == "external":  # a word that clients do not have
-        config["sandbox_mode"] = "danger-full-access"
-    profile = request.server.launch.profile
-    origins = {key: _origin(source, profile) for key, source in loaded.sources.items()}
-    return s.ConfigReadResult(config, origins)
-
-
-def _origin(source: Source, profile: str | None) -> s.ConfigOrigin:
-    file = source.file
-    if file is None:
-        return s.ConfigOrigin(s.ConfigSource("sessionFlags"), "")
-    version = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    match source.layer:
-        case "project":
-            found = s.ConfigSource("project", dot_codex_folder=str(file.parent))
-        case "system":
-            found = s.ConfigSource("system", str(file))
-        case "profile":
-            found = s.ConfigSource("user", str(file), profile)
-        case _:
-            found = s.ConfigSource("user", str(file))
-    return s.ConfigOrigin(found, version)
-
-
 def load_for(server: Server, cwd: str | None = None) -> Loaded:
     """The settings as the server was started with them, in `cwd` or where it runs."""
     launch = server.launch
@@ -168,7 +133,6 @@ def load_for(server: Server, cwd: str | None = None) -> Loaded:
 
 
 HANDLERS: dict[str, Handler] = {
-    s.CONFIG_READ.name: read_config,
     s.MODEL_LIST.name: list_models,
     s.ACCOUNT_READ.name: read_account,
     s.LOGIN_START.name: login,

@@ -80,6 +80,11 @@ _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 
 
+_CHANGES = 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+"""Modified, attributes, written and closed, moved from, moved to, made, deleted; and the directory
+itself deleted or moved."""
+
+
 def number(name: str) -> int:
     """Return the number of a system call on this machine; OSError if it is not known."""
     try:
@@ -145,6 +150,23 @@ def renameat2(directory: int, old: str, new: str, flags: int) -> None:
     """Rename inside one directory."""
     _call("renameat2", ctypes.c_int(directory), os.fsencode(old), ctypes.c_int(directory),
           os.fsencode(new), ctypes.c_uint(flags))  # fmt: skip
+
+
+def inotify(directory: str) -> int:
+    """Return a descriptor that tells what happens to the entries of `directory`.
+
+    It is read as `inotify(7)` says, and never waits.
+    """
+    fd: int = _checked(_libc.inotify_init1(ctypes.c_int(os.O_CLOEXEC | os.O_NONBLOCK)), "inotify")
+    try:
+        path = os.fsencode(directory)
+        _checked(
+            _libc.inotify_add_watch(ctypes.c_int(fd), path, ctypes.c_uint32(_CHANGES)), "watch"
+        )
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _prctl(*args: int) -> int:

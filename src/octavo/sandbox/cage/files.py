@@ -69,7 +69,7 @@ def _look_at(path: str, limit_bytes: int, found: int) -> tuple[int, int, int, st
             return MISSING, 0, 0, ""
         if error.errno in (errno.ENXIO, errno.ENODEV):
             return OTHER, 0, 0, ""
-        return UNREADABLE, 0, 0, _sentence(path, error)
+        return UNREADABLE, 0, 0, sentence(path, error)
     try:
         state = os.fstat(fd)
         mode = stat.S_IMODE(state.st_mode)
@@ -89,7 +89,7 @@ def _look_at(path: str, limit_bytes: int, found: int) -> tuple[int, int, int, st
         except OSError as error:
             os.lseek(found, start, os.SEEK_SET)
             os.ftruncate(found, start)
-            return UNREADABLE, mode, 0, _sentence(path, error)
+            return UNREADABLE, mode, 0, sentence(path, error)
         return FILE, mode, length, ""
     finally:
         os.close(fd)
@@ -153,12 +153,12 @@ class _Batch:
     def prepare(self, index: int) -> None:
         """Check one change and put its new content on disk, unnamed."""
         verb, path, data, mode, before, overwrite = self._changes[index]
-        real = _real(path, follow=verb == "write")
+        real = real_path(path, follow=verb == "write")
         if self._exact and real != os.path.normpath(path):
             raise Refused(index, "outside", f"{path} leads to {real}, which was not granted.")
-        if not any(real == root or real.startswith(root + "/") for root in self._roots):
+        if not any(is_within(real, root) for root in self._roots):
             raise Refused(index, "outside", f"{real} is outside the writable directories.")
-        if len(_around(real, self._held)) > len(_around(real, self._roots)):
+        if len(around(real, self._held)) > len(around(real, self._roots)):
             raise Refused(index, "outside", f"{real} is protected.")
         try:
             self._check(index, real, before, overwrite or verb == "delete")
@@ -199,21 +199,7 @@ class _Batch:
 
     def _parent(self, real: str) -> int:
         """Open the directory of `real` without following links, making what is missing."""
-        fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        for name in os.path.dirname(real).split("/"):
-            if not name:
-                continue
-            try:
-                try:
-                    deeper = os.open(name, flags, dir_fd=fd)
-                except FileNotFoundError:
-                    self._make(fd, name)
-                    deeper = os.open(name, flags, dir_fd=fd)
-            finally:
-                os.close(fd)
-            fd = deeper
-        return fd
+        return open_directory(os.path.dirname(real), make=self._make)
 
     def _make(self, parent: int, name: str) -> None:
         held = os.dup(parent)
@@ -272,20 +258,52 @@ class _Batch:
             return Refused(index, "exists", f"{real} exists already.")
         if error.errno == errno.EBUSY:
             return Refused(index, "outside", f"{real} is protected.")
-        return Refused(index, "io", _sentence(real, error))
+        return Refused(index, "io", sentence(real, error))
 
 
-def _around(path: str, places: Sequence[str]) -> str:
+def is_within(path: str, place: str) -> bool:
+    """Whether `path` is `place` or below it; both without a slash at the end."""
+    return path == place or path.startswith(place + "/")
+
+
+def around(path: str, places: Sequence[str]) -> str:
     """Return the innermost of `places` that is `path` or holds it; "" if none does."""
-    found = [place for place in places if path == place or path.startswith(place + "/")]
+    found = [place for place in places if is_within(path, place)]
     return max(found, key=len, default="")
 
 
-def _real(path: str, *, follow: bool) -> str:
+def real_path(path: str, *, follow: bool) -> str:
+    """Return where `path` leads; without `follow`, a link at its end is not followed."""
     if follow:
         return os.path.realpath(path)
     path = os.path.normpath(path)
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def open_directory(real: str, *, make: Callable[[int, str], None] | None = None) -> int:
+    """Return a descriptor of a directory, reached without following any link.
+
+    Args:
+        real: absolute, with no link in it; where there is one by now, this fails.
+        make: makes a directory that is missing, by its parent's descriptor and its name.
+    """
+    fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    for name in real.split("/"):
+        if not name:
+            continue
+        try:
+            try:
+                deeper = os.open(name, flags, dir_fd=fd)
+            except FileNotFoundError:
+                if make is None:
+                    raise
+                make(fd, name)
+                deeper = os.open(name, flags, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = deeper
+    return fd
 
 
 def _state(path: str) -> os.stat_result | None:
@@ -306,10 +324,11 @@ def _content(path: str, size: int, before: bytes) -> bytes:
         return file.read(size + 1) if size else b""
 
 
-def _sentence(path: str, error: OSError) -> str:
+def sentence(path: str, error: OSError) -> str:
+    """Say what the system said of `path`."""
     return f"{path}: {(error.strerror or 'input or output error').lower()}."
 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence

@@ -102,6 +102,22 @@ def serve(sock: _socket.socket, roots: list[str], tier: Tier) -> None:
         except files.Refused as refused:
             refusal = refused.encode()
         words.send(sock, words.RESULT + refusal)
+    elif word == words.TREE:
+        _tree(sock, words.asked(message, fds), roots, tier)
+
+
+def _tree(
+    sock: _socket.socket, request: tuple[int, tuple[object, ...]], roots: list[str], tier: Tier
+) -> None:
+    from . import trees  # only a client's own requests come here: no cage waits for it at its start
+
+    verb, arguments = request
+    try:
+        told, found = trees.do(verb, arguments, roots=roots, held=tier.held)
+    except files.Refused as refused:
+        words.send(sock, words.REFUSED_TREE + refused.encode())
+    else:
+        words.send(sock, words.RESULT + told, found)
 
 
 def _run(sock: _socket.socket, request: Request, fds: list[int], tier: Tier) -> None:

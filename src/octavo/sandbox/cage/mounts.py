@@ -127,7 +127,10 @@ def _make_link(path: str, target: str, private: list[str]) -> None:
 
 
 def mask(path: str) -> None:
-    """Make `path` unreadable. One that has gone in the meantime, or goes now, hides nothing."""
+    """Make `path` unreadable, unless it is.
+
+    One that has gone in the meantime, or goes now, hides nothing.
+    """
     try:
         _mask(path)
     except FileNotFoundError:
@@ -136,16 +139,26 @@ def mask(path: str) -> None:
 
 def _mask(path: str) -> None:
     try:
-        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+        state = os.stat(path)
     except OSError:
         return
-    if is_directory:
+    if stat.S_ISDIR(state.st_mode):
+        if _is_masked_directory(path, state):
+            return
         flags = abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC
         abi.mount("tmpfs", path, flags, "mode=000,size=4k")
+        return
+    if os.path.samestat(state, os.stat(_FORBIDDEN_FILE)):
         return
     forbidden = abi.clone_tree(_FORBIDDEN_FILE, recursive=False)
     abi.mount_setattr("", abi.MOUNT_RDONLY | _QUIET, at=forbidden, recursive=False)
     abi.attach(forbidden, path)
+
+
+def _is_masked_directory(path: str, state: os.stat_result) -> bool:
+    if stat.S_IMODE(state.st_mode):
+        return False
+    return state.st_dev != os.stat(os.path.dirname(path)).st_dev
 
 
 def ask_loopback_for_names() -> None:
@@ -159,8 +172,10 @@ def ask_loopback_for_names() -> None:
 
 
 def hold(path: str) -> None:
-    """Make `path` read-only. One that has gone in the meantime needs no holding."""
+    """Make `path` read-only, unless it is. One that has gone meanwhile needs no holding."""
     try:
+        if not os.path.islink(path) and os.statvfs(path).f_flag & os.ST_RDONLY:
+            return
         tree = _copy(path)
     except OSError:
         return

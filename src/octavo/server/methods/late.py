@@ -12,13 +12,29 @@ from octavo.server.connection import Handler, Request
 
 NAMES = {
     "octavo.server.settings": (
-        "config/read",
         "model/list",
         "account/read",
         "account/login/start",
         "account/login/cancel",
         "account/logout",
         "permissionProfile/list",
+    ),
+    "octavo.server.config": (
+        "config/read",
+        "config/value/write",
+        "config/batchWrite",
+        "configRequirements/read",
+    ),
+    "octavo.server.files": (
+        "fs/readFile",
+        "fs/writeFile",
+        "fs/createDirectory",
+        "fs/getMetadata",
+        "fs/readDirectory",
+        "fs/remove",
+        "fs/copy",
+        "fs/watch",
+        "fs/unwatch",
     ),
     "octavo.server.methods.hooks": ("hooks/list",),
     "octavo.server.methods.undo": (
