@@ -285,6 +285,33 @@ export type GitInfo = {
   branch: string | null;
   originUrl: string | null;
 };
+/** `cleared`: there was one. */
+export type GoalClearResult = {
+  cleared: boolean;
+};
+/** A thread has no goal any more. */
+export type GoalCleared = {
+  threadId: string;
+};
+export type GoalGetResult = {
+  goal: ThreadGoal | null;
+};
+/** Begin a goal, or change the one there is; what is left out stays as it is. Another objective is another goal, and so is any once the last one is complete. A budget of null is none. */
+export type GoalSetParams = {
+  threadId: string;
+  objective?: string | null;
+  status?: "active" | "blocked" | "budgetLimited" | "complete" | "paused" | "usageLimited" | null;
+  tokenBudget?: number | null;
+};
+export type GoalSetResult = {
+  goal: ThreadGoal;
+};
+/** A thread has a goal, or something about it changed; also after each turn it took. */
+export type GoalUpdated = {
+  threadId: string;
+  turnId: string | null;
+  goal: ThreadGoal;
+};
 /** Which kinds of question are to be asked. */
 export type Granular = {
   sandbox_approval: boolean;
@@ -848,6 +875,18 @@ export type ThreadForkParams = {
   approvalsReviewer?: string | null;
   octavoBudget?: Budget | null;
 };
+/** What a thread is to reach by itself. Times in seconds; tokens without cached input. */
+export type ThreadGoal = {
+  threadId: string;
+  objective: string;
+  status: "active" | "blocked" | "budgetLimited" | "complete" | "paused" | "usageLimited";
+  tokenBudget: number | null;
+  tokensUsed: number;
+  timeUsedSeconds: number;
+  createdAt: number;
+  updatedAt: number;
+  octavoReason: string | null;
+};
 export type ThreadIdParams = {
   threadId: string;
 };
@@ -1183,6 +1222,9 @@ export interface ClientRequests {
   "thread/compact/start": { params: ThreadIdParams; result: Nothing };
   "thread/delete": { params: ThreadIdParams; result: Nothing };
   "thread/fork": { params: ThreadForkParams; result: ThreadResult };
+  "thread/goal/clear": { params: ThreadIdParams; result: GoalClearResult };
+  "thread/goal/get": { params: ThreadIdParams; result: GoalGetResult };
+  "thread/goal/set": { params: GoalSetParams; result: GoalSetResult };
   "thread/items/list": { params: ItemsListParams; result: ItemsListResult };
   "thread/list": { params: ThreadListParams; result: ThreadListResult };
   "thread/loaded/list": { params: LoadedListParams; result: LoadedListResult };
@@ -1220,6 +1262,8 @@ export interface ServerNotifications {
   "thread/closed": ThreadClosed;
   "thread/compacted": Compacted;
   "thread/deleted": ThreadDeleted;
+  "thread/goal/cleared": GoalCleared;
+  "thread/goal/updated": GoalUpdated;
   "thread/name/updated": ThreadNameUpdated;
   "thread/started": ThreadStarted;
   "thread/status/changed": ThreadStatusChanged;

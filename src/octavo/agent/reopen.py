@@ -18,6 +18,8 @@ from octavo.protocol.events import (
     CompactionUndone,
     ContextAdded,
     Event,
+    GoalCleared,
+    GoalSet,
     HookEnded,
     HookStarted,
     ItemAdded,
@@ -70,7 +72,7 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
         return
     if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed):
         return
-    if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone):
+    if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone | GoalSet | GoalCleared):
         return
     running = None if thread.turn is None else thread.turn.started
     if isinstance(event, TurnStarted):

@@ -43,12 +43,13 @@ from octavo.tools.sessions import CommandSessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.agent.goals import Pursuit
     from octavo.agent.hooks.wraps import TurnHooks
     from octavo.agent.notify import Notifier
 
 
 class _Next:
-    """A turn that is about to run; without anything said, only to make room."""
+    """A turn that is about to run; without anything said, for the goal or only to make room."""
 
     def __init__(
         self,
@@ -58,10 +59,12 @@ class _Next:
         budget: TurnBudget,
         *,
         cancelled: bool,
+        for_goal: bool = False,
     ) -> None:
         self.started = started
         self.said = [] if said is None else [said]
-        self.asks_for_room = said is None
+        self.for_goal = for_goal
+        self.asks_for_room = said is None and not for_goal
         self.schema = schema
         self.budget = budget
         self.cancelled = cancelled
@@ -106,6 +109,8 @@ class Agent:
         """Held by a turn, and by what must not happen beside one."""
         self._sessions: CommandSessions | None = None
         self._wants_room = False
+        self._pursuit: Pursuit | None = None
+        wiring.goal_text = lambda: "" if self._pursuit is None else self._pursuit.text()
 
     @property
     def turn_id(self) -> str | None:
@@ -147,6 +152,16 @@ class Agent:
         started = self.choices.turn_started(new_id(), now_ms())
         budget = self.wiring.turn_budget
         self._next.append(_Next(started, None, None, budget, cancelled=self._closing))
+        self._wake.set()
+
+    def pursue(self) -> None:
+        """Begin a turn for the thread's goal, if it is active and no turn runs."""
+        goal = self.journal.thread.goal
+        if goal is None or goal.status != "active" or self.turn_id is not None or self._closing:
+            return
+        started = self.choices.turn_started(new_id(), now_ms())
+        budget = self.wiring.turn_budget
+        self._next.append(_Next(started, None, None, budget, cancelled=False, for_goal=True))
         self._wake.set()
 
     def undo_compaction(self) -> bool:
@@ -231,6 +246,7 @@ class Agent:
                         turn = self._next.popleft()
                         async with self._quiet:
                             equipment = await self._turn(turn, sessions, cages, equipment)
+                        self._go_on()
                     if self._closing:
                         break
                 await self._hooking.end(self.choices, equipment)
@@ -272,6 +288,21 @@ class Agent:
         except StoreError as failure:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
+
+    def _go_on(self) -> None:
+        """After a turn: begin the next one for the goal, unless somebody said something."""
+        thread = self.journal.thread
+        if thread.goal is None or self._closing or not thread.turns:
+            return
+        if self._goal_pursuit().goes_on(thread.turns[-1]):
+            self.pursue()
+
+    def _goal_pursuit(self) -> Pursuit:
+        if self._pursuit is None:
+            from octavo.agent.goals import Pursuit  # few threads have a goal
+
+            self._pursuit = Pursuit(self.journal, lambda bug: self.wiring.on_bug(repr(bug)))
+        return self._pursuit
 
     async def _equip(self, cages: Cages, last: Equipment | None) -> Equipment:
         return await self.wiring.equip(self.choices, cages, last, self._notice, self.purse)
@@ -322,6 +353,7 @@ class Agent:
         self, turn: _Next, sessions: CommandSessions, cages: Cages, equipment: Equipment
     ) -> None:
         choices, journal = self.choices, self.journal
+        pursuit = self._goal_pursuit() if journal.thread.had_goal else None
         turn_calls: list[str] = []
         alone = self.wiring.nobody_answers(choices)
         room = Room(
@@ -406,6 +438,8 @@ class Agent:
         if hooks is not None:
             self.approvals.before = hooks.before_question
             setup = hooked(setup, hooks, ears, journal)
+        if pursuit is not None:
+            setup = pursuit.around(setup, turn_id, equipment.redact, began_it=turn.for_goal)
         loop = self._loop = Loop(
             *(turn.started, setup, journal, clear, look_back), asked_for_room=turn.asks_for_room
         )
@@ -461,7 +495,8 @@ class Agent:
     def _tools(self, equipment: Equipment) -> bytes:
         """What is declared: `recall` as well, from the thread's first compaction on."""
         compacted = bool(self.journal.thread.added)
-        return equipment.tools_after_compaction if compacted else equipment.prompt.tools
+        tools = equipment.tools_after_compaction if compacted else equipment.prompt.tools
+        return tools if self._pursuit is None else self._pursuit.with_tools(tools)
 
     def _room_maker(
         self,

@@ -455,6 +455,35 @@ class UndoUndone(_Event, frozen=True, tag="undo_undone"):
     at_ms: int
 
 
+GoalStatus = Literal["active", "paused", "blocked", "usageLimited", "budgetLimited", "complete"]
+"""The app-server's words. Only an "active" goal is gone after."""
+
+
+class GoalSet(_Event, frozen=True, tag="goal_set"):
+    """What the thread is to reach by itself, or what became of that. May come outside a turn.
+
+    Attributes:
+        goal_id: another one than before: it is another goal, and nothing was spent on it yet.
+        token_budget: of uncached input and output; None: no limit.
+        by: who said so: "octavo" where it stopped going on.
+        reason: one sentence for a person, where octavo stopped.
+    """
+
+    goal_id: str
+    at_ms: int
+    objective: str
+    status: GoalStatus = "active"
+    token_budget: int | None = None
+    by: Literal["person", "model", "octavo"] = "person"
+    reason: str | None = None
+
+
+class GoalCleared(_Event, frozen=True, tag="goal_cleared"):
+    """The thread has no goal any more. May come outside a turn."""
+
+    at_ms: int
+
+
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):
     """A person is asked; the call waits.
 
@@ -555,6 +584,8 @@ Event = (
     | UndoUndone
     | HookStarted
     | HookEnded
+    | GoalSet
+    | GoalCleared
     | QuestionAsked
     | QuestionAnswered
     | TurnEnded

@@ -26,6 +26,8 @@ from octavo.protocol.events import (
     Delta,
     EditIntent,
     Event,
+    GoalCleared,
+    GoalSet,
     HookEnded,
     HookStarted,
     ItemAdded,
@@ -52,6 +54,10 @@ from octavo.protocol.events import (
 from octavo.protocol.questions import Question
 from octavo.protocol.usage import Tally, Usage
 from octavo.protocol.view import Cut, is_possible, places, without_later
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.protocol.goals import Goal
 
 Missing = Literal["interrupted", "failed", "step_limit", "budget", "crashed", "completed"]
 
@@ -160,6 +166,7 @@ class Thread:
         edited: files that were changed, absolute, the latest last.
         pins: texts that a person pinned, by id.
         remembered: questions that were answered with a yes for the whole thread.
+        goal: what it is to reach by itself; `had_goal` stays when that is cleared.
     """
 
     def __init__(self) -> None:
@@ -189,6 +196,8 @@ class Thread:
         """What was taken back last, as long as nothing was said since."""
         self._turns_by_id: dict[str, Turn] = {}
         self.remembered: list[Question] = []
+        self.goal: Goal | None = None
+        self.had_goal = False
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
         self._calls: dict[str, OpenCall] = {}
@@ -290,6 +299,10 @@ class Thread:
                 self._hook(event)
             case Noticed():
                 pass
+            case GoalSet():
+                self._goal_set(event)
+            case GoalCleared():
+                self.goal = None
             case SnapshotTaken() | TurnsUndone() | UndoUndone():
                 self._take_back(event)
             case Spent():
@@ -299,15 +312,10 @@ class Thread:
                     self.last_usage = event.usage
                     self._measured = event.usage
                 self._count(event.purpose, event.usage, event.nano_usd, estimated=event.estimated)
+                if self.goal is not None:
+                    self.goal.spent(event.usage)
             case TurnStarted():
-                if self.started is None:
-                    raise OutOfOrder("a turn before its thread")
-                if self._turn is not None:
-                    raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
-                self._turn = Turn(event, len(self.said), self.cut, len(self.history))
-                self.turns.append(self._turn)
-                self._turns_by_id[event.turn_id] = self._turn
-                self.undone = None
+                self._turn_started(event)
             case TurnEnded():
                 self._turn_ended(event)
             case ThreadStarted():
@@ -333,6 +341,18 @@ class Thread:
     def _between_steps(self, event: Event) -> None:
         if self._step_open or self._calls:
             raise OutOfOrder(f"{type(event).__name__} inside a step")
+
+    def _turn_started(self, event: TurnStarted) -> None:
+        if self.started is None:
+            raise OutOfOrder("a turn before its thread")
+        if self._turn is not None:
+            raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
+        self._turn = Turn(event, len(self.said), self.cut, len(self.history))
+        self.turns.append(self._turn)
+        self._turns_by_id[event.turn_id] = self._turn
+        self.undone = None
+        if self.goal is not None:
+            self.goal.turn_started(event.at_ms)
 
     def _call_started(self, event: CallStarted) -> None:
         self._running(event.turn_id)
@@ -436,6 +456,16 @@ class Thread:
         elif event.paths:
             self.history.append(UndoNote(event.paths))
 
+    def _goal_set(self, event: GoalSet) -> None:
+        from octavo.protocol.goals import Goal  # few threads have one
+
+        if self.started is None:
+            raise OutOfOrder("a goal before its thread")
+        self.had_goal = True
+        if self.goal is None or self.goal.goal_id != event.goal_id:
+            self.goal = Goal(event)
+        self.goal.take(event, in_turn=self._turn is not None)
+
     def _idle(self, event: Event) -> None:
         if self._turn is not None:
             raise OutOfOrder(f"{type(event).__name__} while a turn runs")
@@ -535,6 +565,8 @@ class Thread:
             self.history.append(TurnNote(event.outcome))
         turn.ended = event
         self._turn = None
+        if self.goal is not None:
+            self.goal.turn_ended(event.at_ms)
 
 
 def fold(events: Iterable[Event]) -> Thread:

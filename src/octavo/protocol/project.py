@@ -145,6 +145,8 @@ class Projection:
                 pass
             case ev.Pinned() | ev.Unpinned() | ev.SnapshotTaken():
                 pass
+            case ev.GoalSet() | ev.GoalCleared():  # told with what was spent: see `followers`
+                pass
             case _:
                 assert_never(event)
 

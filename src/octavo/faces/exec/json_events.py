@@ -83,6 +83,8 @@ class JsonEvents:
                 | note.AccountUpdated()
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
+                | note.GoalUpdated()
+                | note.GoalCleared()
             ):
                 pass
             case _:

@@ -110,6 +110,8 @@ class Transcript:
                 | note.AccountUpdated()
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
+                | note.GoalUpdated()
+                | note.GoalCleared()
             ):
                 pass
             case _:

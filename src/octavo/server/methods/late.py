@@ -21,6 +21,7 @@ NAMES = {
         "permissionProfile/list",
     ),
     "octavo.server.methods.hooks": ("hooks/list",),
+    "octavo.server.methods.goals": ("thread/goal/set", "thread/goal/get", "thread/goal/clear"),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
         "octavo/thread/redo",
