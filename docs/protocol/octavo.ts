@@ -156,7 +156,7 @@ export type CommandExecWriteParams = {
   deltaBase64?: string | null;
   closeStdin?: boolean | null;
 };
-/** A command the model ran. `aggregated_output` is what the model was shown of its output. */
+/** A command the model ran, or a person ("userShell"). `aggregated_output` is what the model was shown of its output. */
 export type CommandExecution = {
   type: "commandExecution";
   id: string;
@@ -166,7 +166,7 @@ export type CommandExecution = {
   cwd: string;
   status: "completed" | "declined" | "failed" | "inProgress";
   processId: string | null;
-  source: "agent";
+  source: "agent" | "userShell";
   commandActions: Array<Record<string, unknown>>;
   aggregatedOutput: string | null;
   exitCode: number | null;
@@ -429,6 +429,11 @@ export type InitializeResult = {
   platformFamily: string;
   platformOs: string;
 };
+/** Items of the Responses API: messages, and calls that come with their outputs. */
+export type InjectItemsParams = {
+  threadId: string;
+  items: Array<Record<string, unknown>>;
+};
 /** An item of the turn that is listed; the page begins next to it. */
 export type ItemAnchor = {
   itemId: string;
@@ -640,6 +645,21 @@ export type RedoParams = {
   threadId: string;
   overwrite?: boolean;
 };
+/** Take back a turn and all after it: what was said, and with `octavo_files` files as well. `octavo_overwrite`: also files that somebody else edited since. */
+export type RevertParams = {
+  threadId: string;
+  beforeTurnId: string;
+  octavoFiles?: boolean;
+  octavoOverwrite?: boolean;
+};
+/** `thread` has no turns; the cursors are where to begin to read what is left, backwards. `octavo_paths`: the files that were restored, and `octavo_left` those that could not be. */
+export type RevertResult = {
+  thread: Thread;
+  turnsBackwardsCursor: string | null;
+  itemsBackwardsCursor: string | null;
+  octavoPaths: Array<string>;
+  octavoLeft: Array<string>;
+};
 /** The sandbox of a turn, as the wire says it. */
 export type SandboxPolicy = {
   type: "dangerFullAccess" | "externalSandbox" | "readOnly" | "workspaceWrite";
@@ -671,6 +691,12 @@ export type SearchResult = {
 export type ServerRequestResolved = {
   threadId: string;
   requestId: string | number;
+};
+/** A person's own command, for their shell. It runs outside of the sandbox. Without `timeout_ms` it has an hour; 0 ends it as soon as it began. */
+export type ShellCommandParams = {
+  threadId: string;
+  command: string;
+  timeoutMs?: number | null;
 };
 /** A skill the user named. */
 export type Skill = {
@@ -951,6 +977,10 @@ export type ThreadResumeParams = {
   excludeTurns?: boolean;
   octavoBudget?: Budget | null;
 };
+/** Turns were taken back: lists of turns and items have them no more, or have them again. */
+export type ThreadReverted = {
+  threadId: string;
+};
 export type ThreadSetNameParams = {
   threadId: string;
   name: string;
@@ -1225,12 +1255,15 @@ export interface ClientRequests {
   "thread/goal/clear": { params: ThreadIdParams; result: GoalClearResult };
   "thread/goal/get": { params: ThreadIdParams; result: GoalGetResult };
   "thread/goal/set": { params: GoalSetParams; result: GoalSetResult };
+  "thread/inject_items": { params: InjectItemsParams; result: Nothing };
   "thread/items/list": { params: ItemsListParams; result: ItemsListResult };
   "thread/list": { params: ThreadListParams; result: ThreadListResult };
   "thread/loaded/list": { params: LoadedListParams; result: LoadedListResult };
   "thread/name/set": { params: ThreadSetNameParams; result: Nothing };
   "thread/read": { params: ThreadReadParams; result: ThreadReadResult };
   "thread/resume": { params: ThreadResumeParams; result: ThreadResult };
+  "thread/revert": { params: RevertParams; result: RevertResult };
+  "thread/shellCommand": { params: ShellCommandParams; result: Nothing };
   "thread/start": { params: ThreadStartParams; result: ThreadResult };
   "thread/turns/list": { params: TurnsListParams; result: TurnsListResult };
   "thread/unarchive": { params: ThreadIdParams; result: ThreadReadResult };
@@ -1265,6 +1298,7 @@ export interface ServerNotifications {
   "thread/goal/cleared": GoalCleared;
   "thread/goal/updated": GoalUpdated;
   "thread/name/updated": ThreadNameUpdated;
+  "thread/reverted": ThreadReverted;
   "thread/started": ThreadStarted;
   "thread/status/changed": ThreadStatusChanged;
   "thread/tokenUsage/updated": TokenUsageUpdated;

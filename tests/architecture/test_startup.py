@@ -38,6 +38,7 @@ HEAVY = {
     "octavo.context.pins",
     *("octavo.protocol.goals", "octavo.agent.goals", "octavo.agent.goal_tools"),
     "octavo.context.goal",
+    *("octavo.protocol.history", "octavo.agent.shell", "octavo.context.shell_record"),
     # And what is asked of threads that are not loaded.
     *("octavo.protocol.sessions", "octavo.server.sessions", "octavo.server.history"),
     *(

@@ -115,6 +115,7 @@ async def test_an_interrupt_pauses_it_and_it_can_be_set_going_again(workspace: P
     async with playing(script, workspace) as play:
         await set_goal(play, "Wait for it.")
         begun = await play.until(note.TurnStarted)
+        await play.until_item(True, it.CommandExecution)
         await play.client.interrupt(play.thread_id, begun.turn.id)
         paused = await stopped(play)
         await set_goal(play, status="active")

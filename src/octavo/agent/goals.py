@@ -146,6 +146,8 @@ class Pursuit:
             self._seen.clear()
 
     def _count_idle(self, turn: Turn) -> None:
+        if not turn.items:  # a person's own command
+            return
         thread = self._journal.thread
         entries = thread.history[turn.first :]
         new = [mark for mark in _work(entries) if mark not in self._seen]

@@ -22,10 +22,12 @@ from octavo.protocol.events import (
     GoalSet,
     HookEnded,
     HookStarted,
+    Injected,
     ItemAdded,
     Noticed,
     Pinned,
     ProcessEnded,
+    ShellEnded,
     SnapshotTaken,
     StepEnded,
     ThreadNamed,
@@ -70,7 +72,9 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
-    if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed):
+    if isinstance(
+        event, ShellEnded | Injected | CompactionUndone | Pinned | Unpinned | ThreadNamed
+    ):
         return
     if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone | GoalSet | GoalCleared):
         return

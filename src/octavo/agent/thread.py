@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
+import anyio.abc
 import msgspec
 
 from octavo.agent.approval import Approvals
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from octavo.agent.goals import Pursuit
     from octavo.agent.hooks.wraps import TurnHooks
     from octavo.agent.notify import Notifier
+    from octavo.agent.shell import ShellCommand, Shells
 
 
 class _Next:
@@ -60,10 +62,12 @@ class _Next:
         *,
         cancelled: bool,
         for_goal: bool = False,
+        shell: ShellCommand | None = None,
     ) -> None:
         self.started = started
         self.said = [] if said is None else [said]
         self.for_goal = for_goal
+        self.shell = shell
         self.asks_for_room = said is None and not for_goal
         self.schema = schema
         self.budget = budget
@@ -108,7 +112,11 @@ class Agent:
         self._quiet = anyio.Lock()
         """Held by a turn, and by what must not happen beside one."""
         self._sessions: CommandSessions | None = None
+        self._beside: anyio.abc.TaskGroup | None = None
         self._wants_room = False
+        self._shells: Shells | None = None
+        self._is_deaf = False
+        """The running turn is a person's own command, to which nothing can be said."""
         self._pursuit: Pursuit | None = None
         wiring.goal_text = lambda: "" if self._pursuit is None else self._pursuit.text()
 
@@ -179,10 +187,11 @@ class Agent:
     def steer(self, said: Said) -> bool:
         """Say something into the running turn; False if there is none that would hear it."""
         if self._next:
-            if not self._next[-1].cancelled:
+            hears = not self._next[-1].cancelled and self._next[-1].shell is None
+            if hears:
                 self._next[-1].said.append(said)
-            return not self._next[-1].cancelled
-        if self._scope is None or self._scope.cancel_called:
+            return hears
+        if self._is_deaf or self._scope is None or self._scope.cancel_called:
             return False
         if self._loop is not None and self._loop.ending:
             return False
@@ -195,6 +204,23 @@ class Agent:
             turn.cancelled = True
         if self._scope is not None:
             self._scope.cancel()
+        if self._shells is not None:
+            self._shells.cancel()
+
+    def run_shell(self, command: ShellCommand) -> None:
+        """Run a person's own command: beside the running turn, else in a turn of its own."""
+        if self._shells is None:
+            from octavo.agent.shell import Shells  # few people run any
+
+            self._shells = Shells(self.journal, self.wiring)
+        turn = self.journal.thread.turn
+        if turn is not None and self._beside is not None:
+            self._shells.start(self._beside, command, turn.started, self.choices)
+            return
+        started = self.choices.turn_started(new_id(), now_ms())
+        budget, closing = self.wiring.turn_budget, self._closing
+        self._next.append(_Next(started, None, None, budget, cancelled=closing, shell=command))
+        self._wake.set()
 
     @asynccontextmanager
     async def undoing(self) -> AsyncIterator[None]:
@@ -234,6 +260,7 @@ class Agent:
                 self.snapshots,
                 Cages(self.wiring.spare, blocks) as cages,
                 CommandSessions() as sessions,
+                anyio.create_task_group() as self._beside,
             ):
                 self._sessions = sessions
                 equipment: Equipment | None = None
@@ -251,7 +278,7 @@ class Agent:
                         break
                 await self._hooking.end(self.choices, equipment)
         finally:
-            self._sessions = None
+            self._sessions = self._beside = None
             self._idle.set()
 
     async def _turn(
@@ -267,21 +294,26 @@ class Agent:
         with anyio.CancelScope() as self._scope:
             if turn.cancelled:
                 self._scope.cancel()
+            self._is_deaf = turn.shell is not None
             try:
-                self.purse.begin_turn(turn.budget, self.choices.provider, self.choices.model)
-                with anyio.CancelScope(shield=True):
-                    equipment = ready = await self._equip(cages, equipment)
-                await self._run_loop(turn, sessions, cages, ready)
+                if turn.shell is not None and self._shells is not None:
+                    await self._shells.turn(turn.shell, turn.started, self.choices)
+                else:
+                    self.purse.begin_turn(turn.budget, self.choices.provider, self.choices.model)
+                    with anyio.CancelScope(shield=True):
+                        equipment = ready = await self._equip(cages, equipment)
+                    await self._run_loop(turn, sessions, cages, ready)
             except OctavoError as failure:
                 self._refuse(turn.started, failure)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
                 self.wiring.on_bug("".join(traceback.format_exception(bug)))
                 self._refuse(turn.started, OctavoError("octavo made a mistake; this is a bug."))
         self._scope = self._loop = self._current = None
+        self._is_deaf = False
         if self._take_wish_for_room() and not self._next:  # it ended before it could
             self.compact()
         self.approvals.before = None
-        if self.wiring.loaded.settings.notify:
+        if self.wiring.loaded.settings.notify and turn.shell is None:
             self._notify(turn.started, equipment)
         try:
             await self.journal.sync()

@@ -30,6 +30,7 @@ from octavo.protocol.events import (
     GoalSet,
     HookEnded,
     HookStarted,
+    Injected,
     ItemAdded,
     ItemBegan,
     Noticed,
@@ -39,6 +40,8 @@ from octavo.protocol.events import (
     QuestionAnswered,
     QuestionAsked,
     Retrying,
+    ShellEnded,
+    ShellStarted,
     SnapshotTaken,
     Spent,
     StepEnded,
@@ -159,7 +162,8 @@ class Thread:
             `surroundings`.
         spent: what the whole thread cost; `spent_on` has it apart by purpose, see `events.Spent`.
         last_usage: tokens of the last response in a turn.
-        running: ids of calls whose command outlived them.
+        running: ids of calls whose command outlived them; `shells`: of the person's own commands
+            that run.
         labels: where what was seen comes from; see `agent.labels`.
         labels_at: the same for single entries of the history; an entry without any is not there.
         said: what the user said, as it is in the history, oldest first; `said_at` is where.
@@ -190,6 +194,10 @@ class Thread:
         self._measured: Usage | None = None
         """What the running step's request was."""
         self.running: dict[str, None] = {}
+        self.shells: dict[str, ShellStarted] = {}
+        self._later: list[tuple[bytes, tuple[str, ...]]] = []
+        """What came in the middle of a step and goes behind it, with its labels; or before the
+        first turn, and goes behind what a model is told at its start."""
         self.questions: dict[str, QuestionAsked] = {}
         self._hooks: set[str] = set()
         self.undone: TurnsUndone | None = None
@@ -253,7 +261,7 @@ class Thread:
             case ItemBegan() | Delta():
                 self._running(event.turn_id)
             case Progress():
-                if event.call_id not in self.running:
+                if event.call_id not in self.running and event.call_id not in self.shells:
                     self._running(event.turn_id)
                     self._call(event.call_id)
             case ItemAdded():
@@ -299,6 +307,8 @@ class Thread:
                 self._hook(event)
             case Noticed():
                 pass
+            case ShellStarted() | ShellEnded() | Injected():
+                self._from_outside(event)
             case GoalSet():
                 self._goal_set(event)
             case GoalCleared():
@@ -369,6 +379,7 @@ class Thread:
     def _user_spoke(self, event: UserSpoke) -> None:
         self._running(event.turn_id)
         self._between_steps(event)
+        self._append_later()
         spoken = Spoken(bytes(event.raw))
         self.said_at.append(len(self.history))
         self.history.append(spoken)
@@ -379,6 +390,8 @@ class Thread:
     def _context_added(self, event: ContextAdded) -> None:
         self._running(event.turn_id)
         self._between_steps(event)
+        if event.key == "goal_turn":  # it is said in a person's place
+            self._append_later()
         self.context_at[event.key] = len(self.history)
         self.surroundings.add(len(self.history))
         self.history.append(Spoken(bytes(event.raw)))
@@ -455,6 +468,34 @@ class Thread:
             self.cuts.pop()
         elif event.paths:
             self.history.append(UndoNote(event.paths))
+
+    def _from_outside(self, event: ShellStarted | ShellEnded | Injected) -> None:
+        match event:
+            case ShellStarted():
+                self._running(event.turn_id)
+                if event.item_id in self.shells:
+                    raise OutOfOrder(f"command {event.item_id} started twice")
+                self.shells[event.item_id] = event
+                return
+            case ShellEnded():
+                if self.shells.pop(event.item_id, None) is None:
+                    raise OutOfOrder(f"no command {event.item_id} is running")
+                self.labels.update(event.labels)
+                self._later.append((bytes(event.raw), event.labels))
+            case Injected():
+                if self.started is None or not self._known_calls.isdisjoint(event.call_ids):
+                    raise OutOfOrder("items that cannot be put into this thread")
+                self._known_calls.update(event.call_ids)
+                self._later += [(bytes(raw), ()) for raw in event.raws]
+        if self.context_at and not self._step_open and not self._calls:
+            self._append_later()
+
+    def _append_later(self) -> None:
+        for raw, labels in self._later:
+            if labels:
+                self.labels_at[len(self.history)] = labels
+            self.history.append(Spoken(raw))
+        self._later.clear()
 
     def _goal_set(self, event: GoalSet) -> None:
         from octavo.protocol.goals import Goal  # few threads have one
@@ -542,6 +583,7 @@ class Thread:
             assert call.raw is not None
             self._answered(call, call.raw)
         self._calls.clear()
+        self._append_later()
 
     def _answered(self, call: OpenCall, raw: bytes) -> None:
         if call.labels:
@@ -560,6 +602,8 @@ class Thread:
                 )
         self._calls.clear()
         self._unanswered = 0
+        if self.context_at:
+            self._append_later()
         self.questions.clear()
         if event.outcome != "completed":
             self.history.append(TurnNote(event.outcome))

@@ -70,6 +70,13 @@ class ThreadDeleted(_Notification, frozen=True):
     thread_id: str
 
 
+class ThreadReverted(_Notification, frozen=True):
+    """Turns were taken back: lists of turns and items have them no more, or have them again."""
+
+    method: ClassVar[str] = "thread/reverted"
+    thread_id: str
+
+
 class TokenUsage(msgspec.Struct, frozen=True, rename="camel"):
     """Tokens of the thread so far and of the last response; `octavo_turn` of this turn so far."""
 
@@ -332,6 +339,7 @@ Notification = (
     | AccountUpdated
     | LoginCompleted
     | CommandExecOutput
+    | ThreadReverted
     | GoalUpdated
     | GoalCleared
 )
@@ -366,6 +374,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         AccountUpdated,
         LoginCompleted,
         CommandExecOutput,
+        ThreadReverted,
         GoalUpdated,
         GoalCleared,
     )

@@ -3,6 +3,8 @@
 A page costs what is on it, however long the thread is: reading begins at a place where nothing is
 open (before a step, or something the user said) next to where the page begins, and goes on until
 the page is full. A cursor is the place in the log where an item began, so it holds for good.
+Turns that were taken back with what was said in them are not on any page; to know them, the log is
+searched once for where that happened.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from octavo.protocol import events as ev
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
 from octavo.protocol.errors import UsageError
-from octavo.protocol.project import Projection
+from octavo.protocol.project import Projection, shell_done
 from octavo.protocol.sessions import ItemEntry, ItemsView
 from octavo.store.tape import Tape
 
@@ -23,7 +25,10 @@ _CHUNK_BYTES = 1 << 16
 _TURN_STARTED = b'{"type":"turn_started"'
 _TURN_ENDED = b'{"type":"turn_ended"'
 _PROCESS_ENDED = b'{"type":"process_ended","call_id":'
+_SHELL_ENDED = b'{"type":"shell_ended","item_id":'
 _ITEM_ADDED = b'{"type":"item_added"'
+_TURNS_UNDONE = b'{"type":"turns_undone"'
+_UNDO_UNDONE = b'{"type":"undo_undone"'
 _STEP_ENDED = b'{"type":"step_ended"'
 _USER_SPOKE = b'{"type":"user_spoke"'
 
@@ -52,12 +57,13 @@ class History:
         self._tape = tape
         self._running = running
         self._is_held = is_held
+        self._taken_back: frozenset[str] | None = None
 
     def items(self, start: int, end: int) -> Iterator[Shown]:
         """Yield the items that began from `start` up to `end`, oldest first."""
         open_: dict[str, Shown] = {}
         for shown in self._projected(self._clean_at(start), end, open_):
-            if start <= shown.at < end:
+            if start <= shown.at < end and shown.entry.turn_id not in self.taken_back:
                 yield shown
 
     def items_back(self, start: int, end: int) -> Iterator[Shown]:
@@ -76,14 +82,16 @@ class History:
             if isinstance(shown.entry.item, it.CommandExecution)
             and shown.entry.item.status == "inProgress"
         }
-        at = min((shown.at for shown in late.values()), default=self._tape.size)
-        while late and (at := self._tape.find(_PROCESS_ENDED, at)) >= 0:
-            end, line = next(self._tape.lines(at))
-            at = end + len(line)
-            event = _event(line)
-            shown = late.pop(event.call_id, None) if isinstance(event, ev.ProcessEnded) else None
-            if shown is not None and isinstance(event, ev.ProcessEnded):
-                _ended(shown, event)
+        for ending in (_PROCESS_ENDED, _SHELL_ENDED):
+            at = min((shown.at for shown in late.values()), default=self._tape.size)
+            while late and (at := self._tape.find(ending, at)) >= 0:
+                end, line = next(self._tape.lines(at))
+                at = end + len(line)
+                event = _event(line)
+                if isinstance(event, ev.ProcessEnded) and event.call_id in late:
+                    _ended(late.pop(event.call_id), event)
+                elif isinstance(event, ev.ShellEnded) and event.item_id in late:
+                    _ended(late.pop(event.item_id), event)
         if self._running is None:
             for shown in late.values():
                 shown.entry = _cut_off(shown.entry)
@@ -108,14 +116,16 @@ class History:
         at = self._tape.find(_TURN_STARTED, start)
         while at >= 0:
             end = self._turn_end(at)
-            yield at, end
+            if not self._is_taken_back(at):
+                yield at, end
             at = self._tape.find(_TURN_STARTED, end)
 
     def turns_back(self, end: int) -> Iterator[tuple[int, int]]:
         """Yield the same, latest first, of those that begin before `end`."""
         at = self._tape.find_last(_TURN_STARTED, end)
         while at >= 0:
-            yield at, self._turn_end(at)
+            if not self._is_taken_back(at):
+                yield at, self._turn_end(at)
             at = self._tape.find_last(_TURN_STARTED, at)
 
     def turn(self, start: int, end: int, view: ItemsView) -> it.Turn | None:
@@ -141,6 +151,34 @@ class History:
         self.close(shown)
         items = tuple(one.entry.item for one in shown)
         return msgspec.structs.replace(turn, items=items, items_view=view)
+
+    @property
+    def taken_back(self) -> frozenset[str]:
+        """Ids of the turns that were taken back with what was said in them, and are still."""
+        if self._taken_back is None:
+            undone: list[ev.TurnsUndone] = []
+            places = sorted({*self._places(_TURNS_UNDONE), *self._places(_UNDO_UNDONE)})
+            for at in places:
+                event = _event(next(self._tape.lines(at))[1])
+                if isinstance(event, ev.TurnsUndone):
+                    undone.append(event)
+                elif isinstance(event, ev.UndoUndone) and undone:
+                    undone.pop()
+            ids = (event.turn_ids for event in undone if event.conversation)
+            self._taken_back = frozenset(turn_id for some in ids for turn_id in some)
+        return self._taken_back
+
+    def _places(self, beginning: bytes) -> Iterator[int]:
+        at = self._tape.find(beginning, 0)
+        while at >= 0:
+            yield at
+            at = self._tape.find(beginning, at + 1)
+
+    def _is_taken_back(self, at: int) -> bool:
+        if not self.taken_back:
+            return False
+        event = _event(next(self._tape.lines(at))[1])
+        return isinstance(event, ev.TurnStarted) and event.turn_id in self.taken_back
 
     def _runs_elsewhere(self, end: int) -> bool:
         """Whether another process writes the thread, and the turn up to `end` is its last."""
@@ -224,6 +262,8 @@ class History:
 def _follow(projection: Projection, event: ev.Event, at: int, open_: dict[str, Shown]) -> None:
     if isinstance(event, ev.ProcessEnded) and event.call_id not in open_:
         return  # its item is of an earlier step: see `close`
+    if isinstance(event, ev.ShellEnded) and event.item_id not in open_:
+        return
     turn_id = getattr(event, "turn_id", None) or ""
     try:
         told = list(projection(event))
@@ -256,9 +296,13 @@ def _turn_of(projection: Projection, event: ev.TurnStarted | ev.TurnEnded) -> it
     return turn
 
 
-def _ended(shown: Shown, event: ev.ProcessEnded) -> None:
+def _ended(shown: Shown, event: ev.ProcessEnded | ev.ShellEnded) -> None:
     item = shown.entry.item
     assert isinstance(item, it.CommandExecution)
+    if isinstance(event, ev.ShellEnded):
+        done = shell_done(item, event)
+        shown.entry = msgspec.structs.replace(shown.entry, item=done, completed_at_ms=event.at_ms)
+        return
     item = msgspec.structs.replace(
         item,
         status="completed" if event.facts.exit_code == 0 else "failed",

@@ -83,6 +83,7 @@ class JsonEvents:
                 | note.AccountUpdated()
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
+                | note.ThreadReverted()
                 | note.GoalUpdated()
                 | note.GoalCleared()
             ):

@@ -110,6 +110,7 @@ class Transcript:
                 | note.AccountUpdated()
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
+                | note.ThreadReverted()
                 | note.GoalUpdated()
                 | note.GoalCleared()
             ):

@@ -21,6 +21,11 @@ NAMES = {
         "permissionProfile/list",
     ),
     "octavo.server.methods.hooks": ("hooks/list",),
+    "octavo.server.methods.history": (
+        "thread/shellCommand",
+        "thread/inject_items",
+        "thread/revert",
+    ),
     "octavo.server.methods.goals": ("thread/goal/set", "thread/goal/get", "thread/goal/clear"),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",

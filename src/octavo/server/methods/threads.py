@@ -28,6 +28,7 @@ from octavo.protocol.events import (
     GoalCleared,
     Noticed,
     ProcessEnded,
+    ShellEnded,
     ThreadStarted,
     TurnEnded,
 )
@@ -338,6 +339,13 @@ def _endings(thread: Thread) -> Iterator[Event]:
         yield TurnEnded(thread.turn.started.turn_id, now_ms(), "crashed")
     for call_id in list(thread.running):
         yield ProcessEnded(call_id, now_ms(), CallFacts())
+    if thread.shells:
+        from octavo.context.shell_record import shell_record
+
+        for item_id, shell in list(thread.shells.items()):
+            end = "octavo stopped unexpectedly while it ran; how far it got is unknown."
+            record = msgspec.Raw(shell_record(shell.command, end, ""))
+            yield ShellEnded(item_id, now_ms(), CallFacts(), record)
 
 
 def _last_cwd(thread: Thread) -> str | None:
