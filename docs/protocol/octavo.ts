@@ -156,7 +156,7 @@ export type CommandExecWriteParams = {
   deltaBase64?: string | null;
   closeStdin?: boolean | null;
 };
-/** A command the model ran. `aggregated_output` is what the model was shown of its output. */
+/** A command the model ran, or a person ("userShell"). `aggregated_output` is what the model was shown of its output. */
 export type CommandExecution = {
   type: "commandExecution";
   id: string;
@@ -166,7 +166,7 @@ export type CommandExecution = {
   cwd: string;
   status: "completed" | "declined" | "failed" | "inProgress";
   processId: string | null;
-  source: "agent";
+  source: "agent" | "userShell";
   commandActions: Array<Record<string, unknown>>;
   aggregatedOutput: string | null;
   exitCode: number | null;
@@ -414,6 +414,33 @@ export type GitInfo = {
   branch: string | null;
   originUrl: string | null;
 };
+/** `cleared`: there was one. */
+export type GoalClearResult = {
+  cleared: boolean;
+};
+/** A thread has no goal any more. */
+export type GoalCleared = {
+  threadId: string;
+};
+export type GoalGetResult = {
+  goal: ThreadGoal | null;
+};
+/** Begin a goal, or change the one there is; what is left out stays as it is. Another objective is another goal, and so is any once the last one is complete. A budget of null is none. */
+export type GoalSetParams = {
+  threadId: string;
+  objective?: string | null;
+  status?: "active" | "blocked" | "budgetLimited" | "complete" | "paused" | "usageLimited" | null;
+  tokenBudget?: number | null;
+};
+export type GoalSetResult = {
+  goal: ThreadGoal;
+};
+/** A thread has a goal, or something about it changed; also after each turn it took. */
+export type GoalUpdated = {
+  threadId: string;
+  turnId: string | null;
+  goal: ThreadGoal;
+};
 /** Which kinds of question are to be asked. */
 export type Granular = {
   sandbox_approval: boolean;
@@ -530,6 +557,11 @@ export type InitializeResult = {
   codexHome: string;
   platformFamily: string;
   platformOs: string;
+};
+/** Items of the Responses API: messages, and calls that come with their outputs. */
+export type InjectItemsParams = {
+  threadId: string;
+  items: Array<Record<string, unknown>>;
 };
 /** An item of the turn that is listed; the page begins next to it. */
 export type ItemAnchor = {
@@ -748,6 +780,21 @@ export type RedoParams = {
   threadId: string;
   overwrite?: boolean;
 };
+/** Take back a turn and all after it: what was said, and with `octavo_files` files as well. `octavo_overwrite`: also files that somebody else edited since. */
+export type RevertParams = {
+  threadId: string;
+  beforeTurnId: string;
+  octavoFiles?: boolean;
+  octavoOverwrite?: boolean;
+};
+/** `thread` has no turns; the cursors are where to begin to read what is left, backwards. `octavo_paths`: the files that were restored, and `octavo_left` those that could not be. */
+export type RevertResult = {
+  thread: Thread;
+  turnsBackwardsCursor: string | null;
+  itemsBackwardsCursor: string | null;
+  octavoPaths: Array<string>;
+  octavoLeft: Array<string>;
+};
 /** The sandbox of a turn, as the wire says it. */
 export type SandboxPolicy = {
   type: "dangerFullAccess" | "externalSandbox" | "readOnly" | "workspaceWrite";
@@ -779,6 +826,12 @@ export type SearchResult = {
 export type ServerRequestResolved = {
   threadId: string;
   requestId: string | number;
+};
+/** A person's own command, for their shell. It runs outside of the sandbox. Without `timeout_ms` it has an hour; 0 ends it as soon as it began. */
+export type ShellCommandParams = {
+  threadId: string;
+  command: string;
+  timeoutMs?: number | null;
 };
 /** A skill the user named. */
 export type Skill = {
@@ -983,6 +1036,18 @@ export type ThreadForkParams = {
   approvalsReviewer?: string | null;
   octavoBudget?: Budget | null;
 };
+/** What a thread is to reach by itself. Times in seconds; tokens without cached input. */
+export type ThreadGoal = {
+  threadId: string;
+  objective: string;
+  status: "active" | "blocked" | "budgetLimited" | "complete" | "paused" | "usageLimited";
+  tokenBudget: number | null;
+  tokensUsed: number;
+  timeUsedSeconds: number;
+  createdAt: number;
+  updatedAt: number;
+  octavoReason: string | null;
+};
 export type ThreadIdParams = {
   threadId: string;
 };
@@ -1046,6 +1111,10 @@ export type ThreadResumeParams = {
   developerInstructions?: string | null;
   excludeTurns?: boolean;
   octavoBudget?: Budget | null;
+};
+/** Turns were taken back: lists of turns and items have them no more, or have them again. */
+export type ThreadReverted = {
+  threadId: string;
 };
 export type ThreadSetNameParams = {
   threadId: string;
@@ -1331,12 +1400,18 @@ export interface ClientRequests {
   "thread/compact/start": { params: ThreadIdParams; result: Nothing };
   "thread/delete": { params: ThreadIdParams; result: Nothing };
   "thread/fork": { params: ThreadForkParams; result: ThreadResult };
+  "thread/goal/clear": { params: ThreadIdParams; result: GoalClearResult };
+  "thread/goal/get": { params: ThreadIdParams; result: GoalGetResult };
+  "thread/goal/set": { params: GoalSetParams; result: GoalSetResult };
+  "thread/inject_items": { params: InjectItemsParams; result: Nothing };
   "thread/items/list": { params: ItemsListParams; result: ItemsListResult };
   "thread/list": { params: ThreadListParams; result: ThreadListResult };
   "thread/loaded/list": { params: LoadedListParams; result: LoadedListResult };
   "thread/name/set": { params: ThreadSetNameParams; result: Nothing };
   "thread/read": { params: ThreadReadParams; result: ThreadReadResult };
   "thread/resume": { params: ThreadResumeParams; result: ThreadResult };
+  "thread/revert": { params: RevertParams; result: RevertResult };
+  "thread/shellCommand": { params: ShellCommandParams; result: Nothing };
   "thread/start": { params: ThreadStartParams; result: ThreadResult };
   "thread/turns/list": { params: TurnsListParams; result: TurnsListResult };
   "thread/unarchive": { params: ThreadIdParams; result: ThreadReadResult };
@@ -1369,7 +1444,10 @@ export interface ServerNotifications {
   "thread/closed": ThreadClosed;
   "thread/compacted": Compacted;
   "thread/deleted": ThreadDeleted;
+  "thread/goal/cleared": GoalCleared;
+  "thread/goal/updated": GoalUpdated;
   "thread/name/updated": ThreadNameUpdated;
+  "thread/reverted": ThreadReverted;
   "thread/started": ThreadStarted;
   "thread/status/changed": ThreadStatusChanged;
   "thread/tokenUsage/updated": TokenUsageUpdated;

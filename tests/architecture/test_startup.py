@@ -36,6 +36,9 @@ HEAVY = {
     *("octavo.agent.hooks", "octavo.config.hooks", "octavo.config.hook_files"),
     *("octavo.config.consent", "octavo.agent.notify", "octavo.agent.last"),
     "octavo.context.pins",
+    *("octavo.protocol.goals", "octavo.agent.goals", "octavo.agent.goal_tools"),
+    "octavo.context.goal",
+    *("octavo.protocol.history", "octavo.agent.shell", "octavo.context.shell_record"),
     # And what is asked of threads that are not loaded.
     *("octavo.protocol.sessions", "octavo.server.sessions", "octavo.server.history"),
     *(

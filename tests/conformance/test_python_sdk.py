@@ -10,6 +10,7 @@ import base64
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ if not (SDK / ".done").exists():
 sys.path.append(str(SDK))
 
 sdk: Any = pytest.importorskip("openai_codex")
+goal_module: Any = pytest.importorskip("openai_codex._goal")
 client_module: Any = pytest.importorskip("openai_codex.client")
 models: Any = pytest.importorskip("openai_codex.generated.v2_all")
 registry: Any = pytest.importorskip("openai_codex.generated.notification_registry")
@@ -71,12 +73,18 @@ ANSWERS = {
     "command/exec/write": models.CommandExecWriteResponse,
     "command/exec/resize": models.CommandExecResizeResponse,
     "command/exec/terminate": models.CommandExecTerminateResponse,
+    "thread/read": models.ThreadReadResponse,
+    "thread/fork": models.ThreadForkResponse,
+    "thread/archive": models.ThreadArchiveResponse,
+    "thread/unarchive": models.ThreadUnarchiveResponse,
+    "thread/name/set": models.ThreadSetNameResponse,
+    "thread/turns/list": models.ThreadTurnsListResponse,
+    "thread/items/list": models.ThreadItemsListResponse,
+    "thread/delete": models.ThreadDeleteResponse,
+    "thread/goal/set": models.ThreadGoalSetResponse,
+    "thread/goal/get": models.ThreadGoalGetResponse,
+    "thread/goal/clear": models.ThreadGoalClearResponse,
 }
-NOT_YET = {
-    "thread/goal/set": {"threadId": "x", "objective": "y"},
-    "thread/goal/clear": {"threadId": "x"},
-}
-"""What the SDK can ask for and octavo does not answer. Who adds one takes it out, and tests it."""
 
 
 class Ear:
@@ -411,6 +419,116 @@ async def test_the_settings_and_their_origins_can_be_read(ear: Ear, place: Place
 async def test_what_is_missing_is_said_as_json_rpc_does(ear: Ear, place: Place) -> None:
     async with playing(place, []), place.codex() as codex:
         ask = codex._client._sync._request_raw
-        for method, params in NOT_YET.items():
-            with pytest.raises(sdk.MethodNotFoundError):
-                await anyio.to_thread.run_sync(ask, method, params)
+        with pytest.raises(sdk.MethodNotFoundError):
+            await anyio.to_thread.run_sync(ask, "thread/no/such", {"threadId": "x"})
+
+
+async def test_a_thread_is_forked_and_both_go_on_by_themselves(ear: Ear, place: Place) -> None:
+    async with playing(place, [say("One."), say("Two."), say("Other.")]), place.codex() as codex:
+        thread = await codex.thread_start(cwd=str(place.work))
+        await thread.run("First.")
+        fork = await codex.thread_fork(thread.id)
+        forked = await fork.run("In the fork.")
+        await thread.run("In the thread.")
+        _, second, third = place.requests()
+        read = (await fork.read(include_turns=True)).thread
+
+    assert forked.final_response == "Two."
+    assert fork.id != thread.id
+    assert read.forked_from_id == thread.id
+    assert [turn.status.value for turn in read.turns] == ["completed", "completed"]
+    assert "In the fork." in str(second["input"])
+    assert "First." in str(third["input"])
+    assert "In the fork." not in str(third["input"])
+
+
+async def test_threads_are_listed_read_named_and_put_away(ear: Ear, place: Place) -> None:
+    async with playing(place, [say("One."), say("Two.")]), place.codex() as codex:
+        first = await codex.thread_start(cwd=str(place.work))
+        await first.run("Look at this.")
+        second = await codex.thread_start(cwd=str(place.work))
+        await second.run("And at that.")
+        await first.set_name("The first one")
+        listed = (await codex.thread_list()).data
+        found = (await codex.thread_list(search_term="first one")).data
+        read = (await first.read(include_turns=True)).thread
+        ask = codex._client._sync._request_raw
+        of = {"threadId": first.id}
+        turns = await anyio.to_thread.run_sync(ask, "thread/turns/list", of)
+        items = await anyio.to_thread.run_sync(ask, "thread/items/list", of)
+        await codex.thread_archive(first.id)
+        left = (await codex.thread_list()).data
+        archived = (await codex.thread_list(archived=True)).data
+        again = await codex.thread_unarchive(first.id)
+        back = (await codex.thread_list()).data
+        await anyio.to_thread.run_sync(ask, "thread/delete", {"threadId": second.id})
+        last = (await codex.thread_list()).data
+
+    assert {thread.id for thread in listed} == {first.id, second.id}
+    assert [thread.id for thread in found] == [first.id]
+    assert (read.name, read.preview) == ("The first one", "Look at this.")
+    [turn] = read.turns
+    assert [item.root.type for item in turn.items] == ["userMessage", "agentMessage"]
+    assert (len(turns["data"]), len(items["data"])) == (1, 2)
+    assert [thread.id for thread in left] == [second.id]
+    assert [thread.id for thread in archived] == [first.id]
+    assert again.id == first.id
+    assert {thread.id for thread in back} == {first.id, second.id}
+    assert [thread.id for thread in last] == [first.id]
+    told = {"thread/name/updated", "thread/archived", "thread/unarchived", "thread/deleted"}
+    assert told <= ear.notified()
+
+
+def pursued(place: Place, objective: str, *, interrupt: bool = False) -> tuple[list[Any], Any]:
+    """Drive a goal as the SDK does: as one turn made of many. Return its events and the goal."""
+    with client_module.CodexClient(place.config()) as client:
+        client.initialize()
+        started = client.thread_start({"cwd": str(place.work), "sandbox": "workspace-write"})
+        thread_id = started.thread.id
+        state, turn_id = client.start_goal_operation(thread_id, objective)
+        if interrupt:
+            client.cancel_goal_operation(state)
+        stream = goal_module._GoalNotificationStream(
+            state,
+            lambda: client.next_goal_notification(state),
+            lambda: client.unregister_goal_operation(state),
+            lambda: client.cancel_goal_operation(state),
+        )
+        events = list(stream)
+        assert {e.payload.turn.id for e in events if e.method == "turn/completed"} == {turn_id}
+        goal = client._request_raw("thread/goal/get", {"threadId": thread_id})["goal"]
+        return events, goal
+
+
+async def test_a_goal_is_one_turn_made_of_many(ear: Ear, place: Place) -> None:
+    script: Script = [
+        answer(call("exec_command", cmd="touch a"), input_tokens=100, output_tokens=7),
+        say("a is there."),
+        call("exec_command", cmd="touch b"),
+        say("b, too."),
+        call("update_goal", status="complete"),
+        say("All is there."),
+    ]
+    async with playing(place, script):
+        with anyio.fail_after(TIMEOUT_S):
+            events, goal = await anyio.to_thread.run_sync(pursued, place, "Make a and b.")
+
+    [completed] = [e.payload.turn for e in events if e.method == "turn/completed"]
+    assert completed.status is models.TurnStatus.completed
+    assert (place.work / "b").exists()
+    assert (goal["status"], goal["objective"]) == ("complete", "Make a and b.")
+    assert goal["tokensUsed"] > 107
+    texts = [e.payload.item.root for e in events if e.method == "item/completed"]
+    assert [t.text for t in texts if t.type == "agentMessage"][-1] == "All is there."
+    physical = [m for m in ear.read if m.get("method") == "turn/completed"]
+    assert len(physical) == 3
+
+
+async def test_a_goal_that_is_cancelled_is_paused(ear: Ear, place: Place) -> None:
+    async with playing(place, [WAIT]):
+        with anyio.fail_after(TIMEOUT_S):
+            drive = partial(pursued, place, "Wait.", interrupt=True)
+            events, goal = await anyio.to_thread.run_sync(drive)
+
+    assert events[-1].payload.turn.status is models.TurnStatus.interrupted
+    assert goal["status"] == "paused"

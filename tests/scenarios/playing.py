@@ -115,6 +115,7 @@ async def playing(
     answer: Any = None,
     allowed: Allowed = NOTHING_ALLOWED,
     wire: str = "responses",
+    source: str = "exec",
 ) -> AsyncIterator[Play]:
     """A server on a model that plays `script` over `wire`, and a thread in `cwd`."""
     env = {**os.environ, "OCTAVO_HOME": str(home or cwd.parent / "octavo-home")}
@@ -131,7 +132,7 @@ async def playing(
             flags={"sandbox_mode": sandbox},
             alone=alone,
             allowed=allowed,
-            source="exec",
+            source=source,
         )
         async with serving(launch) as server, anyio.create_task_group() as group:
             ours, theirs = memory_pair()

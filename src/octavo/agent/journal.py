@@ -13,7 +13,7 @@ from typing import Protocol
 import anyio.to_thread
 
 from octavo.protocol.errors import StoreError, Unstorable
-from octavo.protocol.events import Delta, Event, ItemBegan, Progress, TurnStarted
+from octavo.protocol.events import Delta, Event, GoalSet, ItemBegan, Progress, TurnStarted
 from octavo.protocol.fold import Thread
 
 Follower = Callable[[Event], None]
@@ -60,7 +60,7 @@ class Journal:
         try:
             if not isinstance(event, Delta | Progress | ItemBegan):
                 self._unwritten.append(event)
-                self._waits = self._waits and not isinstance(event, TurnStarted)
+                self._waits = self._waits and not isinstance(event, TurnStarted | GoalSet)
                 self._write()
         finally:
             for follower in self._followers:

@@ -18,12 +18,16 @@ from octavo.protocol.events import (
     CompactionUndone,
     ContextAdded,
     Event,
+    GoalCleared,
+    GoalSet,
     HookEnded,
     HookStarted,
+    Injected,
     ItemAdded,
     Noticed,
     Pinned,
     ProcessEnded,
+    ShellEnded,
     SnapshotTaken,
     StepEnded,
     ThreadNamed,
@@ -68,9 +72,11 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
-    if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed):
+    if isinstance(
+        event, ShellEnded | Injected | CompactionUndone | Pinned | Unpinned | ThreadNamed
+    ):
         return
-    if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone):
+    if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone | GoalSet | GoalCleared):
         return
     running = None if thread.turn is None else thread.turn.started
     if isinstance(event, TurnStarted):

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
+import anyio.abc
 import msgspec
 
 from octavo.agent.approval import Approvals
@@ -43,12 +44,14 @@ from octavo.tools.sessions import CommandSessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from octavo.agent.goals import Pursuit
     from octavo.agent.hooks.wraps import TurnHooks
     from octavo.agent.notify import Notifier
+    from octavo.agent.shell import ShellCommand, Shells
 
 
 class _Next:
-    """A turn that is about to run; without anything said, only to make room."""
+    """A turn that is about to run; without anything said, for the goal or only to make room."""
 
     def __init__(
         self,
@@ -58,10 +61,14 @@ class _Next:
         budget: TurnBudget,
         *,
         cancelled: bool,
+        for_goal: bool = False,
+        shell: ShellCommand | None = None,
     ) -> None:
         self.started = started
         self.said = [] if said is None else [said]
-        self.asks_for_room = said is None
+        self.for_goal = for_goal
+        self.shell = shell
+        self.asks_for_room = said is None and not for_goal
         self.schema = schema
         self.budget = budget
         self.cancelled = cancelled
@@ -105,7 +112,13 @@ class Agent:
         self._quiet = anyio.Lock()
         """Held by a turn, and by what must not happen beside one."""
         self._sessions: CommandSessions | None = None
+        self._beside: anyio.abc.TaskGroup | None = None
         self._wants_room = False
+        self._shells: Shells | None = None
+        self._is_deaf = False
+        """The running turn is a person's own command, to which nothing can be said."""
+        self._pursuit: Pursuit | None = None
+        wiring.goal_text = lambda: "" if self._pursuit is None else self._pursuit.text()
 
     @property
     def turn_id(self) -> str | None:
@@ -149,6 +162,16 @@ class Agent:
         self._next.append(_Next(started, None, None, budget, cancelled=self._closing))
         self._wake.set()
 
+    def pursue(self) -> None:
+        """Begin a turn for the thread's goal, if it is active and no turn runs."""
+        goal = self.journal.thread.goal
+        if goal is None or goal.status != "active" or self.turn_id is not None or self._closing:
+            return
+        started = self.choices.turn_started(new_id(), now_ms())
+        budget = self.wiring.turn_budget
+        self._next.append(_Next(started, None, None, budget, cancelled=False, for_goal=True))
+        self._wake.set()
+
     def undo_compaction(self) -> bool:
         """Lift the last compaction; False if there is none. Not while a turn runs."""
         made = self.journal.thread.cut.made
@@ -164,10 +187,11 @@ class Agent:
     def steer(self, said: Said) -> bool:
         """Say something into the running turn; False if there is none that would hear it."""
         if self._next:
-            if not self._next[-1].cancelled:
+            hears = not self._next[-1].cancelled and self._next[-1].shell is None
+            if hears:
                 self._next[-1].said.append(said)
-            return not self._next[-1].cancelled
-        if self._scope is None or self._scope.cancel_called:
+            return hears
+        if self._is_deaf or self._scope is None or self._scope.cancel_called:
             return False
         if self._loop is not None and self._loop.ending:
             return False
@@ -180,6 +204,23 @@ class Agent:
             turn.cancelled = True
         if self._scope is not None:
             self._scope.cancel()
+        if self._shells is not None:
+            self._shells.cancel()
+
+    def run_shell(self, command: ShellCommand) -> None:
+        """Run a person's own command: beside the running turn, else in a turn of its own."""
+        if self._shells is None:
+            from octavo.agent.shell import Shells  # few people run any
+
+            self._shells = Shells(self.journal, self.wiring)
+        turn = self.journal.thread.turn
+        if turn is not None and self._beside is not None:
+            self._shells.start(self._beside, command, turn.started, self.choices)
+            return
+        started = self.choices.turn_started(new_id(), now_ms())
+        budget, closing = self.wiring.turn_budget, self._closing
+        self._next.append(_Next(started, None, None, budget, cancelled=closing, shell=command))
+        self._wake.set()
 
     @asynccontextmanager
     async def undoing(self) -> AsyncIterator[None]:
@@ -219,6 +260,7 @@ class Agent:
                 self.snapshots,
                 Cages(self.wiring.spare, blocks) as cages,
                 CommandSessions() as sessions,
+                anyio.create_task_group() as self._beside,
             ):
                 self._sessions = sessions
                 equipment: Equipment | None = None
@@ -231,11 +273,12 @@ class Agent:
                         turn = self._next.popleft()
                         async with self._quiet:
                             equipment = await self._turn(turn, sessions, cages, equipment)
+                        self._go_on()
                     if self._closing:
                         break
                 await self._hooking.end(self.choices, equipment)
         finally:
-            self._sessions = None
+            self._sessions = self._beside = None
             self._idle.set()
 
     async def _turn(
@@ -251,27 +294,47 @@ class Agent:
         with anyio.CancelScope() as self._scope:
             if turn.cancelled:
                 self._scope.cancel()
+            self._is_deaf = turn.shell is not None
             try:
-                self.purse.begin_turn(turn.budget, self.choices.provider, self.choices.model)
-                with anyio.CancelScope(shield=True):
-                    equipment = ready = await self._equip(cages, equipment)
-                await self._run_loop(turn, sessions, cages, ready)
+                if turn.shell is not None and self._shells is not None:
+                    await self._shells.turn(turn.shell, turn.started, self.choices)
+                else:
+                    self.purse.begin_turn(turn.budget, self.choices.provider, self.choices.model)
+                    with anyio.CancelScope(shield=True):
+                        equipment = ready = await self._equip(cages, equipment)
+                    await self._run_loop(turn, sessions, cages, ready)
             except OctavoError as failure:
                 self._refuse(turn.started, failure)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the thread outlives it
                 self.wiring.on_bug("".join(traceback.format_exception(bug)))
                 self._refuse(turn.started, OctavoError("octavo made a mistake; this is a bug."))
         self._scope = self._loop = self._current = None
+        self._is_deaf = False
         if self._take_wish_for_room() and not self._next:  # it ended before it could
             self.compact()
         self.approvals.before = None
-        if self.wiring.loaded.settings.notify:
+        if self.wiring.loaded.settings.notify and turn.shell is None:
             self._notify(turn.started, equipment)
         try:
             await self.journal.sync()
         except StoreError as failure:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
+
+    def _go_on(self) -> None:
+        """After a turn: begin the next one for the goal, unless somebody said something."""
+        thread = self.journal.thread
+        if thread.goal is None or self._closing or not thread.turns:
+            return
+        if self._goal_pursuit().goes_on(thread.turns[-1]):
+            self.pursue()
+
+    def _goal_pursuit(self) -> Pursuit:
+        if self._pursuit is None:
+            from octavo.agent.goals import Pursuit  # few threads have a goal
+
+            self._pursuit = Pursuit(self.journal, lambda bug: self.wiring.on_bug(repr(bug)))
+        return self._pursuit
 
     async def _equip(self, cages: Cages, last: Equipment | None) -> Equipment:
         return await self.wiring.equip(self.choices, cages, last, self._notice, self.purse)
@@ -322,6 +385,7 @@ class Agent:
         self, turn: _Next, sessions: CommandSessions, cages: Cages, equipment: Equipment
     ) -> None:
         choices, journal = self.choices, self.journal
+        pursuit = self._goal_pursuit() if journal.thread.had_goal else None
         turn_calls: list[str] = []
         alone = self.wiring.nobody_answers(choices)
         room = Room(
@@ -406,6 +470,8 @@ class Agent:
         if hooks is not None:
             self.approvals.before = hooks.before_question
             setup = hooked(setup, hooks, ears, journal)
+        if pursuit is not None:
+            setup = pursuit.around(setup, turn_id, equipment.redact, began_it=turn.for_goal)
         loop = self._loop = Loop(
             *(turn.started, setup, journal, clear, look_back), asked_for_room=turn.asks_for_room
         )
@@ -461,7 +527,8 @@ class Agent:
     def _tools(self, equipment: Equipment) -> bytes:
         """What is declared: `recall` as well, from the thread's first compaction on."""
         compacted = bool(self.journal.thread.added)
-        return equipment.tools_after_compaction if compacted else equipment.prompt.tools
+        tools = equipment.tools_after_compaction if compacted else equipment.prompt.tools
+        return tools if self._pursuit is None else self._pursuit.with_tools(tools)
 
     def _room_maker(
         self,

@@ -218,6 +218,8 @@ class Wiring:
         self.env = env
         self._base = base
         self._developer = developer
+        self.goal_text: Callable[[], str] = str
+        """What the model is to know of the thread's goal."""
 
     @property
     def output_limit_tokens(self) -> int:
@@ -461,6 +463,7 @@ class Wiring:
             skills=skills.text(self.context_window_tokens(choices)),
             agents_md=instructions_text(found, policy.cwd),
             pins=_pinned(pins) if pins else "",
+            goal=self.goal_text(),
         )
         warnings = (*found.warnings, *skills.found.notices())
         if gaps:

@@ -37,6 +37,8 @@ class ContextState(msgspec.Struct, frozen=True):
     agents_md: str = ""
     pins: str = ""
     """What the user wants to be before the model at all times; see `pins.pins_text`."""
+    goal: str = ""
+    """What the thread is to reach by itself; see `goal.goal_text`."""
 
 
 class ContextItem(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ _ORDER = (
     _Place("agents_md", "user", "the AGENTS.md instructions"),
     _Place("environment", "user", "your environment"),
     _Place("pins", "user", "what the user pinned"),
+    _Place("goal", "user", "the goal"),
 )
 
 

@@ -455,6 +455,75 @@ class UndoUndone(_Event, frozen=True, tag="undo_undone"):
     at_ms: int
 
 
+class ShellStarted(_Event, frozen=True, tag="shell_started"):
+    """A person is about to run a command of their own, outside of any cage; see `agent.shell`.
+
+    In a turn: the one that runs, or one of its own. On disk before the effect.
+    """
+
+    item_id: str
+    turn_id: str
+    at_ms: int
+    command: str
+    cwd: str
+
+
+class ShellEnded(_Event, frozen=True, tag="shell_ended"):
+    """It is over, in the same turn, a later one, or outside of any.
+
+    Attributes:
+        raw: what the model is told of it: a message whose last part is the output.
+        labels: see `CallEnded`.
+    """
+
+    item_id: str
+    at_ms: int
+    facts: CallFacts
+    raw: msgspec.Raw
+    labels: tuple[str, ...] = ()
+
+
+class Injected(_Event, frozen=True, tag="injected"):
+    """A client put items into the history that nobody said here. May come outside a turn.
+
+    Attributes:
+        call_ids: of the calls among them, each of which has its output among them.
+    """
+
+    at_ms: int
+    raws: tuple[msgspec.Raw, ...]
+    call_ids: tuple[str, ...] = ()
+
+
+GoalStatus = Literal["active", "paused", "blocked", "usageLimited", "budgetLimited", "complete"]
+"""The app-server's words. Only an "active" goal is gone after."""
+
+
+class GoalSet(_Event, frozen=True, tag="goal_set"):
+    """What the thread is to reach by itself, or what became of that. May come outside a turn.
+
+    Attributes:
+        goal_id: another one than before: it is another goal, and nothing was spent on it yet.
+        token_budget: of uncached input and output; None: no limit.
+        by: who said so: "octavo" where it stopped going on.
+        reason: one sentence for a person, where octavo stopped.
+    """
+
+    goal_id: str
+    at_ms: int
+    objective: str
+    status: GoalStatus = "active"
+    token_budget: int | None = None
+    by: Literal["person", "model", "octavo"] = "person"
+    reason: str | None = None
+
+
+class GoalCleared(_Event, frozen=True, tag="goal_cleared"):
+    """The thread has no goal any more. May come outside a turn."""
+
+    at_ms: int
+
+
 class QuestionAsked(_Event, frozen=True, tag="question_asked"):
     """A person is asked; the call waits.
 
@@ -555,6 +624,11 @@ Event = (
     | UndoUndone
     | HookStarted
     | HookEnded
+    | ShellStarted
+    | ShellEnded
+    | Injected
+    | GoalSet
+    | GoalCleared
     | QuestionAsked
     | QuestionAnswered
     | TurnEnded

@@ -26,8 +26,11 @@ from octavo.protocol.events import (
     Delta,
     EditIntent,
     Event,
+    GoalCleared,
+    GoalSet,
     HookEnded,
     HookStarted,
+    Injected,
     ItemAdded,
     ItemBegan,
     Noticed,
@@ -37,6 +40,8 @@ from octavo.protocol.events import (
     QuestionAnswered,
     QuestionAsked,
     Retrying,
+    ShellEnded,
+    ShellStarted,
     SnapshotTaken,
     Spent,
     StepEnded,
@@ -52,6 +57,10 @@ from octavo.protocol.events import (
 from octavo.protocol.questions import Question
 from octavo.protocol.usage import Tally, Usage
 from octavo.protocol.view import Cut, is_possible, places, without_later
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from octavo.protocol.goals import Goal
 
 Missing = Literal["interrupted", "failed", "step_limit", "budget", "crashed", "completed"]
 
@@ -155,13 +164,15 @@ class Thread:
             `surroundings`.
         spent: what the whole thread cost; `spent_on` has it apart by purpose, see `events.Spent`.
         last_usage: tokens of the last response in a turn.
-        running: ids of calls whose command outlived them.
+        running: ids of calls whose command outlived them; `shells`: of the person's own commands
+            that run.
         labels: where what was seen comes from; see `agent.labels`.
         labels_at: the same for single entries of the history; an entry without any is not there.
         said: what the user said, as it is in the history, oldest first; `said_at` is where.
         edited: files that were changed, absolute, the latest last.
         pins: texts that a person pinned, by id.
         remembered: questions that were answered with a yes for the whole thread.
+        goal: what it is to reach by itself; `had_goal` stays when that is cleared.
     """
 
     def __init__(self) -> None:
@@ -185,12 +196,18 @@ class Thread:
         self._measured: Usage | None = None
         """What the running step's request was."""
         self.running: dict[str, None] = {}
+        self.shells: dict[str, ShellStarted] = {}
+        self._later: list[tuple[bytes, tuple[str, ...]]] = []
+        """What came in the middle of a step and goes behind it, with its labels; or before the
+        first turn, and goes behind what a model is told at its start."""
         self.questions: dict[str, QuestionAsked] = {}
         self._hooks: set[str] = set()
         self.undone: TurnsUndone | None = None
         """What was taken back last, as long as nothing was said since."""
         self._turns_by_id: dict[str, Turn] = {}
         self.remembered: list[Question] = []
+        self.goal: Goal | None = None
+        self.had_goal = False
         self.first_text: bytes | None = None
         self._turn: Turn | None = None
         self._calls: dict[str, OpenCall] = {}
@@ -246,7 +263,7 @@ class Thread:
             case ItemBegan() | Delta():
                 self._running(event.turn_id)
             case Progress():
-                if event.call_id not in self.running:
+                if event.call_id not in self.running and event.call_id not in self.shells:
                     self._running(event.turn_id)
                     self._call(event.call_id)
             case ItemAdded():
@@ -292,6 +309,12 @@ class Thread:
                 self._hook(event)
             case Noticed():
                 pass
+            case ShellStarted() | ShellEnded() | Injected():
+                self._from_outside(event)
+            case GoalSet():
+                self._goal_set(event)
+            case GoalCleared():
+                self.goal = None
             case SnapshotTaken() | TurnsUndone() | UndoUndone():
                 self._take_back(event)
             case Spent():
@@ -301,15 +324,10 @@ class Thread:
                     self.last_usage = event.usage
                     self._measured = event.usage
                 self._count(event.purpose, event.usage, event.nano_usd, estimated=event.estimated)
+                if self.goal is not None:
+                    self.goal.spent(event.usage)
             case TurnStarted():
-                if self.started is None:
-                    raise OutOfOrder("a turn before its thread")
-                if self._turn is not None:
-                    raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
-                self._turn = Turn(event, len(self.said), self.cut, len(self.history))
-                self.turns.append(self._turn)
-                self._turns_by_id[event.turn_id] = self._turn
-                self.undone = None
+                self._turn_started(event)
             case TurnEnded():
                 self._turn_ended(event)
             case ThreadStarted():
@@ -336,6 +354,18 @@ class Thread:
         if self._step_open or self._calls:
             raise OutOfOrder(f"{type(event).__name__} inside a step")
 
+    def _turn_started(self, event: TurnStarted) -> None:
+        if self.started is None:
+            raise OutOfOrder("a turn before its thread")
+        if self._turn is not None:
+            raise OutOfOrder(f"{event.turn_id} started inside {self._turn.started.turn_id}")
+        self._turn = Turn(event, len(self.said), self.cut, len(self.history))
+        self.turns.append(self._turn)
+        self._turns_by_id[event.turn_id] = self._turn
+        self.undone = None
+        if self.goal is not None:
+            self.goal.turn_started(event.at_ms)
+
     def _call_started(self, event: CallStarted) -> None:
         self._running(event.turn_id)
         call = self._call(event.call_id)
@@ -351,6 +381,7 @@ class Thread:
     def _user_spoke(self, event: UserSpoke) -> None:
         self._running(event.turn_id)
         self._between_steps(event)
+        self._append_later()
         spoken = Spoken(bytes(event.raw))
         self.said_at.append(len(self.history))
         self.history.append(spoken)
@@ -361,6 +392,8 @@ class Thread:
     def _context_added(self, event: ContextAdded) -> None:
         self._running(event.turn_id)
         self._between_steps(event)
+        if event.key == "goal_turn":  # it is said in a person's place
+            self._append_later()
         self.context_at[event.key] = len(self.history)
         self.surroundings.add(len(self.history))
         self.history.append(Spoken(bytes(event.raw)))
@@ -442,6 +475,44 @@ class Thread:
         elif event.paths:
             self.history.append(UndoNote(event.paths))
 
+    def _from_outside(self, event: ShellStarted | ShellEnded | Injected) -> None:
+        match event:
+            case ShellStarted():
+                self._running(event.turn_id)
+                if event.item_id in self.shells:
+                    raise OutOfOrder(f"command {event.item_id} started twice")
+                self.shells[event.item_id] = event
+                return
+            case ShellEnded():
+                if self.shells.pop(event.item_id, None) is None:
+                    raise OutOfOrder(f"no command {event.item_id} is running")
+                self.labels.update(event.labels)
+                self._later.append((bytes(event.raw), event.labels))
+            case Injected():
+                if self.started is None or not self._known_calls.isdisjoint(event.call_ids):
+                    raise OutOfOrder("items that cannot be put into this thread")
+                self._known_calls.update(event.call_ids)
+                self._later += [(bytes(raw), ()) for raw in event.raws]
+        if self.context_at and not self._step_open and not self._calls:
+            self._append_later()
+
+    def _append_later(self) -> None:
+        for raw, labels in self._later:
+            if labels:
+                self.labels_at[len(self.history)] = labels
+            self.history.append(Spoken(raw))
+        self._later.clear()
+
+    def _goal_set(self, event: GoalSet) -> None:
+        from octavo.protocol.goals import Goal  # few threads have one
+
+        if self.started is None:
+            raise OutOfOrder("a goal before its thread")
+        self.had_goal = True
+        if self.goal is None or self.goal.goal_id != event.goal_id:
+            self.goal = Goal(event)
+        self.goal.take(event, in_turn=self._turn is not None)
+
     def _idle(self, event: Event) -> None:
         if self._turn is not None:
             raise OutOfOrder(f"{type(event).__name__} while a turn runs")
@@ -518,6 +589,7 @@ class Thread:
             assert call.raw is not None
             self._answered(call, call.raw)
         self._calls.clear()
+        self._append_later()
 
     def _answered(self, call: OpenCall, raw: bytes) -> None:
         if call.labels:
@@ -536,11 +608,15 @@ class Thread:
                 )
         self._calls.clear()
         self._unanswered = 0
+        if self.context_at:
+            self._append_later()
         self.questions.clear()
         if event.outcome != "completed":
             self.history.append(TurnNote(event.outcome))
         turn.ended = event
         self._turn = None
+        if self.goal is not None:
+            self.goal.turn_ended(event.at_ms)
 
 
 def fold(events: Iterable[Event]) -> Thread:

@@ -47,13 +47,16 @@ class Reasoning(_Item, frozen=True, tag="reasoning", kw_only=True):
 
 
 class CommandExecution(_Item, frozen=True, tag="commandExecution", kw_only=True):
-    """A command the model ran. `aggregated_output` is what the model was shown of its output."""
+    """A command the model ran, or a person ("userShell").
+
+    `aggregated_output` is what the model was shown of its output.
+    """
 
     command: str
     cwd: str
     status: Status
     process_id: str | None = None
-    source: Literal["agent"] = "agent"
+    source: Literal["agent", "userShell"] = "agent"
     command_actions: tuple[dict[str, Any], ...] = ()
     aggregated_output: str | None = None
     exit_code: int | None = None

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from octavo.protocol.events import GoalStatus
 from octavo.protocol.hooks import HookRun
 from octavo.protocol.items import Thread, ThreadItem, ThreadStatus, Turn, TurnError
 from octavo.protocol.usage import Usage
@@ -66,6 +67,13 @@ class ThreadDeleted(_Notification, frozen=True):
     """A thread is gone for good."""
 
     method: ClassVar[str] = "thread/deleted"
+    thread_id: str
+
+
+class ThreadReverted(_Notification, frozen=True):
+    """Turns were taken back: lists of turns and items have them no more, or have them again."""
+
+    method: ClassVar[str] = "thread/reverted"
     thread_id: str
 
 
@@ -245,6 +253,37 @@ class ServerRequestResolved(_Notification, frozen=True):
     request_id: str | int
 
 
+class ThreadGoal(msgspec.Struct, frozen=True, rename="camel"):
+    """What a thread is to reach by itself. Times in seconds; tokens without cached input."""
+
+    thread_id: str
+    objective: str
+    status: GoalStatus
+    token_budget: int | None
+    tokens_used: int
+    time_used_seconds: int
+    created_at: int
+    updated_at: int
+    octavo_reason: str | None = None
+    """Why octavo stopped going on, where it did: one sentence."""
+
+
+class GoalUpdated(_Notification, frozen=True):
+    """A thread has a goal, or something about it changed; also after each turn it took."""
+
+    method: ClassVar[str] = "thread/goal/updated"
+    thread_id: str
+    turn_id: str | None
+    goal: ThreadGoal
+
+
+class GoalCleared(_Notification, frozen=True):
+    """A thread has no goal any more."""
+
+    method: ClassVar[str] = "thread/goal/cleared"
+    thread_id: str
+
+
 class AccountUpdated(_Notification, frozen=True):
     """There is a key now, or none any more."""
 
@@ -309,6 +348,9 @@ Notification = (
     | LoginCompleted
     | CommandExecOutput
     | FsChanged
+    | ThreadReverted
+    | GoalUpdated
+    | GoalCleared
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -342,5 +384,8 @@ BY_METHOD: dict[str, type[Notification]] = {
         LoginCompleted,
         CommandExecOutput,
         FsChanged,
+        ThreadReverted,
+        GoalUpdated,
+        GoalCleared,
     )
 }

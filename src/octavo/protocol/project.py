@@ -64,6 +64,7 @@ class Projection:
         self._last = last or Usage()
         self._turn_usage = Usage()
         self._diff: list[str] = []
+        self._shells: dict[str, tuple[str, it.CommandExecution]] = {}
 
     def __call__(self, event: ev.Event) -> Iterator[note.Notification]:
         """Give the notifications `event` makes, which may be none."""
@@ -141,9 +142,19 @@ class Projection:
                 yield note.Warned(said, self._thread_id, "compaction.undone")
             case ev.TurnsUndone() | ev.UndoUndone():
                 yield note.Warned(_undone(event), self._thread_id, "turns.undone")
+                if isinstance(event, ev.UndoUndone) or event.conversation:
+                    yield note.ThreadReverted(self._thread_id)
             case ev.ThreadStarted() | ev.ThreadNamed() | ev.ContextAdded():
                 pass
             case ev.Pinned() | ev.Unpinned() | ev.SnapshotTaken():
+                pass
+            case ev.ShellStarted():
+                yield self._shell_started(event)
+            case ev.ShellEnded():
+                yield from self._shell_ended(event)
+            case ev.Injected():
+                pass
+            case ev.GoalSet() | ev.GoalCleared():  # told with what was spent: see `followers`
                 pass
             case _:
                 assert_never(event)
@@ -344,6 +355,23 @@ class Projection:
             at_ms,
         )
 
+    def _shell_started(self, event: ev.ShellStarted) -> note.Notification:
+        item = it.CommandExecution(
+            id=event.item_id,
+            command=event.command,
+            cwd=event.cwd,
+            status="inProgress",
+            source="userShell",
+            started_at_ms=event.at_ms,
+        )
+        self._shells[event.item_id] = (event.turn_id, item)
+        return self._started(event.turn_id, item, event.at_ms)
+
+    def _shell_ended(self, event: ev.ShellEnded) -> Iterator[note.Notification]:
+        turn_id, item = self._shells.pop(event.item_id, ("", None))
+        if item is not None:
+            yield self._completed(turn_id, shell_done(item, event), event.at_ms)
+
     def _spent(self, usage: Usage, purpose: str, *, estimated: bool = False) -> None:
         """Count; "last" is the last whole response of the turn itself, which fills the window."""
         self._total = self._total.plus(usage)
@@ -413,6 +441,19 @@ class Projection:
             root_turn_id=event.turn_id,
         )
         yield note.TurnCompleted(self._thread_id, turn)
+
+
+def shell_done(item: it.CommandExecution, event: ev.ShellEnded) -> it.CommandExecution:
+    """Return the item of a person's own command, now that it is over."""
+    parts = decode_item(event.raw).content or ()
+    return msgspec.structs.replace(
+        item,
+        status="completed" if event.facts.exit_code == 0 else "failed",
+        exit_code=event.facts.exit_code,
+        duration_ms=event.facts.duration_ms,
+        aggregated_output=parts[1].text if len(parts) > 1 else None,
+        completed_at_ms=event.at_ms,
+    )
 
 
 def _undone(event: ev.TurnsUndone | ev.UndoUndone) -> str:

@@ -11,8 +11,16 @@ import anyio
 import anyio.abc
 
 from octavo.agent.thread import Agent
+from octavo.protocol import notifications as note
 from octavo.protocol.asking import question_request, read_answer
-from octavo.protocol.events import Event, QuestionAnswered, QuestionAsked, TurnEnded
+from octavo.protocol.events import (
+    Event,
+    GoalCleared,
+    GoalSet,
+    QuestionAnswered,
+    QuestionAsked,
+    TurnEnded,
+)
 from octavo.protocol.notifications import Notification, ServerRequestResolved
 from octavo.protocol.project import Projection
 from octavo.protocol.questions import Answer
@@ -79,8 +87,25 @@ class Followers:
             case TurnEnded():
                 for question_id in list(self._open):
                     self._resolve(question_id)
+                self.tell_goal()
+            case GoalSet():
+                self.tell_goal()
+            case GoalCleared():
+                self.tell(note.GoalCleared(self._agent.id))
             case _:
                 pass
+
+    def tell_goal(self, to: Connection | None = None) -> None:
+        """Tell what there is of the thread's goal, if it has one; only one connection, or all."""
+        goal = self._agent.journal.thread.goal
+        if goal is not None:
+            turn = self._agent.journal.thread.turn
+            turn_id = None if turn is None else turn.started.turn_id
+            told = note.GoalUpdated(self._agent.id, turn_id, goal.shown(self._agent.id))
+            if to is None:
+                self.tell(told)
+            else:
+                to.post(told)
 
     def _resolve(self, question_id: str) -> None:
         if self._open.pop(question_id, None) is None:

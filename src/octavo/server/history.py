@@ -16,7 +16,7 @@ from octavo.protocol import events as ev
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
 from octavo.protocol.errors import UsageError
-from octavo.protocol.project import Projection
+from octavo.protocol.project import Projection, shell_done
 from octavo.protocol.sessions import ItemEntry, ItemsView
 from octavo.store.tape import Tape
 from octavo.store.undone import Undone
@@ -25,6 +25,7 @@ _CHUNK_BYTES = 1 << 16
 _TURN_STARTED = b'{"type":"turn_started"'
 _TURN_ENDED = b'{"type":"turn_ended"'
 _PROCESS_ENDED = b'{"type":"process_ended","call_id":'
+_SHELL_ENDED = b'{"type":"shell_ended","item_id":'
 _ITEM_ADDED = b'{"type":"item_added"'
 _STEP_ENDED = b'{"type":"step_ended"'
 _USER_SPOKE = b'{"type":"user_spoke"'
@@ -82,14 +83,16 @@ class History:
             if isinstance(shown.entry.item, it.CommandExecution)
             and shown.entry.item.status == "inProgress"
         }
-        at = min((shown.at for shown in late.values()), default=self._tape.size)
-        while late and (at := self._tape.find(_PROCESS_ENDED, at)) >= 0:
-            end, line = next(self._tape.lines(at))
-            at = end + len(line)
-            event = _event(line)
-            shown = late.pop(event.call_id, None) if isinstance(event, ev.ProcessEnded) else None
-            if shown is not None and isinstance(event, ev.ProcessEnded):
-                _ended(shown, event)
+        for ending in (_PROCESS_ENDED, _SHELL_ENDED):
+            at = min((shown.at for shown in late.values()), default=self._tape.size)
+            while late and (at := self._tape.find(ending, at)) >= 0:
+                end, line = next(self._tape.lines(at))
+                at = end + len(line)
+                event = _event(line)
+                if isinstance(event, ev.ProcessEnded) and event.call_id in late:
+                    _ended(late.pop(event.call_id), event)
+                elif isinstance(event, ev.ShellEnded) and event.item_id in late:
+                    _ended(late.pop(event.item_id), event)
         if self._running is None:
             for shown in late.values():
                 shown.entry = _cut_off(shown.entry)
@@ -239,6 +242,8 @@ class History:
 def _follow(projection: Projection, event: ev.Event, at: int, open_: dict[str, Shown]) -> None:
     if isinstance(event, ev.ProcessEnded) and event.call_id not in open_:
         return  # its item is of an earlier step: see `close`
+    if isinstance(event, ev.ShellEnded) and event.item_id not in open_:
+        return
     turn_id = getattr(event, "turn_id", None) or ""
     try:
         told = list(projection(event))
@@ -271,9 +276,13 @@ def _turn_of(projection: Projection, event: ev.TurnStarted | ev.TurnEnded) -> it
     return turn
 
 
-def _ended(shown: Shown, event: ev.ProcessEnded) -> None:
+def _ended(shown: Shown, event: ev.ProcessEnded | ev.ShellEnded) -> None:
     item = shown.entry.item
     assert isinstance(item, it.CommandExecution)
+    if isinstance(event, ev.ShellEnded):
+        done = shell_done(item, event)
+        shown.entry = msgspec.structs.replace(shown.entry, item=done, completed_at_ms=event.at_ms)
+        return
     item = msgspec.structs.replace(
         item,
         status="completed" if event.facts.exit_code == 0 else "failed",

@@ -84,6 +84,9 @@ class JsonEvents:
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
                 | note.FsChanged()
+                | note.ThreadReverted()
+                | note.GoalUpdated()
+                | note.GoalCleared()
             ):
                 pass
             case _:

@@ -111,6 +111,9 @@ class Transcript:
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
                 | note.FsChanged()
+                | note.ThreadReverted()
+                | note.GoalUpdated()
+                | note.GoalCleared()
             ):
                 pass
             case _:

@@ -37,6 +37,12 @@ NAMES = {
         "fs/unwatch",
     ),
     "octavo.server.methods.hooks": ("hooks/list",),
+    "octavo.server.methods.history": (
+        "thread/shellCommand",
+        "thread/inject_items",
+        "thread/revert",
+    ),
+    "octavo.server.methods.goals": ("thread/goal/set", "thread/goal/get", "thread/goal/clear"),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
         "octavo/thread/redo",

@@ -25,8 +25,10 @@ from octavo.protocol.events import (
     CallEnded,
     CallFacts,
     Event,
+    GoalCleared,
     Noticed,
     ProcessEnded,
+    ShellEnded,
     ThreadStarted,
     TurnEnded,
 )
@@ -93,6 +95,7 @@ async def resume(request: Request) -> m.ThreadResult:
     running = request.server.threads.get(params.thread_id)
     if running is not None:
         followers = request.server.followers[running.id]
+        followers.tell_goal(request.connection)
         followers.add(request.connection)  # with what is said below, nothing is missing or twice
         return result_of(running, followers.live, whole=not params.exclude_turns)
     from octavo.agent.reopen import reopen  # off the way to a new thread's first request
@@ -130,7 +133,11 @@ async def resume(request: Request) -> m.ThreadResult:
         warnings.append(told_in_short(cut))
     for warning in (*loaded.warnings, *warnings):
         journal.emit(Noticed(now_ms(), warning))
-    return result_of(agent)
+    request.server.followers[agent.id].tell_goal()
+    result = result_of(agent)
+    if request.server.launch.source not in _ONE_THING:
+        agent.pursue()
+    return result
 
 
 async def fork(request: Request) -> m.ThreadResult:
@@ -170,6 +177,8 @@ async def fork(request: Request) -> m.ThreadResult:
         journal = Journal(thread, log)
         for event in _endings(thread):
             journal.emit(event)
+        if thread.goal is not None:  # two threads would go after one goal
+            journal.emit(GoalCleared(now_ms()))
         await journal.sync()
         choices = _resumed_choices(loaded, cwd, thread, request.server.launch)
         agent = _load(request.server, request.connection, params, loaded, journal, log, choices)
@@ -184,6 +193,8 @@ async def fork(request: Request) -> m.ThreadResult:
     return result
 
 
+_ONE_THING = ("exec", "cli")
+"""Faces that open a thread for one thing. In others an active goal goes on at once."""
 _LOOKED_AT_BYTES = 1 << 17
 """Of what a stopped command wrote: much more than is told, so that keys are seen whole."""
 
@@ -328,6 +339,13 @@ def _endings(thread: Thread) -> Iterator[Event]:
         yield TurnEnded(thread.turn.started.turn_id, now_ms(), "crashed")
     for call_id in list(thread.running):
         yield ProcessEnded(call_id, now_ms(), CallFacts())
+    if thread.shells:
+        from octavo.context.shell_record import shell_record
+
+        for item_id, shell in list(thread.shells.items()):
+            end = "octavo stopped unexpectedly while it ran; how far it got is unknown."
+            record = msgspec.Raw(shell_record(shell.command, end, ""))
+            yield ShellEnded(item_id, now_ms(), CallFacts(), record)
 
 
 def _last_cwd(thread: Thread) -> str | None:
