@@ -90,7 +90,7 @@ class ModelServer:
     """A scripted model, running."""
 
     def __init__(self, base_url: str, log: Path, place: Path) -> None:
-        self._base_url = base_url
+        self.base_url = base_url
         self._log = log
         self._place = place
         self._read_bytes = 0
@@ -106,7 +106,7 @@ class ModelServer:
     ) -> Run:
         """Run `contender` and check that it made so many requests and went well."""
         provider = (
-            f'{{name="mock",base_url="{self._base_url}",env_key="MOCK_KEY",wire_api="responses"}}'
+            f'{{name="mock",base_url="{self.base_url}",env_key="MOCK_KEY",wire_api="responses"}}'
         )
         argv = [*contender.argv, "exec", "--json", "--skip-git-repo-check"]
         argv += ["-s", "workspace-write", "-C", str(cwd), "-m", MODEL]

@@ -32,6 +32,9 @@ FIGURES = (
     "one_shot",
     "skills",
     "sessions",
+    "events",
+    "followers",
+    "many_threads",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

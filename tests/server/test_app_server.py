@@ -314,7 +314,7 @@ async def test_a_client_that_vanishes_in_mid_turn_loses_nothing(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--listen", "ws://127.0.0.1:1"], "cannot be listened at"),
+        (["--listen", "http://127.0.0.1:1"], "cannot be listened at"),
         (["--listen", "unix://" + "x" * 200], "There cannot be a socket at"),
         (["paint"], "There is no `app-server paint`."),
         (["--out", "x"], "--out goes with `schema`."),

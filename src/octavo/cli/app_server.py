@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from octavo.server.connection import Handler
+    from octavo.server.listen_ws import Address
+    from octavo.server.server import Server
 
 EPILOG = """\
 One JSON-RPC message a line. At stdio:// there is one client, and the server ends with it; at a
 socket, which only you can connect to, as many as come, also several on one thread. A socket without
-a path is $OCTAVO_HOME/app-server.sock.
+a path is $OCTAVO_HOME/app-server.sock. At ws:// each message is a text message of a websocket, and
+a client must show a token: --ws-token-file, or one that octavo makes and says the place of.
 
 `octavo app-server schema` prints the whole protocol, --out writes it into a directory.
 """
 
 STDIO = "stdio://"
 UNIX = "unix://"
+WS = "ws://"
+MODES = ("capability-token", "signed-bearer-token")
 SOCKET_NAME = "app-server.sock"
 
 
@@ -38,7 +43,26 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--listen",
         metavar="URL",
         default=STDIO,
-        help="stdio:// (the default), or unix://PATH",
+        help="stdio:// (the default), unix://PATH, or ws://IP:PORT",
+    )
+    parser.add_argument("--ws-auth", metavar="MODE", choices=MODES, help=" or ".join(MODES))
+    parser.add_argument("--ws-token-file", metavar="PATH", help="a file that holds the token")
+    parser.add_argument("--ws-token-sha256", metavar="HEX", help="the token's SHA-256 instead")
+    parser.add_argument(
+        "--ws-shared-secret-file", metavar="PATH", help="what tokens are signed with (JWT, HS256)"
+    )
+    parser.add_argument("--ws-issuer", metavar="NAME", help="who must have signed them")
+    parser.add_argument("--ws-audience", metavar="NAME", help="whom they must be for")
+    parser.add_argument(
+        "--ws-max-clock-skew-seconds",
+        metavar="N",
+        type=int,
+        help="how far clocks may differ (default: 30)",
+    )
+    parser.add_argument(
+        "--ws-allow-remote",
+        action="store_true",
+        help="listen where other machines can connect, though nothing is encrypted",
     )
     parser.add_argument("--out", metavar="DIR", help="schema: write the files that describe it")
     group = add_settings_options(parser)
@@ -55,7 +79,17 @@ def run(args: Namespace) -> int:
         return _schema(args)
     if args.out is not None:
         raise UsageError("--out goes with `schema`.", hint="octavo app-server schema --out DIR")
-    path = _socket_path(args.listen)
+    path = address = None
+    if not args.listen.startswith(WS) and any(
+        value for name, value in vars(args).items() if name.startswith("ws_")
+    ):
+        raise UsageError("The options --ws-… go with --listen ws://IP:PORT.")
+    if args.listen.startswith(WS):
+        from octavo.cli.ws_options import read_address
+
+        address = read_address(args.listen, remote=args.ws_allow_remote)
+    else:
+        path = _socket_path(args.listen)
     from importlib import import_module
 
     from octavo.cli.late import loading_late
@@ -67,7 +101,7 @@ def run(args: Namespace) -> int:
 
         for name in ("anyio._backends._asyncio", "octavo.server.listen"):
             import_module(name)
-    return anyio.run(_serve, args, path)
+    return anyio.run(_serve, args, path, address)
 
 
 def _load() -> Mapping[str, Handler]:
@@ -78,7 +112,7 @@ def _load() -> Mapping[str, Handler]:
         return load_handlers()
 
 
-async def _serve(args: Namespace, path: Path | None) -> int:
+async def _serve(args: Namespace, path: Path | None, address: Address | None) -> int:
     from octavo.server.listen import serve_stdio, serve_unix
     from octavo.server.server import Launch, serving
 
@@ -92,7 +126,9 @@ async def _serve(args: Namespace, path: Path | None) -> int:
     dropped: str | None = None
     async with serving(launch, _load) as server:
         try:
-            if path is not None:
+            if address is not None:
+                await _serve_websockets(args, server, address)
+            elif path is not None:
                 await serve_unix(server, path, _say)
             else:
                 dropped = await serve_stdio(server, *_take_standard_files())
@@ -103,6 +139,18 @@ async def _serve(args: Namespace, path: Path | None) -> int:
     if dropped is not None:
         raise OctavoError(dropped, hint="Its threads can be resumed.")
     return 0
+
+
+async def _serve_websockets(args: Namespace, server: Server, address: Address) -> None:
+    from octavo.cli.ws_options import open_gate
+    from octavo.rpc.websocket import is_installed
+    from octavo.server.listen_ws import serve_websockets
+
+    if not is_installed():
+        raise UsageError(
+            "What speaks websockets is not installed.", hint="pip install 'octavo[ws]'"
+        )
+    await serve_websockets(server, address, open_gate(args, os.environ, _say), _say)
 
 
 def _say(text: str) -> None:
@@ -126,7 +174,7 @@ def _socket_path(listen: str) -> Path | None:
     if not listen.startswith(UNIX):
         raise UsageError(
             f"--listen {listen!r}: this cannot be listened at.",
-            hint="Name stdio:// or unix://PATH.",
+            hint="Name stdio://, unix://PATH or ws://IP:PORT.",
         )
     named = listen.removeprefix(UNIX)
     if "\0" in named:

@@ -70,6 +70,8 @@ class Client:
         """What the server tells, in order, until the connection closes."""
         async for notification in self._receive:
             yield notification
+            for more in self.waiting():  # without a round of the event loop for each
+                yield more
 
     def waiting(self) -> Iterator[Notification]:
         """What has come and was not yet read, without waiting for more."""

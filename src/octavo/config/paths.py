@@ -81,6 +81,11 @@ def auth_file(home: Path) -> Path:
     return home / "auth.json"
 
 
+def server_token_file(home: Path) -> Path:
+    """What a client of `app-server --listen ws://…` must show."""
+    return home / "app-server.token"
+
+
 def trust_file(home: Path) -> Path:
     """Directories the person trusts; see `trust`."""
     return home / "trust.json"

@@ -19,15 +19,22 @@ class _Queue:
     def __init__(self) -> None:
         self.frames: deque[bytes] = deque()
         self.closed = False
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None
+        """Set when there is room, or something to take; None while nobody waits."""
 
     def wake(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
 
     async def put(self, frame: bytes) -> None:
         while len(self.frames) >= MAX_FRAMES_BEHIND and not self.closed:
-            await self._changed.wait()
+            await self._change()
         if self.closed:
             raise LinkClosed
         self.frames.append(frame)
@@ -38,7 +45,7 @@ class _Queue:
         while not self.frames:
             if self.closed:
                 raise LinkClosed
-            await self._changed.wait()
+            await self._change()
         frame = self.frames.popleft()
         if len(self.frames) == MAX_FRAMES_BEHIND - 1:
             self.wake()

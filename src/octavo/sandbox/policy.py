@@ -36,8 +36,10 @@ SERVER_HOMES = "servers"
 """Where in octavo's directory servers have their homes; see `server_policy`."""
 _SECRETS_OF_OCTAVO = (
     "auth.json", "sessions", "archived_sessions", "index", "snapshots", "archive", SERVER_HOMES,
+    "app-server.token",
 )  # fmt: skip
-"""The key, what other threads said and saw, what files were, and what servers keep."""
+"""The key, what other threads said and saw, what files were, what servers keep, and what opens
+this one."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
     "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",

@@ -1,4 +1,4 @@
-"""Where clients come from: standard input and output, or a unix socket.
+"""Where clients come from: standard input and output, or a socket; `listen_ws` has websockets.
 
 Over standard input and output there is one client, and the server ends when it does. At a socket
 there are as many as come; it ends by a signal. Either way every thread is closed first, and who is
@@ -12,9 +12,10 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -59,14 +60,30 @@ async def serve_unix(server: Server, path: Path, say: Callable[[str], None]) -> 
     """
     with _listening(path) as listener:
         say(f"Listening at unix://{path}.")
-        async with anyio.create_task_group() as group:
-            async with anyio.create_task_group() as clients:
-                with anyio.CancelScope() as accepting:
-                    group.start_soon(_heed_signals, accepting.cancel)
-                    await _accept(listener, lambda it: clients.start_soon(_serve, server, it, say))
-                await server.close()
-                server.leave()
-            group.cancel_scope.cancel()
+        await serve_all(server, listener, lambda it: _serve(server, it, say))
+
+
+async def serve_all(
+    server: Server,
+    listener: socket.socket,
+    serve: Callable[[socket.socket], Coroutine[Any, Any, None]],
+    at_end: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve every client that comes to `listener`, until a signal comes.
+
+    Args:
+        serve: serves one, which is its to close.
+        at_end: called when nobody is let in any more.
+    """
+    async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as clients:
+            with anyio.CancelScope() as accepting:
+                group.start_soon(_heed_signals, accepting.cancel)
+                await _accept(listener, lambda it: clients.start_soon(serve, it))
+            at_end()
+            await server.close()
+            server.leave()
+        group.cancel_scope.cancel()
 
 
 async def _accept(listener: socket.socket, serve: Callable[[socket.socket], object]) -> None:

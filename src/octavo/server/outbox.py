@@ -41,9 +41,11 @@ class Outbox:
         self._on_drop = on_drop
         self._frames: deque[bytes] = deque()
         self._bytes = 0
-        self._changed = anyio.Event()
         self._closed = False
-        self._sent = anyio.Event()
+        self._news: anyio.Event | None = None
+        """Set when there is something to send; None while nobody waits for that."""
+        self._sent: anyio.Event | None = None
+        """Set when something was sent; None while nobody waits for that."""
         self.dropped: str | None = None
 
     def post(self, frame: bytes) -> None:
@@ -52,7 +54,8 @@ class Outbox:
             return
         self._frames.append(frame)
         self._bytes += len(frame)
-        self._changed.set()
+        if self._news is not None:
+            self._news.set()
         if self._cut_off_bytes is not None and self._bytes > self._cut_off_bytes:
             self._drop()
 
@@ -68,7 +71,8 @@ class Outbox:
     def shut(self) -> None:
         """Take nothing more in; what is there is still sent."""
         self._closed = True
-        self._changed.set()
+        if self._news is not None:
+            self._news.set()
         self._tell_sent()
 
     async def send(self, frame: bytes) -> None:
@@ -87,6 +91,8 @@ class Outbox:
     async def room(self) -> None:
         """Wait until little enough is unread that more may be said without need."""
         while self._bytes > LISTEN_BELOW_BYTES and not self._closed:
+            if self._sent is None:
+                self._sent = anyio.Event()
             await self._sent.wait()
 
     def close(self) -> None:
@@ -109,12 +115,14 @@ class Outbox:
                 self._tell_sent()
             if self._closed:
                 return
-            self._changed = anyio.Event()
-            await self._changed.wait()
+            self._news = anyio.Event()
+            await self._news.wait()
+            self._news = None
 
     def _tell_sent(self) -> None:
-        self._sent.set()
-        self._sent = anyio.Event()
+        if self._sent is not None:
+            self._sent.set()
+            self._sent = None
 
     def _take(self) -> list[bytes]:
         batch, size = [], 0
