@@ -1,12 +1,15 @@
 """The Python SDK: threads and turns of an octavo server, wherever it runs.
 
-    async with connect(link, name="my_tool", answer=deny) as client:
-        thread = await client.start_thread(cwd="/repo")
-        await client.start_turn(thread.thread.id, [Text("Fix the failing test.")])
-        async for notification in client.notifications():
-            ...
+    from octavo.client.octavo import started
 
-A client sees notifications in the order they happened. Questions of the server go to `answer`.
+    async with started() as octavo:
+        thread = await octavo.start_thread(cwd="/repo")
+        print((await thread.run("Fix the failing test.")).text)
+
+`octavo` is what a program uses: threads, turns, their events, and questions answered. What is here
+is what that is made of, for a face that wants each method and notification as it is: a `Client`
+that sees every notification in the order they happened, and hands questions of the server to
+`answer`.
 """
 
 from __future__ import annotations
@@ -30,18 +33,29 @@ from octavo.rpc.peer import Peer
 AnswerQuestion = Callable[[str, bytes], Awaitable[Any]]
 """Answers a server request: its method and encoded parameters in, the result out."""
 
+Deliver = Callable[[Notification], None]
+"""Takes a notification at once, in order, in the place of `Client.notifications`."""
+
 
 class Client:
     """A connection that has been introduced. Made by `connect`."""
 
-    def __init__(self, link: Link, answer: AnswerQuestion) -> None:
+    def __init__(
+        self,
+        link: Link,
+        answer: AnswerQuestion,
+        deliver: Deliver | None = None,
+        at_end: Callable[[], None] | None = None,
+    ) -> None:
         self._peer = Peer(link, answer, self._take)
         self._send, self._receive = anyio.create_memory_object_stream[Notification](math.inf)
+        self._deliver = deliver or self._send.send_nowait
+        self._at_end = at_end
 
     async def _take(self, method: str, params: bytes) -> None:
         kind = BY_METHOD.get(method)
         if kind is not None:
-            self._send.send_nowait(msgspec.json.decode(params, type=kind))
+            self._deliver(msgspec.json.decode(params, type=kind))
 
     async def run(self) -> None:
         """Serve the connection until it closes; then `notifications` ends."""
@@ -49,6 +63,8 @@ class Client:
             await self._peer.run()
         finally:
             self._send.close()
+            if self._at_end is not None:
+                self._at_end()
 
     async def call(self, method: Method[P, R], params: P) -> R:
         """Call any method of the protocol.
@@ -109,14 +125,24 @@ class Client:
 
 @asynccontextmanager
 async def connect(
-    link: Link, *, name: str, version: str, answer: AnswerQuestion
+    link: Link,
+    *,
+    name: str,
+    version: str,
+    answer: AnswerQuestion,
+    deliver: Deliver | None = None,
+    at_end: Callable[[], None] | None = None,
 ) -> AsyncIterator[Client]:
     """Introduce a client over `link` and serve it while the context lasts.
+
+    Args:
+        deliver: takes what the server tells; by default it waits in `Client.notifications`.
+        at_end: called when nothing more comes.
 
     Raises:
         RpcError: the server refused the introduction.
     """
-    client = Client(link, answer)
+    client = Client(link, answer, deliver, at_end)
     async with anyio.create_task_group() as group:
         group.start_soon(client.run)
         try:
@@ -127,4 +153,4 @@ async def connect(
             group.cancel_scope.cancel()
 
 
-__all__ = ["AnswerQuestion", "Client", "LinkClosed", "connect"]
+__all__ = ["AnswerQuestion", "Client", "Deliver", "LinkClosed", "connect"]
