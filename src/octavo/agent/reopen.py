@@ -24,6 +24,7 @@ from octavo.protocol.events import (
     Noticed,
     Pinned,
     ProcessEnded,
+    ServerTold,
     SnapshotTaken,
     StepEnded,
     ThreadNamed,
@@ -68,7 +69,7 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     """What must have happened before `event`, as far as that can be known."""
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
-    if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed):
+    if isinstance(event, CompactionUndone | Pinned | Unpinned | ThreadNamed | ServerTold):
         return
     if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone):
         return

@@ -37,6 +37,7 @@ from octavo.protocol.events import (
     QuestionAnswered,
     QuestionAsked,
     Retrying,
+    ServerTold,
     SnapshotTaken,
     Spent,
     StepEnded,
@@ -288,7 +289,7 @@ class Thread:
                 self._question_answered(event)
             case HookStarted() | HookEnded():
                 self._hook(event)
-            case Noticed():
+            case Noticed() | ServerTold():
                 pass
             case SnapshotTaken() | TurnsUndone() | UndoUndone():
                 self._take_back(event)

@@ -165,6 +165,26 @@ class CommandOutputDelta(_Notification, frozen=True):
     delta: str
 
 
+class McpToolCallProgress(_Notification, frozen=True):
+    """A call of an MCP server's tool goes on."""
+
+    method: ClassVar[str] = "item/mcpToolCall/progress"
+    thread_id: str
+    turn_id: str
+    item_id: str
+    message: str
+
+
+class McpServerStatusUpdated(_Notification, frozen=True):
+    """An MCP server of a thread starts, is there, or is not."""
+
+    method: ClassVar[str] = "mcpServer/startupStatus/updated"
+    name: str
+    status: Literal["starting", "ready", "failed", "cancelled"]
+    error: str | None = None
+    thread_id: str | None = None
+
+
 class PlanStep(msgspec.Struct, frozen=True):
     """One step of a plan."""
 
@@ -300,6 +320,8 @@ Notification = (
     | AccountUpdated
     | LoginCompleted
     | CommandExecOutput
+    | McpToolCallProgress
+    | McpServerStatusUpdated
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -332,5 +354,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         AccountUpdated,
         LoginCompleted,
         CommandExecOutput,
+        McpToolCallProgress,
+        McpServerStatusUpdated,
     )
 }
