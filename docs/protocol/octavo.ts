@@ -572,11 +572,11 @@ export type ItemAnchor = {
 export type ItemCompleted = {
   threadId: string;
   turnId: string;
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   completedAtMs: number;
 };
 export type ItemEntry = {
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   turnId: string;
   startedAtMs: number | null;
   completedAtMs: number | null;
@@ -585,7 +585,7 @@ export type ItemEntry = {
 export type ItemStarted = {
   threadId: string;
   turnId: string;
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   startedAtMs: number;
 };
 /** Oldest first by default; of one turn, or of all. */
@@ -641,6 +641,48 @@ export type LoginStartParams = {
 };
 export type LoginStartResult = {
   type: "apiKey";
+};
+/** Why there is no result. */
+export type McpError = {
+  message: string;
+};
+/** What a tool of a server gave, as the model was shown it. */
+export type McpResult = {
+  content: Array<Record<string, unknown>>;
+  structuredContent: unknown;
+};
+/** An MCP server of a thread starts, is there, or is not. */
+export type McpServerStatusUpdated = {
+  name: string;
+  status: "cancelled" | "failed" | "ready" | "starting";
+  error: string | null;
+  threadId: string | null;
+};
+/** A call of a tool of an MCP server. */
+export type McpToolCall = {
+  type: "mcpToolCall";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  server: string;
+  tool: string;
+  arguments: unknown;
+  status: "completed" | "failed" | "inProgress";
+  result: McpResult | null;
+  error: McpError | null;
+  durationMs: number | null;
+  readOnlyHint: boolean | null;
+  appContext: null;
+  mcpAppResourceUri: null;
+  mcpAppUi: null;
+  pluginId: null;
+};
+/** A call of an MCP server's tool goes on. */
+export type McpToolCallProgress = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  message: string;
 };
 /** A thing the user pointed at, such as a file. */
 export type Mention = {
@@ -1177,7 +1219,7 @@ export type TokenUsageUpdated = {
 /** A turn; `items_view` says whether `items` are all there. Times in seconds, as on the wire. */
 export type Turn = {
   id: string;
-  items: Array<UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
+  items: Array<UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
   itemsView: "full" | "notLoaded" | "summary";
   status: "completed" | "failed" | "inProgress" | "interrupted";
   error: TurnError | null;
@@ -1436,9 +1478,11 @@ export interface ServerNotifications {
   "item/agentMessage/delta": AgentMessageDelta;
   "item/commandExecution/outputDelta": CommandOutputDelta;
   "item/completed": ItemCompleted;
+  "item/mcpToolCall/progress": McpToolCallProgress;
   "item/reasoning/summaryTextDelta": ReasoningSummaryTextDelta;
   "item/reasoning/textDelta": ReasoningTextDelta;
   "item/started": ItemStarted;
+  "mcpServer/startupStatus/updated": McpServerStatusUpdated;
   "serverRequest/resolved": ServerRequestResolved;
   "thread/archived": ThreadArchived;
   "thread/closed": ThreadClosed;

@@ -26,6 +26,13 @@ def may_widen(approval: ApprovalPolicy, *, present: bool) -> bool:
     return not isinstance(approval, GranularPolicy) or approval.granular.sandbox_approval
 
 
+def may_elicit(approval: ApprovalPolicy, *, present: bool) -> bool:
+    """Return whether a person can be asked about an MCP server's tools, or by one."""
+    if not present or approval == "never":
+        return False
+    return not isinstance(approval, GranularPolicy) or approval.granular.mcp_elicitations
+
+
 class Ground:
     """Made once a thread.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeGuard
 
 import anyio.to_thread
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from octavo.agent.approval import Approvals
 from octavo.agent.cages import Cages
 from octavo.agent.clock import now_ms
-from octavo.agent.ground import Ground
+from octavo.agent.ground import Ground, may_elicit
 from octavo.agent.journal import Journal
 from octavo.config.settings import ApprovalPolicy
 from octavo.protocol.events import (
@@ -25,14 +24,17 @@ from octavo.protocol.events import (
     ProcessEnded,
     Progress,
     RunIntent,
+    ToolIntent,
 )
 from octavo.protocol.questions import (
     Answer,
     CommandQuestion,
+    ElicitationQuestion,
     FileChangeQuestion,
     InputQuestion,
     NetworkQuestion,
     Question,
+    ToolQuestion,
 )
 from octavo.sandbox import FileChange, FileState, Policy, Process, Sandbox
 from octavo.store.kept import KeptOutput
@@ -121,7 +123,8 @@ class CallHands:
             intent = await anyio.to_thread.run_sync(_marked, intent, permit.git, folder)
         started = CallStarted(self._turn_id, self.call_id, now_ms(), intent)
         self._room.journal.emit(started)
-        if permit is not None and _reaches_out(permit):
+        leaves = isinstance(intent, ToolIntent) and not intent.reads
+        if leaves or (permit is not None and _reaches_out(permit)):
             await self._room.journal.sync()  # what cannot be had back is not done on a maybe
         self._began = True
 
@@ -134,20 +137,30 @@ class CallHands:
         if not self._may_ask(question):
             return Answer("decline", by="policy")
         if self._is_remembered(question):
-            self._accepted = question
+            if isinstance(question, FileChangeQuestion):
+                self._accepted = question
             return Answer("accept", by="policy")
         answer = await self._room.approvals.ask(self._turn_id, self.call_id, question)
         if answer.yes and isinstance(question, FileChangeQuestion):
             self._accepted = question
         return answer
 
-    def _is_remembered(self, question: Question) -> TypeGuard[FileChangeQuestion]:
-        """Whether these very files were accepted for the whole thread."""
+    def _is_remembered(self, question: Question) -> bool:
+        """Whether these very files, or this very tool, were accepted for the whole thread."""
+        if isinstance(question, ToolQuestion):
+            return bool(question.offers) and any(
+                isinstance(one, ToolQuestion)
+                and (one.server, one.tool, one.key)
+                == (question.server, question.tool, question.key)
+                for one in self._room.journal.thread.remembered
+            )
         if not isinstance(question, FileChangeQuestion):
             return False
         return self._room.ground.remembered.paths().issuperset(question.paths)
 
     def _may_ask(self, question: Question) -> bool:
+        if isinstance(question, ToolQuestion | ElicitationQuestion):
+            return may_elicit(self._room.approval, present=not self.alone)
         if isinstance(question, InputQuestion):
             return self._room.approval != "never" and not self.alone
         return self.asks

@@ -13,7 +13,15 @@ from typing import Protocol
 import anyio.to_thread
 
 from octavo.protocol.errors import StoreError, Unstorable
-from octavo.protocol.events import Delta, Event, GoalSet, ItemBegan, Progress, TurnStarted
+from octavo.protocol.events import (
+    Delta,
+    Event,
+    GoalSet,
+    ItemBegan,
+    Progress,
+    ServerTold,
+    TurnStarted,
+)
 from octavo.protocol.fold import Thread
 
 Follower = Callable[[Event], None]
@@ -58,7 +66,7 @@ class Journal:
         """
         self.thread.apply(event)
         try:
-            if not isinstance(event, Delta | Progress | ItemBegan):
+            if not isinstance(event, Delta | Progress | ItemBegan | ServerTold):
                 self._unwritten.append(event)
                 self._waits = self._waits and not isinstance(event, TurnStarted | GoalSet)
                 self._write()

@@ -27,6 +27,7 @@ from octavo.protocol.events import (
     Noticed,
     Pinned,
     ProcessEnded,
+    ServerTold,
     ShellEnded,
     SnapshotTaken,
     StepEnded,
@@ -73,7 +74,8 @@ def _missing(thread: Thread, event: Event) -> Iterator[Event]:
     if isinstance(event, ThreadStarted | ProcessEnded | Noticed | HookStarted | HookEnded):
         return
     if isinstance(
-        event, ShellEnded | Injected | CompactionUndone | Pinned | Unpinned | ThreadNamed
+        event,
+        ShellEnded | Injected | CompactionUndone | Pinned | Unpinned | ThreadNamed | ServerTold,
     ):
         return
     if isinstance(event, SnapshotTaken | TurnsUndone | UndoUndone | GoalSet | GoalCleared):

@@ -51,6 +51,9 @@ class Ears(Protocol):
     async def hear(self, *, called: bool) -> bool: ...
 
 
+MakeRoom = Callable[[Literal["auto", "asked", "refused"]], Awaitable[bool]]
+
+
 class Setup(msgspec.Struct, frozen=True):
     """What a turn works with, put together by `wiring`."""
 
@@ -62,7 +65,7 @@ class Setup(msgspec.Struct, frozen=True):
     """Hear what the model must be told before the next request, and say if there is to be one."""
     prompt: Callable[[], Prompt]
     """The prompt as of now."""
-    make_room: Callable[[Literal["auto", "asked", "refused"]], Awaitable[bool]]
+    make_room: MakeRoom
     """Makes what the model is shown smaller where it has to be; see `compaction`."""
     patience: Patience
     step_limit: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import anyio
@@ -28,7 +28,9 @@ from octavo.agent.journal import Journal
 from octavo.agent.loop import Loop
 from octavo.agent.make_room import MakeRoom
 from octavo.agent.skills import Skills
+from octavo.agent.step import MakeRoom as MakeRoomFor
 from octavo.agent.step import Setup
+from octavo.agent.step import Toolbox as AnyToolbox
 from octavo.agent.transcript import Transcript
 from octavo.agent.window import Window
 from octavo.agent.wiring import Equipment, TurnChoices, Wiring, hooked
@@ -46,6 +48,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from octavo.agent.goals import Pursuit
     from octavo.agent.hooks.wraps import TurnHooks
+    from octavo.agent.mcp import ThreadServers
     from octavo.agent.notify import Notifier
     from octavo.agent.shell import ShellCommand, Shells
 
@@ -119,6 +122,8 @@ class Agent:
         """The running turn is a person's own command, to which nothing can be said."""
         self._pursuit: Pursuit | None = None
         wiring.goal_text = lambda: "" if self._pursuit is None else self._pursuit.text()
+        self.mcp: ThreadServers | None = None
+        """Its MCP servers, while it runs and if it has any."""
 
     @property
     def turn_id(self) -> str | None:
@@ -260,6 +265,7 @@ class Agent:
                 self.snapshots,
                 Cages(self.wiring.spare, blocks) as cages,
                 CommandSessions() as sessions,
+                self._mcp_servers() as self.mcp,
                 anyio.create_task_group() as self._beside,
             ):
                 self._sessions = sessions
@@ -278,8 +284,20 @@ class Agent:
                         break
                 await self._hooking.end(self.choices, equipment)
         finally:
-            self._sessions = self._beside = None
+            self._sessions = self._beside = self.mcp = None
             self._idle.set()
+
+    def _mcp_servers(self) -> AbstractAsyncContextManager[ThreadServers | None]:
+        loaded = self.wiring.loaded
+        if not any(one.enabled for one in loaded.settings.mcp_servers.values()):
+            return nullcontext()
+        from octavo.agent.mcp import thread_servers  # few threads have any
+
+        return thread_servers(
+            *(loaded, self.choices.policy, self.wiring.env, self.journal, self.wiring.allowed),
+            self._notice,
+            elicits=not self.wiring.nobody_answers(self.choices),
+        )
 
     async def _turn(
         self,
@@ -456,13 +474,19 @@ class Agent:
         )
         prompt = self._prompter(equipment, turn)
         hooks = self._hooking.for_turn(turn_id, choices, equipment, cages)
+        make_room: MakeRoomFor = self._room_maker(turn, equipment, prompt, skills, hooks)
+        toolbox: AnyToolbox = equipment.toolbox
+        if self.mcp is not None:
+            await self.mcp.under(choices.policy)
+            make_room = self.mcp.waiting(make_room)
+            toolbox = self.mcp.toolbox(toolbox, equipment.redact)
         setup = Setup(
             model=equipment.model,
-            toolbox=equipment.toolbox,
+            toolbox=toolbox,
             hands=hands,
             prompt=prompt,
             ears=ears,
-            make_room=self._room_maker(turn, equipment, prompt, skills, hooks),
+            make_room=make_room,
             patience=equipment.patience(),
             step_limit=self.wiring.step_limit,
             time_limit_s=turn.budget.max_time_s,
@@ -519,6 +543,8 @@ class Agent:
         def prompt() -> Prompt:
             # Beside the request, as soon as that is under way.
             self.snapshots.begin(turn.started.turn_id, equipment.choices.policy)
+            if self.mcp is not None:
+                self.mcp.begin()
             tools = self._tools(equipment)
             return msgspec.structs.replace(base, input=self._transcript.items(), tools=tools)
 
@@ -528,7 +554,9 @@ class Agent:
         """What is declared: `recall` as well, from the thread's first compaction on."""
         compacted = bool(self.journal.thread.added)
         tools = equipment.tools_after_compaction if compacted else equipment.prompt.tools
-        return tools if self._pursuit is None else self._pursuit.with_tools(tools)
+        if self._pursuit is not None:
+            tools = self._pursuit.with_tools(tools)
+        return tools if self.mcp is None else self.mcp.declared(tools)
 
     def _room_maker(
         self,

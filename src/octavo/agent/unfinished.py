@@ -34,6 +34,7 @@ from octavo.protocol.events import (
     GitMark,
     ItemAdded,
     RunIntent,
+    ToolIntent,
     TurnStarted,
 )
 from octavo.protocol.fold import Thread
@@ -129,6 +130,8 @@ def _verdict(added: ItemAdded | None, started: CallStarted | None, kept: Kept | 
             return _edit(started.intent)
         case RunIntent():
             return _run(started.intent, kept)
+        case ToolIntent():
+            return "unknown", cut_off.server_call(started.intent.server, started.intent.tool)
         case _:
             assert_never(started.intent)
 

@@ -26,8 +26,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "Trusts the whole Git repository that holds DIR, or DIR itself where there is none:\n"
         "its .octavo/config.toml then counts. Even so it cannot widen the sandbox or send\n"
         "data elsewhere. Its rules for commands (.octavo/rules), the environment that it sets for\n"
-        "them, and its hooks with the scripts they name count only as long as they are, byte for\n"
-        "byte, what you agreed to: each is shown, and after a change the difference is."
+        "them, its MCP servers, and its hooks with the scripts they name count only as long as\n"
+        "they are, byte for byte, what you agreed to: each is shown, and after a change the\n"
+        "difference is."
     )
 
 
@@ -74,8 +75,9 @@ def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
 
 def _items(loaded: Loaded, directory: Path) -> list[Item]:
     """Return what of a project there is to agree to."""
-    from octavo.config.consent import environment_item, items
+    from octavo.config.consent import items, table_item
     from octavo.config.hook_files import project_items
+    from octavo.config.keys import CONSENT_KEYS
     from octavo.config.load import project_files
     from octavo.config.rule_files import project_rules
     from octavo.config.tables import Tables
@@ -83,9 +85,9 @@ def _items(loaded: Loaded, directory: Path) -> list[Item]:
     found: list[Item] = []
     tables = Tables(loaded.home)
     for file in project_files(loaded.project_root, directory, loaded.home):
-        policy = (tables.read(file) or {}).get("shell_environment_policy")
-        if policy is not None:
-            found.append(environment_item(loaded.home, file, policy))
+        said = tables.read(file) or {}
+        names = [name for name in CONSENT_KEYS if name in said]
+        found += [table_item(loaded.home, file, name, said[name]) for name in names]
     rules = items(loaded.home, project_rules(loaded, directory))
     return [*found, *rules, *project_items(loaded, directory)]
 

@@ -123,26 +123,32 @@ class Check:
 
     def _project_keys(self, table: Table, source: Source) -> frozenset[str]:
         """Return what this project's file may set; takes out of `table` what is not agreed to."""
-        policy = table.get("shell_environment_policy")
-        if policy is None or source.file is None:
-            return PROJECT_KEYS
-        from octavo.config.consent import environment_item  # few projects set it
+        keys = PROJECT_KEYS
+        for name, more in CONSENT_KEYS.items():
+            if name in table and source.file is not None and self._is_agreed(name, table, source):
+                keys |= more
+        return keys
 
+    def _is_agreed(self, name: str, table: Table, source: Source) -> bool:
+        """Return whether the person agreed to one table of a project's file as it is."""
+        from octavo.config.consent import table_item  # few projects set one
+
+        assert source.file is not None
         try:
-            state = environment_item(self._home, source.file, policy).state
+            state = table_item(self._home, source.file, name, table[name]).state
         except ConfigError as error:
             why = str(error).rstrip(".")
         else:
             if state == "accepted":
-                return PROJECT_KEYS | CONSENT_KEYS
+                return True
             changed = "it has changed since you agreed to it"
             why = changed if state == "changed" else "you have not agreed to it"
         self.warnings.append(
-            f"{place(source, ('shell_environment_policy',))}: shell_environment_policy is ignored "
-            f"because {why}. Run `octavo trust {source.file.parent.parent}` to see it."
+            f"{place(source, (name,))}: {name} is ignored because {why}. "
+            f"Run `octavo trust {source.file.parent.parent}` to see it."
         )
-        del table["shell_environment_policy"]
-        return PROJECT_KEYS
+        del table[name]
+        return False
 
     def _allowed(self, table: Table, at: Key, source: Source, keys: frozenset[str]) -> Table:
         """Return what of `table` is among `keys`."""

@@ -95,15 +95,6 @@ def items(home: Path, files: Iterable[Path]) -> list[Item]:
     return [_item(path, agreed) for path in files]
 
 
-def environment_item(home: Path, file: Path, policy: object) -> Item:
-    """Return what a project's settings file says of the environment of commands, as an item.
-
-    Raises:
-        ConfigError: what was agreed to cannot be read.
-    """
-    return table_item(home, file, "shell_environment_policy", policy)
-
-
 def table_item(home: Path, file: Path, name: str, table: object) -> Item:
     """Return one table of a project's settings file, as an item of its own.
 

@@ -41,6 +41,7 @@ TABLES: dict[type[Struct], dict[str, type[Struct]]] = {
 """Settings that are tables with names of their own."""
 
 NAMED_TABLES: dict[str, type[Struct]] = {
+    "mcp_servers": words.McpServer,
     "model_providers": words.ProviderConfig,
     "permissions": words.PermissionProfile,
     "prices": words.PriceConfig,
@@ -79,8 +80,14 @@ PROJECT_KEYS = frozenset(
 """All that a project's file may set. None of it widens what commands reach, sends data to another
 address, or names a file outside the project."""
 
-CONSENT_KEYS = frozenset({"shell_environment_policy.set", "shell_environment_policy.exclude"})
-"""What a project's file may set besides, once the person agreed to exactly that; see `consent`."""
+CONSENT_KEYS = {
+    "shell_environment_policy": frozenset(
+        {"shell_environment_policy.set", "shell_environment_policy.exclude"}
+    ),
+    "mcp_servers": frozenset({"mcp_servers"}),
+}
+"""What a project's file may set besides, by the table that the person must have agreed to, exactly
+as it is; see `consent`."""
 
 PATH_KEYS = (
     ("model_instructions_file",),
@@ -99,7 +106,7 @@ CODEX_ONLY = frozenset(
     include_collaboration_mode_instructions
     include_environment_context instructions log_dir marketplaces
     mcp_oauth_callback_port mcp_oauth_callback_url mcp_oauth_credentials_store
-    mcp_optional_startup_grace_ms mcp_servers memories
+    mcp_optional_startup_grace_ms memories
     model_auto_compact_token_limit_scope model_catalog_json
     model_post_turn_compact_threshold_percent notice otel personality
     plan_mode_reasoning_effort plugins profile profiles realtime responses_api_metadata
@@ -110,6 +117,11 @@ CODEX_ONLY = frozenset(
 CODEX_ONLY_INSIDE: dict[type[Struct], frozenset[str]] = {
     words.ProviderConfig: frozenset(
         {"auth", "aws", "supports_websockets", "websocket_connect_timeout_ms"}
+    ),
+    words.McpServer: frozenset(
+        """
+        environment_id name oauth oauth_resource scopes supports_parallel_tool_calls
+        """.split()
     ),
     words.History: frozenset({"max_bytes"}),
     words.ShellEnvironmentPolicy: frozenset({"experimental_use_profile"}),

@@ -228,6 +228,50 @@ class Skills(Struct, frozen=True):
     """The model is told which skills there are."""
 
 
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+ApprovalMode = Literal["auto", "prompt", "writes", "approve"]
+
+
+class McpTool(Struct, frozen=True):
+    """One `[mcp_servers.X.tools.NAME]`."""
+
+    approval_mode: ApprovalMode | None = None
+    """None: as the server's `default_tools_approval_mode` says."""
+
+
+class McpServer(Struct, frozen=True):
+    """One `[mcp_servers.X]`: a program that speaks MCP over pipes, or a URL."""
+
+    command: Name | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    env_vars: tuple[Name, ...] = ()
+    """Names of environment variables that are passed on to it."""
+    cwd: Name | None = None
+    """None: the thread's. Relative to that."""
+    url: Name | None = None
+    bearer_token_env_var: Name | None = None
+    http_headers: dict[str, str] = {}
+    env_http_headers: dict[str, str] = {}
+    """Header → the environment variable that holds its value."""
+    network: tuple[Name, ...] = ()
+    """Patterns of hosts that a program may reach; none is no network. A URL reaches its own host,
+    and these."""
+    enabled: bool = True
+    required: bool = False
+    """A turn fails where it cannot be started."""
+    startup_timeout_sec: Seconds | None = None
+    startup_timeout_ms: Positive | None = None
+    tool_timeout_sec: Seconds | None = None
+    enabled_tools: tuple[Name, ...] | None = None
+    """None: all."""
+    disabled_tools: tuple[Name, ...] = ()
+    default_tools_approval_mode: ApprovalMode = "auto"
+    """"auto" and "writes": what only reads runs, the rest is asked about. "prompt": all is.
+    "approve": nothing is."""
+    tools: dict[str, McpTool] = {}
+
+
 class Undo(Struct, frozen=True):
     """`[undo]`: what is kept of a workspace's files, so that turns can be taken back."""
 
@@ -312,3 +356,4 @@ class Settings(Struct, frozen=True):
     """A program and its arguments, started with one more of JSON when a turn is complete."""
     tui: Tui = Tui()
     skills: Skills = Skills()
+    mcp_servers: dict[str, McpServer] = {}

@@ -50,6 +50,14 @@ def command(output: str | None = None, kept_in: str | None = None) -> str:
     return f"{text} What it had written until then is in {kept_in}; it ends with:\n{output or ''}"
 
 
+def server_call(server: str, tool: str) -> str:
+    return (
+        f"{_said('unknown')}: {_STOPPED} while MCP server {server} carried out {tool}. Its result"
+        " is lost, and it was not called again. Look at what it should have changed before you"
+        " repeat it."
+    )
+
+
 def reaching_out() -> str:
     """Return what to add where a command may have had an effect elsewhere."""
     return (

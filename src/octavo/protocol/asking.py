@@ -15,18 +15,21 @@ from octavo.protocol.events import QuestionAsked
 from octavo.protocol.questions import (
     Answer,
     CommandQuestion,
+    ElicitationQuestion,
     FileChangeQuestion,
     Grant,
     InputQuestion,
     NetworkQuestion,
     Offer,
     Question,
+    ToolQuestion,
 )
 from octavo.protocol.visible import visible_command
 
 APPROVE_COMMAND = "item/commandExecution/requestApproval"
 APPROVE_FILE_CHANGE = "item/fileChange/requestApproval"
 REQUEST_USER_INPUT = "item/tool/requestUserInput"
+ELICIT = "mcpServer/elicitation/request"
 
 DECISIONS = ("accept", "acceptForSession", "decline", "cancel")
 _PROTOCOLS = {"http": "http", "https": "https", "socks5": "socks5Tcp", "dns": "https"}
@@ -36,6 +39,12 @@ _PROTOCOLS = {"http": "http", "https": "https", "socks5": "socks5Tcp", "dns": "h
 class _Decision(msgspec.Struct, rename={"octavo_remember": "octavoRemember"}):
     decision: Any
     octavo_remember: str | None = None
+
+
+class _Action(msgspec.Struct, rename={"meta": "_meta"}):
+    action: Any = None
+    content: Any = None
+    meta: Any = None
 
 
 class _Answers(msgspec.Struct):
@@ -87,8 +96,61 @@ def question_request(thread_id: str, asked: QuestionAsked) -> tuple[str, dict[st
             ]
             params |= {"questions": asks, "isBlocking": True, "autoResolutionMs": None}
             return REQUEST_USER_INPUT, params
+        case ToolQuestion():
+            return ELICIT, _of_server(params, question.server) | _tool(question)
+        case ElicitationQuestion():
+            return ELICIT, _of_server(params, question.server) | _elicitation(question)
         case _:
             assert_never(question)
+
+
+def _of_server(params: dict[str, Any], server: str) -> dict[str, Any]:
+    return {
+        "threadId": params["threadId"],
+        "turnId": params["turnId"],
+        "serverName": server,
+        "octavoItemId": params["itemId"],
+    }
+
+
+def _tool(question: ToolQuestion) -> dict[str, Any]:
+    """Codex asks about a tool by way of an empty form; a client knows it by its `_meta`."""
+    tool = visible_command(question.tool)
+    server = visible_command(question.server)
+    words = {"thread": "session", "always": "always"}
+    return {
+        "mode": "form",
+        "message": (
+            f'Allow the {server} MCP server to run tool "{tool}"? {question.why}'
+            f" It would be called with: {question.arguments}"
+        ),
+        "requestedSchema": {"type": "object", "properties": {}},
+        "_meta": {
+            "codex_approval_kind": "mcp_tool_call",
+            "persist": [words[offer.id] for offer in question.offers],
+            "tool_name": question.tool,
+            "tool_description": question.said,
+            "tool_params": _decoded(question.arguments),
+        },
+        "octavoWhy": question.why,
+        "octavoArguments": question.arguments,
+        "octavoOffers": question.offers,
+    }
+
+
+def _elicitation(question: ElicitationQuestion) -> dict[str, Any]:
+    message = visible_command(question.message)
+    if question.url is not None:
+        return {"mode": "url", "message": message, "url": question.url, "elicitationId": None}
+    schema = _decoded(question.schema or "")
+    return {"mode": "form", "message": message, "requestedSchema": schema, "_meta": None}
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):  # it was shortened
+        return {}
 
 
 def _command(question: CommandQuestion) -> dict[str, Any]:
@@ -174,6 +236,8 @@ def read_answer(question: Question, result: bytes) -> Answer:
         if isinstance(question, InputQuestion):
             inputs = msgspec.json.decode(result, type=_Inputs).answers
             return Answer("accept", {key: value.answers for key, value in inputs.items()})
+        if isinstance(question, ToolQuestion | ElicitationQuestion):
+            return _read_action(question, msgspec.json.decode(result, type=_Action))
         given = msgspec.json.decode(result, type=_Decision)
     except msgspec.DecodeError:
         return Answer("decline")
@@ -190,6 +254,23 @@ def read_answer(question: Question, result: bytes) -> Answer:
     if all(offer.id != remember for offer in question.offers):
         return Answer("decline")
     return Answer("acceptForSession" if remember == "thread" else "accept", remember=remember)
+
+
+def _read_action(question: ToolQuestion | ElicitationQuestion, given: _Action) -> Answer:
+    if given.action == "cancel" and isinstance(question, ToolQuestion):
+        return Answer("cancel")
+    if given.action != "accept":
+        return Answer("decline")
+    if isinstance(question, ElicitationQuestion):
+        content = given.content if isinstance(given.content, dict) else {}
+        return Answer("accept", content=msgspec.json.encode(content).decode())
+    persist = given.meta.get("persist") if isinstance(given.meta, dict) else None
+    remember = {"session": "thread", "always": "always"}.get(str(persist))
+    if remember is None or all(offer.id != remember for offer in question.offers):
+        return Answer("accept")
+    if remember == "thread":
+        return Answer("acceptForSession", remember=remember)
+    return Answer("accept", remember=remember)
 
 
 def _amended(question: Question, decision: dict[Any, Any]) -> str | None:

@@ -178,7 +178,19 @@ class EditIntent(msgspec.Struct, frozen=True, tag_field="kind", tag="edit", omit
     files: tuple[FileMark, ...] = ()
 
 
-Intent = RunIntent | EditIntent
+class ToolIntent(msgspec.Struct, frozen=True, tag_field="kind", tag="tool", omit_defaults=True):
+    """A tool of an MCP server is about to be called.
+
+    Attributes:
+        reads: it only reads, as its server says and a person agreed to.
+    """
+
+    server: str
+    tool: str
+    reads: bool = False
+
+
+Intent = RunIntent | EditIntent | ToolIntent
 
 
 class CallStarted(_Event, frozen=True, tag="call_started"):
@@ -601,6 +613,18 @@ class Progress(_Event, frozen=True, tag="progress"):
     text: str
 
 
+class ServerTold(_Event, frozen=True, tag="server_told"):
+    """An MCP server of the thread starts, is there, or is not. Not stored. May come outside a turn.
+
+    Attributes:
+        error: why it failed, in a sentence.
+    """
+
+    name: str
+    status: Literal["starting", "ready", "failed", "cancelled"]
+    error: str | None = None
+
+
 Event = (
     ThreadStarted
     | ThreadNamed
@@ -635,4 +659,5 @@ Event = (
     | ItemBegan
     | Delta
     | Progress
+    | ServerTold
 )

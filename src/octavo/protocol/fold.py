@@ -40,6 +40,7 @@ from octavo.protocol.events import (
     QuestionAnswered,
     QuestionAsked,
     Retrying,
+    ServerTold,
     ShellEnded,
     ShellStarted,
     SnapshotTaken,
@@ -307,7 +308,7 @@ class Thread:
                 self._question_answered(event)
             case HookStarted() | HookEnded():
                 self._hook(event)
-            case Noticed():
+            case Noticed() | ServerTold():
                 pass
             case ShellStarted() | ShellEnded() | Injected():
                 self._from_outside(event)

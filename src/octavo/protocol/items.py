@@ -88,6 +88,36 @@ class FileChange(_Item, frozen=True, tag="fileChange", kw_only=True):
     status: Status
 
 
+class McpResult(msgspec.Struct, frozen=True, rename={"structured_content": "structuredContent"}):
+    """What a tool of a server gave, as the model was shown it."""
+
+    content: tuple[dict[str, Any], ...]
+    structured_content: Any = None
+
+
+class McpError(msgspec.Struct, frozen=True):
+    """Why there is no result."""
+
+    message: str
+
+
+class McpToolCall(_Item, frozen=True, tag="mcpToolCall", kw_only=True):
+    """A call of a tool of an MCP server."""
+
+    server: str
+    tool: str
+    arguments: Any
+    status: Literal["inProgress", "completed", "failed"]
+    result: McpResult | None = None
+    error: McpError | None = None
+    duration_ms: int | None = None
+    read_only_hint: bool | None = None
+    app_context: None = None
+    mcp_app_resource_uri: None = None
+    mcp_app_ui: None = None
+    plugin_id: None = None
+
+
 class DynamicToolCall(_Item, frozen=True, tag="dynamicToolCall", kw_only=True):
     """A call of a tool that has no item of its own, or one that could not begin."""
 
@@ -128,6 +158,7 @@ ThreadItem = (
     | Reasoning
     | CommandExecution
     | FileChange
+    | McpToolCall
     | DynamicToolCall
     | WebSearch
     | ImageView

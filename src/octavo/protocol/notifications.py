@@ -173,6 +173,26 @@ class CommandOutputDelta(_Notification, frozen=True):
     delta: str
 
 
+class McpToolCallProgress(_Notification, frozen=True):
+    """A call of an MCP server's tool goes on."""
+
+    method: ClassVar[str] = "item/mcpToolCall/progress"
+    thread_id: str
+    turn_id: str
+    item_id: str
+    message: str
+
+
+class McpServerStatusUpdated(_Notification, frozen=True):
+    """An MCP server of a thread starts, is there, or is not."""
+
+    method: ClassVar[str] = "mcpServer/startupStatus/updated"
+    name: str
+    status: Literal["starting", "ready", "failed", "cancelled"]
+    error: str | None = None
+    thread_id: str | None = None
+
+
 class PlanStep(msgspec.Struct, frozen=True):
     """One step of a plan."""
 
@@ -351,6 +371,8 @@ Notification = (
     | ThreadReverted
     | GoalUpdated
     | GoalCleared
+    | McpToolCallProgress
+    | McpServerStatusUpdated
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -387,5 +409,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         ThreadReverted,
         GoalUpdated,
         GoalCleared,
+        McpToolCallProgress,
+        McpServerStatusUpdated,
     )
 }

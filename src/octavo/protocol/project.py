@@ -20,6 +20,9 @@ from octavo.protocol.show import (
     decode_item,
     error_info,
     file_diff,
+    mcp_call,
+    mcp_ended,
+    mcp_refused,
     output_shown,
     plan_word,
     search_action,
@@ -38,7 +41,7 @@ class _Call:
         self.turn_id = turn_id
         self.name = name
         self.arguments = arguments
-        self.item: it.CommandExecution | it.FileChange | None = None
+        self.item: it.CommandExecution | it.FileChange | it.McpToolCall | None = None
 
 
 class Projection:
@@ -72,9 +75,7 @@ class Projection:
             case ev.Delta():
                 yield self._delta(event)
             case ev.Progress():
-                yield note.CommandOutputDelta(
-                    self._thread_id, event.turn_id, event.call_id, event.text
-                )
+                yield self._progress(event)
             case ev.ItemBegan():
                 yield from self._item_began(event)
             case ev.ItemAdded():
@@ -140,6 +141,10 @@ class Projection:
             case ev.CompactionUndone():
                 said = "The last compaction was undone: the model is shown what it replaced."
                 yield note.Warned(said, self._thread_id, "compaction.undone")
+            case ev.ServerTold():
+                yield note.McpServerStatusUpdated(
+                    event.name, event.status, event.error, self._thread_id
+                )
             case ev.TurnsUndone() | ev.UndoUndone():
                 yield note.Warned(_undone(event), self._thread_id, "turns.undone")
                 if isinstance(event, ev.UndoUndone) or event.conversation:
@@ -183,6 +188,13 @@ class Projection:
                 return note.ReasoningSummaryTextDelta(*where, event.part)
             case "reasoning":
                 return note.ReasoningTextDelta(*where, event.part)
+
+    def _progress(self, event: ev.Progress) -> note.Notification:
+        call = self._calls.get(event.call_id)
+        where = (self._thread_id, event.turn_id, event.call_id, event.text)
+        if call is not None and isinstance(call.item, it.McpToolCall):
+            return note.McpToolCallProgress(*where)
+        return note.CommandOutputDelta(*where)
 
     def _item_began(self, event: ev.ItemBegan) -> Iterator[note.Notification]:
         self._began[event.item_id] = event.at_ms
@@ -254,6 +266,8 @@ class Projection:
                     status="inProgress",
                     started_at_ms=event.at_ms,
                 )
+            case ev.ToolIntent():
+                call.item = mcp_call(event, call.name, call.arguments)
         yield self._started(event.turn_id, call.item, event.at_ms)
 
     def _call_ended(self, event: ev.CallEnded) -> Iterator[note.Notification]:
@@ -290,6 +304,9 @@ class Projection:
                 if event.ok:
                     self._diff.extend(file_diff(change) for change in done.changes)
                     yield note.DiffUpdated(self._thread_id, event.turn_id, "".join(self._diff))
+            case it.McpToolCall():
+                ended = mcp_ended(call.item, event, text)
+                yield self._completed(event.turn_id, ended, event.at_ms)
             case None:
                 yield from self._plain_call(call, event, text)
 
@@ -315,6 +332,10 @@ class Projection:
             yield from self._whole(event.turn_id, item, event.at_ms)
             return
         if event.ok and call.name == "write_stdin":
+            return
+        if call.name.startswith("mcp__"):
+            refused = mcp_refused(event, call.name, arguments, text)
+            yield from self._whole(event.turn_id, refused, event.at_ms)
             return
         yield from self._whole(
             event.turn_id,

@@ -135,7 +135,46 @@ class InputQuestion(_Question, frozen=True, tag="input"):
     asks: tuple[Ask, ...]
 
 
-Question = CommandQuestion | FileChangeQuestion | NetworkQuestion | InputQuestion
+class ToolQuestion(_Question, frozen=True, tag="tool"):
+    """May this tool of an MCP server be called?
+
+    Attributes:
+        arguments: what it would be called with, as JSON.
+        why: why octavo asks, in sentences.
+        said: what the server says of the tool.
+        key: stands for the tool as the server describes it now.
+    """
+
+    server: str
+    tool: str
+    arguments: str
+    why: str
+    said: str = ""
+    key: str = ""
+    offers: tuple[Offer, ...] = ()
+
+
+class ElicitationQuestion(_Question, frozen=True, tag="elicitation"):
+    """An MCP server wants to know something, or to have a page visited. It is the server that asks.
+
+    Attributes:
+        schema: of the form, encoded; None where it is a page.
+    """
+
+    server: str
+    message: str
+    schema: str | None = None
+    url: str | None = None
+
+
+Question = (
+    CommandQuestion
+    | FileChangeQuestion
+    | NetworkQuestion
+    | InputQuestion
+    | ToolQuestion
+    | ElicitationQuestion
+)
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -145,6 +184,7 @@ class Answer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         decision: "cancel" also interrupts the turn. An input question is "accept" with `answers`.
             "acceptForSession" is a yes that this thread remembers.
         answers: for an input question, the texts chosen or written, by the question's id.
+        content: for an elicitation, what was filled in, as JSON.
         by: "policy" when nobody was asked, "reviewer" when a model judged in a person's place.
         remember: the `Offer.id` of what is to be remembered; None for this once.
         reason: why not, where whoever answered says so.
@@ -152,6 +192,7 @@ class Answer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     decision: Literal["accept", "acceptForSession", "decline", "cancel"]
     answers: dict[str, tuple[str, ...]] = {}
+    content: str | None = None
     by: Literal["person", "policy", "reviewer"] = "person"
     remember: str | None = None
     reason: str | None = None

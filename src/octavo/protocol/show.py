@@ -13,6 +13,8 @@ from octavo.protocol import events as ev
 from octavo.protocol import items as it
 from octavo.protocol.inputs import ImageUrl, LocalImage, Text, UserInput
 
+CALL_TOOL = "call_tool"
+"""The tool that calls tools which `tool_search` found."""
 OUTPUT_MARK = "\nOutput:\n"
 """What precedes a command's output in what the model is told; see `tools.builtin.exec_command`."""
 
@@ -82,6 +84,54 @@ def file_diff(change: it.FileUpdateChange) -> str:
         new = f"b{change.kind.move_path}"
     end = "" if change.diff.endswith("\n") or not change.diff else "\n"
     return f"--- {old}\n+++ {new}\n{change.diff}{end}"
+
+
+def mcp_call(event: ev.CallStarted, name: str, arguments: str) -> it.McpToolCall:
+    """A call of a server's tool that begins; one by way of `call_tool` has its arguments inside."""
+    assert isinstance(event.intent, ev.ToolIntent)
+    try:
+        given = msgspec.json.decode(arguments or "{}")
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        given = {}
+    if name == CALL_TOOL and isinstance(given, dict):
+        given = given.get("arguments", {})
+    return it.McpToolCall(
+        id=event.call_id,
+        server=event.intent.server,
+        tool=event.intent.tool,
+        arguments=given,
+        status="inProgress",
+        read_only_hint=event.intent.reads or None,
+        started_at_ms=event.at_ms,
+    )
+
+
+def mcp_ended(item: it.McpToolCall, event: ev.CallEnded, text: str) -> it.McpToolCall:
+    """The same when it is over. A tool that says it failed has a result all the same."""
+    took_ms = None if event.facts is None else event.facts.duration_ms
+    has_result = took_ms is not None
+    shown = ({"type": "text", "text": output_shown(text)},)
+    return msgspec.structs.replace(
+        item,
+        status="completed" if event.ok else "failed",
+        result=it.McpResult(shown) if has_result else None,
+        error=None if has_result else it.McpError(text),
+        duration_ms=took_ms,
+        completed_at_ms=event.at_ms,
+    )
+
+
+def mcp_refused(event: ev.CallEnded, name: str, arguments: Any, text: str) -> it.McpToolCall:
+    """A call of a server's tool that never began. The names are those the model knows it by."""
+    server, _, tool = name.removeprefix("mcp__").partition("__")
+    return it.McpToolCall(
+        id=event.call_id,
+        server=server,
+        tool=tool,
+        arguments=arguments,
+        status="failed",
+        error=it.McpError(text),
+    )
 
 
 def search_action(action: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,10 @@ def diary(thread_id: str, diagnostics: Diagnostics) -> Follower | None:
                     call=event.call_id,
                     size_bytes=len(bytes(event.raw)),
                 )
+            case ev.ServerTold():
+                diagnostics.write(
+                    "info", name, thread=thread_id, server=event.name, status=event.status
+                )
             case ev.Delta() | ev.Progress() | ev.ItemBegan():
                 diagnostics.write("trace", name, thread=thread_id)
             case _:

@@ -52,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
     ok: bool = True
     facts: CallFacts | None = None
     labels: frozenset[str] = frozenset()
-    """Where the content comes from: "untrusted", "private"; the toolbox sets it."""
+    """Where the content comes from: "untrusted", "private". The toolbox adds what it can tell."""
 
 
 class Extra(msgspec.Struct, frozen=True):

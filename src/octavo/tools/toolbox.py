@@ -54,7 +54,7 @@ class Toolbox:
         outcome = await self._run(call, hands)
         shown = self._for_model(outcome.content, hands)
         labels = self._labels(call, outcome.content)
-        return msgspec.structs.replace(outcome, content=shown, labels=labels)
+        return msgspec.structs.replace(outcome, content=shown, labels=outcome.labels | labels)
 
     def _labels(self, call: Call, content: str | Sequence[Mapping[str, str]]) -> frozenset[str]:
         """Return where an output comes from; what octavo says itself is nobody else's."""

@@ -20,6 +20,7 @@ from octavo.protocol.usage import Usage
 
 JsonEvent = dict[str, Any]
 
+_STARTS = (it.CommandExecution, it.FileChange, it.McpToolCall)
 _STATUS = {"inProgress": "in_progress"}
 
 
@@ -44,7 +45,7 @@ class JsonEvents:
             case note.TurnStarted():
                 yield {"type": "turn.started"}
             case note.ItemStarted():
-                if isinstance(notification.item, it.CommandExecution | it.FileChange):
+                if isinstance(notification.item, _STARTS):
                     yield from self._item("item.started", notification.item)
             case note.ItemCompleted():
                 yield from self._item("item.completed", notification.item)
@@ -87,6 +88,8 @@ class JsonEvents:
                 | note.ThreadReverted()
                 | note.GoalUpdated()
                 | note.GoalCleared()
+                | note.McpToolCallProgress()
+                | note.McpServerStatusUpdated()
             ):
                 pass
             case _:
@@ -188,6 +191,22 @@ def _shown(item: it.ThreadItem) -> JsonEvent | None:
             ]
             status = _STATUS.get(item.status, item.status)
             return {"type": "file_change", "changes": changes, "status": status}
+        case it.McpToolCall():
+            result, error = item.result, item.error
+            return {
+                "type": "mcp_tool_call",
+                "server": item.server,
+                "tool": item.tool,
+                "arguments": item.arguments,
+                "result": None
+                if result is None
+                else {
+                    "content": result.content,
+                    "structured_content": result.structured_content,
+                },
+                "error": None if error is None else {"message": error.message},
+                "status": _STATUS.get(item.status, item.status),
+            }
         case it.WebSearch():
             return {"type": "web_search", "query": item.query, "action": item.action}
         case it.DynamicToolCall():

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import assert_never
 
+import msgspec
+
 from octavo.faces.exec.commands import Commands, not_started, plain, said
 from octavo.faces.exec.commands import lines as word_for_lines
 from octavo.protocol import items as it
@@ -22,6 +24,7 @@ from octavo.protocol.usage import NANO_USD, Usage, dollars
 
 BUDGET = "sessionBudgetExceeded"
 """The app-server's word for a turn that ended because its budget, or its thread's, was used up."""
+ARGUMENTS_SHOWN = 200
 DIFF_LINES = 60
 SAY_SECONDS_FROM = 3
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -91,6 +94,11 @@ class Transcript:
                 self._commands.stepped()
             case note.TurnCompleted():
                 self._ended(notification.turn)
+            case note.McpToolCallProgress():
+                self._work(plain(notification.message)[:60])
+            case note.McpServerStatusUpdated():
+                if notification.status == "starting":
+                    self._work(f"starting {plain(notification.name)}")
             case note.AgentMessageDelta():
                 self._work("writing")
             case note.ReasoningSummaryTextDelta() | note.ReasoningTextDelta():
@@ -174,6 +182,8 @@ class Transcript:
                 self._work("writing")
             case it.FileChange():
                 self._work("writing files")
+            case it.McpToolCall():
+                self._work(f"{plain(item.server)}.{plain(item.tool)}")
             case it.ContextCompaction():
                 self._work("summing up")
             case _:
@@ -203,6 +213,8 @@ class Transcript:
                 self._say(f"{how}: about {before:,} tokens before, {after:,} now", "cyan")
             case it.ImageView():
                 self._say(f"looked at {self._path(item.path)}", "cyan")
+            case it.McpToolCall():
+                self._tool_done(item)
             case it.DynamicToolCall():
                 command = not_started(item)
                 if command is not None:
@@ -211,6 +223,17 @@ class Transcript:
                     self._say(f"! {plain(item.tool)} failed: {plain(said(item))}", "yellow")
             case _:
                 assert_never(item)
+
+    def _tool_done(self, item: it.McpToolCall) -> None:
+        arguments = msgspec.json.encode(item.arguments).decode()
+        shown = (
+            arguments if len(arguments) <= ARGUMENTS_SHOWN else arguments[:ARGUMENTS_SHOWN] + "…"
+        )
+        self._say(plain(f"{item.server}.{item.tool} {shown}"), "cyan")
+        if item.error is not None:
+            self._say(f"! {plain(item.error.message)}", "yellow")
+        elif item.status == "failed":
+            self._say("! The tool says that it failed.", "yellow")
 
     def _hook_done(self, run: HookRun) -> None:
         """Show what a hook said to the person; what went well and is for the model is left out.

@@ -85,6 +85,13 @@ def _item(item: it.ThreadItem) -> Iterator[Block]:
                 done = "" if item.status == "completed" else f" ({item.status})"
                 title = visible_command(f"{change.kind.type_} {change.path}{moved}{done}")
                 yield Block("diff", title, visible(change.diff))
+        case it.McpToolCall():
+            arguments = msgspec.json.encode(item.arguments).decode()
+            done = "" if item.status == "completed" else f" ({item.status})"
+            title = visible_command(f"{item.server}.{item.tool} {arguments}{done}")
+            texts = [part.get("text", "") for part in item.result.content] if item.result else []
+            failure = [] if item.error is None else [item.error.message]
+            yield Block("tool", title, visible("\n".join([*texts, *failure])))
         case it.DynamicToolCall():
             arguments = msgspec.json.encode(item.arguments).decode()
             texts = [part.get("text", "") for part in item.content_items or ()]

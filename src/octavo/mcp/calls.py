@@ -1,0 +1,163 @@
+"""Calls of servers' tools: asked about where that is needed, recorded, carried out, told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from octavo.mcp.connection import ServerFailed
+from octavo.mcp.judging import how_to_allow, why_ask
+from octavo.mcp.pins import with_tool
+from octavo.mcp.remote import Remote
+from octavo.mcp.results import for_model
+from octavo.mcp.servers import Server, Servers
+from octavo.protocol.events import CallFacts, ToolIntent
+from octavo.protocol.questions import Offer, ToolQuestion
+from octavo.protocol.visible import visible_command
+from octavo.tools import Declined, Effect, Hands, Outcome, Tool, ToolFailed
+
+THREAD = Offer("thread", "thread", "exact")
+ALWAYS = Offer("always", "always", "exact")
+_SHOWN_CHARACTERS = 2_000
+
+
+class Calls:
+    """Makes tools of servers' tools.
+
+    Args:
+        allowed: what was allowed on the command line.
+        leaving: says why only a person can let something leave now, where that is so.
+        repin: has a person's yes to a changed tool remembered.
+    """
+
+    def __init__(
+        self,
+        servers: Servers,
+        *,
+        allowed: Sequence[str],
+        leaving: Callable[[], str | None],
+        repin: Callable[[Server, Remote], None],
+    ) -> None:
+        self._servers = servers
+        self._allowed = allowed
+        self._leaving = leaving
+        self._repin = repin
+        self._open: dict[str, list[Hands]] = {}
+
+    def tool(self, remote: Remote) -> Tool:
+        """Return a server's tool as one of octavo's."""
+
+        async def run(arguments: dict[str, Any], hands: Hands) -> Outcome:
+            return await self.call(remote, arguments, hands)
+
+        return Tool(
+            name=remote.name,
+            description=remote.description,
+            run=run,
+            effect=Effect.RUN,
+            schema=remote.schema,
+        )
+
+    def hands_of(self, server: str) -> Hands | None:
+        """Return the hands of a call that waits for a server now, so that it may ask a person."""
+        waiting = self._open.get(server)
+        return waiting[-1] if waiting else None
+
+    async def call(self, remote: Remote, arguments: dict[str, Any], hands: Hands) -> Outcome:
+        """Call a tool, if that may be.
+
+        Raises:
+            Declined: it may not.
+            ToolFailed: there is no result; says whether it may have had its effect.
+        """
+        server = self._servers.by_name[remote.server]
+        try:
+            connection = await self._servers.connection(server)
+        except ServerFailed as failure:
+            raise ToolFailed(f"{failure} Nothing was called. Go on without it.") from None
+        remote = self._as_it_is_now(server, remote)
+        await self._permit(server, remote, arguments, hands)
+        reads = remote.hints.read_only_hint and remote.tool in server.agreed
+        await hands.begin(ToolIntent(remote.server, remote.tool, reads))
+        began_s = time.monotonic()
+        waiting = self._open.setdefault(remote.server, [])
+        waiting.append(hands)
+        try:
+            result = await connection.call(
+                remote.tool, arguments, server.spec.tool_timeout_s, hands.progress
+            )
+        except ServerFailed as failure:
+            unsure = failure.unsure and not reads
+            doubt = " It may have had its effect: look before you repeat it." if unsure else ""
+            raise ToolFailed(f"{failure}{doubt}") from None
+        finally:
+            waiting.remove(hands)
+        wall_s = time.monotonic() - began_s
+        return Outcome(
+            content=await for_model(result, hands, wall_s=wall_s),
+            ok=not result.is_error,
+            facts=CallFacts(duration_ms=round(wall_s * 1000)),
+            labels=frozenset(("private",)) if server.spec.has_secret else frozenset(),
+        )
+
+    def _as_it_is_now(self, server: Server, remote: Remote) -> Remote:
+        """Return a tool as its server describes it now.
+
+        Raises:
+            ToolFailed: the server does not have it any more.
+        """
+        for now in server.tools:
+            if now.tool == remote.tool:
+                return now
+        raise ToolFailed(
+            f"MCP server {remote.server} does not have the tool {remote.tool} any more. Nothing was"
+            " called."
+        )
+
+    async def _permit(
+        self, server: Server, remote: Remote, arguments: dict[str, Any], hands: Hands
+    ) -> None:
+        leaving = self._leaving()
+        why = why_ask(server, remote, allowed=self._allowed, leaving=leaving)
+        if why is None:
+            return
+        if not hands.asks:
+            raise Declined(
+                f"Not called: it needs the user's leave, and nobody can be asked here. {why}"
+                f" {how_to_allow(remote)} Go on without it, and say in your answer what is missing."
+            )
+        drifted = bool(server.agreed) and server.agreed.get(remote.tool) != remote
+        # Nothing is remembered of a yes to what leaves.
+        offers = () if why == leaving else (THREAD, ALWAYS) if drifted else (THREAD,)
+        shown = msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
+        if len(shown) > _SHOWN_CHARACTERS:
+            shown = f"{shown[:_SHOWN_CHARACTERS]}\n… ({len(shown):,} characters)"
+        question = ToolQuestion(
+            server=remote.server,
+            tool=remote.tool,
+            arguments=visible_command(shown),
+            why=why,
+            said=remote.description[:_SHOWN_CHARACTERS],
+            key=remote.digest,
+            offers=offers,
+        )
+        answer = await hands.ask(question)
+        if not answer.yes:
+            reason = f" {answer.reason}" if answer.reason else ""
+            raise Declined(
+                f"The user declined this call. Nothing was called.{reason} Do not repeat it unless"
+                " they ask for it."
+            )
+        if answer.remember == ALWAYS.id:
+            self._repin(server, remote)
+
+
+def repinned(server: Server, remote: Remote) -> None:
+    """Take a tool, as it is now, for what a person agreed to."""
+    if server.pin is not None and server.pin.agreed:
+        server.pin = replace(with_tool(server.pin, remote), agreed=True)
+        server.agreed[remote.tool] = remote

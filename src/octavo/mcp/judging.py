@@ -1,0 +1,63 @@
+"""May a tool of a server be called without a question?
+
+What a server says of its tools is its own word. It counts once a person has agreed to exactly that;
+until then, and for whatever differs since, every call is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from octavo.mcp.remote import Remote
+from octavo.mcp.servers import Server
+
+
+def why_ask(
+    server: Server, tool: Remote, *, allowed: Sequence[str], leaving: str | None
+) -> str | None:
+    """Return why a person has to be asked about a call, in sentences; None if nobody has.
+
+    Args:
+        allowed: what was allowed on the command line: SERVER or SERVER.TOOL.
+        leaving: why only a person can let something leave now, where that is so.
+    """
+    if tool.server in allowed or f"{tool.server}.{tool.tool}" in allowed:
+        return None
+    mode = server.spec.approval_mode(tool.tool)
+    agreed = server.agreed.get(tool.tool)
+    if server.agreed and agreed is None:
+        return (
+            f"You have not agreed to {tool.tool}: it was not there when you agreed to its server."
+        )
+    if agreed is not None and agreed.digest != tool.digest:
+        return f"What the server says of {tool.tool} is not what you agreed to."
+    hints = tool.hints
+    if leaving is not None and may_leave(server, tool):
+        return leaving
+    if mode == "approve":
+        return None
+    if mode == "prompt":
+        return "Your settings want every call of it to be asked about."
+    if agreed is None:
+        return "You have not agreed yet to what its server says of its tools."
+    if hints.read_only_hint:
+        return None
+    if hints.destructive_hint:
+        return "It may change or delete things, as far as its server says."
+    return "It changes things, as its server says."
+
+
+def may_leave(server: Server, tool: Remote) -> bool:
+    """Return whether what a call is given may leave this machine."""
+    agreed = server.agreed.get(tool.tool)
+    stays = agreed is not None and not agreed.hints.open_world_hint
+    return bool(server.spec.reaches) and not stays
+
+
+def how_to_allow(tool: Remote) -> str:
+    """Return what a person can do so that a call is not refused where nobody can be asked."""
+    return (
+        f"The user can start octavo with --allow-mcp {tool.server}.{tool.tool}, or agree to the"
+        f" server's tools with `octavo mcp accept {tool.server}`, after which those that only read"
+        " run."
+    )

@@ -1,0 +1,1 @@
+"""MCP servers: real programs in real cages, some of them hostile."""
