@@ -1,7 +1,7 @@
 """What a run imports is paid for at every start, so it is a closed list of what is worth it.
 
-asyncio brings logging, subprocess and inspect; msgspec brings datetime, decimal and uuid. What is
-named here would come on top of that.
+asyncio brings sockets and signals; msgspec brings datetime, decimal and uuid. What is named here
+would come on top of that.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ HEAVY = {
     *("httpx", "keyring", "mcp", "opentelemetry", "pydantic", "requests", "rich", "textual"),
     *("ssl", "_ssl", "hashlib", "random", "secrets", "base64", "msgspec.inspect"),
     *("starlette", "websockets", "importlib.metadata", "octavo.trial"),
+    *("inspect", "ast", "dis", "tokenize", "typing_extensions", "logging", "traceback", "textwrap"),
+    *("subprocess", "locale", "platform", "ipaddress", "json"),
     *("ctypes", "asyncio.sslproto", "anyio.streams.tls", "anyio.streams.stapled"),
     # Of octavo itself: what only a resumed thread, a patch, a fault or a way around the cage needs.
     *("octavo.agent.reopen", "octavo.store.find", "octavo.store.reading", "octavo.model.faults"),

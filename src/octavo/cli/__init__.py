@@ -143,7 +143,7 @@ def load_command(name: str) -> Command:
 
 def _run(name: str, words: list[str]) -> int:
     keeper = _start_keeper() if name in CAGED and words[:1] != ["explain"] else None
-    from octavo.cli.late import loading_late
+    from octavo.late import loading_late
     from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
     try:

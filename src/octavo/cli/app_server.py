@@ -92,8 +92,8 @@ def run(args: Namespace) -> int:
         path = _socket_path(args.listen)
     from importlib import import_module
 
-    from octavo.cli.late import loading_late
     from octavo.cli.standard import open_standard_files
+    from octavo.late import loading_late
 
     open_standard_files()
     with loading_late():
@@ -105,7 +105,7 @@ def run(args: Namespace) -> int:
 
 
 def _load() -> Mapping[str, Handler]:
-    from octavo.cli.late import loading_late
+    from octavo.late import loading_late
     from octavo.server.server import load_handlers
 
     with loading_late():

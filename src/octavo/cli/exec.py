@@ -115,7 +115,7 @@ def _load() -> Spare:
     """Import what a run is made of, and start its sandbox beside that."""
     from importlib import import_module
 
-    from octavo.cli.late import loading_late
+    from octavo.late import loading_late
 
     with loading_late():
         from octavo.sandbox.keeper import Spare, start_keeper

@@ -87,10 +87,9 @@ def _more(args: Namespace) -> Namespace:
 
 
 def _run(args: Namespace, argv: list[str]) -> int:
-    from octavo.cli.late import loading_late, missing
+    from octavo.late import loading_late
 
-    # typing_extensions costs as much as msgspec, which asks for it first.
-    with loading_late(), missing("typing_extensions"):
+    with loading_late():
         import msgspec  # noqa: F401  # loaded now
     from octavo.sandbox.keeper import start_keeper, started
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from octavo.model import Model, Provider
-from octavo.model.providers import exchange as exchange  # where imports are cheap: see cli.late
+from octavo.model.providers import exchange as exchange  # where imports are cheap: see octavo.late
 
 
 def open_model(provider: Provider, notice: Callable[[str], None]) -> Model:
