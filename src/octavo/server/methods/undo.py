@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from octavo.agent import undo as undoing
 from octavo.agent.last import user_texts
 from octavo.protocol import methods as m
@@ -42,11 +44,8 @@ async def redo(request: Request) -> m.UndoResult:
 async def turns(request: Request) -> m.UndoableTurns:
     """octavo/thread/turns"""
     thread = request.server.agent(request.params(m.ThreadIdParams).thread_id).journal.thread
-    ends = [turn.said_before for turn in thread.turns[1:]] + [len(thread.said)]
-    said = [
-        user_texts(thread.said[turn.said_before : end])
-        for turn, end in zip(thread.turns, ends, strict=True)
-    ]
+    bounds = [*(turn.said_before for turn in thread.turns), len(thread.said)]
+    said = [user_texts(thread.said[start:end]) for start, end in pairwise(bounds)]
     return m.UndoableTurns(
         tuple(
             m.UndoableTurn(
