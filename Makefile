@@ -98,9 +98,9 @@ $(VENV)/.core: requirements/build.lock requirements/core.lock pyproject.toml | $
 	@$(PY) -m pip uninstall -q -y setuptools  # its .pth would be read at every start
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.lock $(VENV)/.core
+$(VENV)/.dev: requirements/dev.lock requirements/mcp.lock $(VENV)/.core
 	@echo "installing what the tests need"
-	@$(PIP) --require-hashes -r requirements/dev.lock
+	@$(PIP) --require-hashes -r requirements/dev.lock -r requirements/mcp.lock
 	@touch $@
 
 $(VENV)/.lock: requirements/lock.lock | $(PY)

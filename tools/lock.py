@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LOCKS = {
     "core": "../pyproject.toml",
+    "mcp": "mcp.in",
     "build": "build.in",
     "dev": "dev.in",
     "lock": "lock.in",
