@@ -34,6 +34,8 @@ COMMANDS = {
     },
     "Connect": {
         "app-server": "Serve programs over JSON-RPC, as Codex's app-server does",
+        "mcp-server": "Be tools of another program (MCP): start threads, go on, read",
+        "acp": "Be the agent of an editor: Zed, JetBrains and others (ACP)",
     },
     "Check": {
         "sandbox": "Run a command in the sandbox, or see what it could touch",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from octavo.cli.shared import add_settings_options, client_env
+from octavo.cli.standard import take_standard_files as _take_standard_files
 from octavo.protocol.errors import OctavoError, UsageError
 
 TYPE_CHECKING = False
@@ -155,16 +156,6 @@ async def _serve_websockets(args: Namespace, server: Server, address: Address) -
 
 def _say(text: str) -> None:
     print(f"octavo: {text}", file=sys.stderr, flush=True)
-
-
-def _take_standard_files() -> tuple[int, int]:
-    """Return descriptors of the protocol's own; whatever else prints or reads cannot reach it."""
-    into, out = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.dup2(2, 1)
-    return into, out
 
 
 def _socket_path(listen: str) -> Path | None:

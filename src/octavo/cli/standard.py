@@ -1,4 +1,4 @@
-"""Standard input, output and errors that were closed from the start."""
+"""Standard input, output and errors: closed from the start, or a protocol's own."""
 
 from __future__ import annotations
 
@@ -15,3 +15,13 @@ def open_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def take_standard_files() -> tuple[int, int]:
+    """Return descriptors of the protocol's own; whatever else prints or reads cannot reach it."""
+    into, out = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return into, out

@@ -66,9 +66,7 @@ class Thread:
         """
         async with self.turn(put, **choices) as turn:
             result = await turn.end()
-        if result.status == "failed":
-            raise TurnFailed(result)
-        return result
+        return result.checked()
 
     @asynccontextmanager
     async def turn(self, put: Input, **choices: Any) -> AsyncIterator[Turn]:

@@ -46,6 +46,12 @@ class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     duration_ms: int | None = None
 
+    def checked(self) -> TurnResult:
+        """Return it. Raises TurnFailed if it failed."""
+        if self.status == "failed":
+            raise TurnFailed(self)
+        return self
+
 
 class TurnFailed(OctavoError):
     """A turn failed. Attribute `result`: how far it came."""
