@@ -70,7 +70,10 @@ def test_a_help_fits_into_the_terminal_there_is(name: str, shell: Shell) -> None
         (["skills", "list", "--jsno"], "Unrecognized arguments: --jsno. Did you mean --json?"),
         (["skills", "show"], "Missing: NAME. See `octavo skills show --help`."),
         (["login", "--frob"], "Unrecognized arguments: --frob. See `octavo login --help`."),
-        (["config"], "Missing: show | path | set | unset | import-codex. See `octavo config --help`."),
+        (
+            ["config"],
+            "Missing: show | path | set | unset | import-codex. See `octavo config --help`.",
+        ),
         (["config", "show", "-c", "x"], "-c 'x' is not key=value. For example: -c model=gpt-5."),
         (
             ["config", "show", "--prof", "x"],

@@ -17,10 +17,10 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import StdioServerParameters, types
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
+from mcp import StdioServerParameters, types
 from octavo.client.octavo import started
 from octavo.faces.mcp_server.asking import NO, STOP, YES, YES_IN_THREAD
 from octavo.trial import scripted

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from mcp import types
 
+from mcp import types
 from octavo.client.questions import (
     Approval,
     Asked,

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import anyio
 import anyio.abc
 import msgspec
-from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 
+from mcp import types
 from octavo import __version__
 from octavo.client.octavo import Octavo, Thread, TurnResult
 from octavo.client.questions import Asked, InputAsked, Reply

@@ -9,6 +9,7 @@ by those names are answered, too.
 from typing import Annotated, Any, Literal
 
 import msgspec
+
 from mcp import types
 
 START, REPLY, READ = "octavo", "octavo-reply", "octavo-read"
