@@ -150,8 +150,8 @@ async def resume(request: Request) -> m.ThreadResult:
 
         turns = await earlier_turns(request.server, agent)
     result = result_of(agent, turns=turns)
-    if request.server.launch.source not in _ONE_THING:
-        agent.pursue()
+    agent.goes_on_alone = request.server.launch.source not in _ONE_THING
+    agent.pursue()
     return result
 
 
@@ -454,7 +454,7 @@ def thread_of(agent: Agent) -> it.Thread:
     return it.Thread(
         id=started.thread_id,
         session_id=started.thread_id,
-        preview=_preview(thread.first_text),
+        preview=_preview(thread.first_text) or (thread.goal.objective if thread.goal else ""),
         ephemeral=path is None,
         model_provider=choices.provider,
         model=choices.model,
