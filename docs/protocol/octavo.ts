@@ -715,6 +715,21 @@ export type ModelListResult = {
   data: Array<Model>;
   nextCursor: string | null;
 };
+/** `base_url`: without what could be a password; null where there is none. */
+export type ModelProvider = {
+  id: string;
+  name: string;
+  baseUrl: string | null;
+  settings: ProviderSettings;
+  canEdit: boolean;
+  octavoWireApi: string | null;
+};
+/** `can_change_default`: a client may write another one into the settings. */
+export type ModelProviderListResult = {
+  data: Array<ModelProvider>;
+  defaultProviderId: string;
+  canChangeDefault: boolean;
+};
 export type NetworkAmendment = {
   host: string;
   action: "allow" | "deny";
@@ -788,6 +803,16 @@ export type PlanUpdated = {
 export type Program = {
   name: string;
   path: string | null;
+};
+/** Where a provider's key comes from. The key itself is never told. */
+export type ProviderAuth = {
+  mode: "environmentVariable" | "externallyConfigured" | "none";
+  envKey?: string | null;
+};
+/** What kind of provider it is. */
+export type ProviderSettings = {
+  type: "customGateway" | "openai";
+  auth?: ProviderAuth;
 };
 /** A summary of the model's reasoning, and its raw text where the model gives it. */
 export type Reasoning = {
@@ -1414,6 +1439,7 @@ export interface ClientRequests {
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
   "model/list": { params: ModelListParams; result: ModelListResult };
+  "modelProvider/list": { params: Nothing; result: ModelProviderListResult };
   "octavo/approvals/list": { params: Nothing; result: ApprovalsListResult };
   "octavo/approvals/revoke": { params: ApprovalsRevokeParams; result: ApprovalsRevokeResult };
   "octavo/gc": { params: GcParams; result: GcResult };

@@ -275,7 +275,8 @@ async def test_who_joins_in_mid_turn_gets_what_was_and_then_what_comes(
 
     thread = joined["thread"]
     assert thread["status"]["type"] == "active"
-    [turn] = thread["turns"]
+    earlier, turn = thread["turns"]
+    assert [item["type"] for item in earlier["items"]] == ["userMessage", "agentMessage"]
     assert (turn["id"], turn["status"], turn["itemsView"]) == (turn_id, "inProgress", "full")
     said, command = turn["items"]
     assert said["content"][0]["text"] == "now"

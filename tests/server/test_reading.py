@@ -53,8 +53,11 @@ async def test_who_comes_second_can_read_and_is_told_who_writes(place: Place) ->
             seen = await read(play, thread_id)
             assert seen.octavo_held_by == f"process {writer.process.pid} (octavo exec)"
             assert words(seen) == ["inProgress: Wait."]
+            resumed = (await play.resume(thread_id)).thread
+            assert resumed.octavo_held_by == seen.octavo_held_by
+            assert words(resumed) == ["inProgress: Wait."]
             with pytest.raises(RpcError, match=r"in use by process .* It can be read") as refused:
-                await play.resume(thread_id)
+                await play.turn("go on")
             assert refused.value.data == {"code": "store.busy"}
             assert log.read_bytes() == there
 
@@ -63,6 +66,8 @@ async def test_who_comes_second_can_read_and_is_told_who_writes(place: Place) ->
             assert seen.octavo_held_by is None
             assert words(seen) == ["interrupted: Wait."]
             assert log.read_bytes() == there
+            with pytest.raises(RpcError, match="resume the thread again"):
+                await play.turn("go on")
 
             await play.resume(thread_id, cwd=str(place.work))
             assert (await play.turn("go on")).status == "completed"
@@ -88,3 +93,22 @@ def test_looking_who_holds_a_lock_keeps_nobody_out(tmp_path: Path) -> None:
     assert holder(path) is not None
     lock.release()
     assert holder(path) is None
+
+
+async def test_a_thread_that_is_resumed_comes_with_its_earlier_turns(workspace: Path) -> None:
+    wait = call("exec_command", cmd="while [ ! -e go ]; do sleep 0.01; done")
+    async with playing([say("One."), wait, say("Two.")], workspace) as play:
+        await play.turn("first")
+        turn_id = await play.begin("second")
+        await play.until_item(True, it.CommandExecution)
+        running = (await play.resume(play.thread_id)).thread
+        bare = (await play.resume(play.thread_id, exclude_turns=True)).thread
+        (workspace / "go").touch()
+        await play.ended(turn_id)
+        thread_id = play.thread_id
+    async with playing([], workspace, start=False) as play:
+        again = (await play.resume(thread_id)).thread
+
+    assert words(running) == ["completed: One.", "inProgress: "]
+    assert bare.turns == ()
+    assert words(again) == ["completed: One.", "completed: Two."]

@@ -121,6 +121,8 @@ class Agent:
         self._is_deaf = False
         """The running turn is a person's own command, to which nothing can be said."""
         self._pursuit: Pursuit | None = None
+        self.goes_on_alone = True
+        """An active goal begins turns. Not where a thread was opened for one thing."""
         wiring.goal_text = lambda: "" if self._pursuit is None else self._pursuit.text()
         self.mcp: ThreadServers | None = None
         """Its MCP servers, while it runs and if it has any."""
@@ -170,7 +172,9 @@ class Agent:
     def pursue(self) -> None:
         """Begin a turn for the thread's goal, if it is active and no turn runs."""
         goal = self.journal.thread.goal
-        if goal is None or goal.status != "active" or self.turn_id is not None or self._closing:
+        if goal is None or goal.status != "active" or not self.goes_on_alone:
+            return
+        if self.turn_id is not None or self._closing:
             return
         started = self.choices.turn_started(new_id(), now_ms())
         budget = self.wiring.turn_budget

@@ -73,6 +73,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--max-cost", metavar="USD", help="end the turn before it costs more")
     add("--max-tokens", metavar="N", help="end the turn before it takes more tokens, in and out")
     add("--max-time", metavar="TIME", help="end the turn after so long: 90s, 10m, 1h30m")
+    add("--goal", metavar="TEXT", help="go on from turn to turn until this is reached")
+    add("--goal-tokens", metavar="N", help="… or it took so many tokens (uncached input, output)")
     add("--ephemeral", action="store_true", help="keep no record of the thread")
     add("--skip-git-repo-check", action="store_true", help="work outside a git repository")
     add("--trust", action="store_true", help="trust this repository's settings from now on")
@@ -201,7 +203,8 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
     if args.max_cost or args.max_tokens or args.max_time:
         from octavo.cli.limits import budget_flags
 
-        flags |= budget_flags(args.max_cost, args.max_tokens, args.max_time)
+        limits = budget_flags(args.max_cost, args.max_tokens, args.max_time)
+        flags |= limits if args.goal is None else _of_goal(args, limits)
     if args.oss or args.local_provider:
         flags |= await _local(args)
     return Launch(
@@ -217,6 +220,17 @@ async def _launch(args: Namespace, spare: Spare) -> Launch:
         spare=spare,
         source="exec",
     )
+
+
+def _of_goal(args: Namespace, limits: dict[str, object]) -> dict[str, object]:
+    from octavo.cli.limits import of_all_turns
+
+    if args.words[:1] == ["resume"]:
+        raise UsageError(
+            "What the thread has spent before would count.",
+            hint="Limit the goal with --goal-tokens, or the thread with -c budget.thread.…",
+        )
+    return of_all_turns(limits)
 
 
 def _permissions(args: Namespace) -> Mapping[str, object]:
@@ -295,6 +309,18 @@ def _options(args: Namespace, cwd: Path) -> Options:
             resume = words.pop(0)
     elif args.last:
         raise UsageError("--last goes with `resume`.", hint="octavo exec resume --last PROMPT")
+    if args.goal is not None and args.output_schema is not None:
+        raise UsageError(
+            "--output-schema is for the answer of one turn, and a goal takes many.",
+            hint="Resume the thread with it when the goal is reached.",
+        )
+    goal_tokens = None
+    if args.goal_tokens is not None:
+        from octavo.cli.limits import read_tokens
+
+        if args.goal is None:
+            raise UsageError("--goal-tokens goes with --goal.", hint="octavo exec --goal TEXT")
+        goal_tokens = read_tokens(args.goal_tokens, "--goal-tokens")
     if len(words) > 1:
         raise UsageError(
             f"There are {len(words)} prompts: {words[0]!r}, {words[1]!r}.",
@@ -308,6 +334,8 @@ def _options(args: Namespace, cwd: Path) -> Options:
         output_file=None if args.output_last_message is None else Path(args.output_last_message),
         output_schema=None if args.output_schema is None else Path(args.output_schema),
         ephemeral=args.ephemeral,
+        goal=args.goal,
+        goal_tokens=goal_tokens,
         resume=resume,
         resume_last=last,
         resume_all=args.all,

@@ -1,4 +1,4 @@
-"""`--max-cost`, `--max-tokens` and `--max-time`, read."""
+"""`--max-cost`, `--max-tokens`, `--max-time` and `--goal-tokens`, read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,22 @@ def read_cost_usd(text: str) -> float:
     return usd
 
 
-def read_tokens(text: str) -> int:
+def of_all_turns(flags: dict[str, object]) -> dict[str, object]:
+    """Return limits of a turn as those of a new thread, which goes on by itself.
+
+    Raises:
+        UsageError: they limit the time, which only a turn's does.
+    """
+    if flags["budget.turn.max_time_s"] is not None:
+        raise UsageError(
+            "--max-time limits one turn, and a goal takes many.",
+            hint="Limit the goal with --goal-tokens, or all of it with --max-cost.",
+        )
+    names = ("max_cost_usd", "max_tokens")
+    return {f"budget.thread.{name}": flags[f"budget.turn.{name}"] for name in names}
+
+
+def read_tokens(text: str, flag: str = "--max-tokens") -> int:
     """Read a number of tokens: `200000`, `200_000`, `200k`, `1.5m`."""
     word = text.strip().lower().replace("_", "").replace(",", "")
     factor = _MULTIPLES.get(word[-1:], 1)
@@ -44,7 +59,7 @@ def read_tokens(text: str) -> int:
     tokens = None if number is None else number * factor
     if tokens is None or tokens != int(tokens) or not 0 < tokens <= MOST_TOKENS:
         raise UsageError(
-            f"--max-tokens {text!r} is no number of tokens.", hint="Write it as 200000 or 200k."
+            f"{flag} {text!r} is no number of tokens.", hint="Write it as 200000 or 200k."
         )
     return int(tokens)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from octavo.agent.thread import Agent
     from octavo.sandbox.keeper import Spare
     from octavo.server.cages import KeptCages
+    from octavo.server.earlier import Held
     from octavo.server.followers import Followers
     from octavo.store.index import Index
 
@@ -63,6 +64,8 @@ class Server:
         self.group = group
         self.threads: dict[str, Agent] = {}
         self.followers: dict[str, Followers] = {}
+        self.held: dict[str, Held] = {}
+        """Threads that clients opened and another process writes: here they can only be read."""
         self.index: Index | None = None
         """Made when something is first asked of it."""
         self.files: KeptCages | None = None
@@ -124,15 +127,24 @@ class Server:
             connection.leave()
 
     def agent(self, thread_id: str) -> Agent:
-        """The loaded thread. Raises RpcError when there is none."""
+        """The loaded thread.
+
+        Raises:
+            RpcError: there is none.
+            StoreError: another process writes it.
+        """
         agent = self.threads.get(thread_id)
         if agent is None:
+            held = self.held.get(thread_id)
+            if held is not None:
+                raise held.refusal()
             raise RpcError(INVALID_REQUEST, f"thread {thread_id} is not loaded")
         return agent
 
     def load(self, agent: Agent, followers: Followers) -> None:
         """Take a thread in and run it."""
         self.threads[agent.id] = agent
+        self.held.pop(agent.id, None)
         self.followers[agent.id] = followers
         agent.journal.follow(followers.on_event)
         self.group.start_soon(self._run, agent)

@@ -134,19 +134,20 @@ async def read(request: Request) -> s.ThreadReadResult:
     if agent is not None and not params.include_turns:
         return s.ThreadReadResult(thread_of(agent))
     path = find(_home(server), params.thread_id)
-    thread = await _described(server, path)
+    thread = await described(server, path)
     if agent is None:
         writer = await anyio.to_thread.run_sync(writer_of, path)
         thread = msgspec.structs.replace(thread, octavo_held_by=writer)
     if params.include_turns:
-
-        def whole(history: History) -> tuple[it.Turn, ...]:
-            turns = (history.turn(start, end, "full") for start, end in history.turns(0))
-            return tuple(turn for turn in turns if turn is not None)
-
-        turns = await _ask_history(server, path, whole)
+        turns = await ask_history(server, path, whole)
         thread = msgspec.structs.replace(thread, turns=turns)
     return s.ThreadReadResult(thread)
+
+
+def whole(history: History) -> tuple[it.Turn, ...]:
+    """Return all turns with all their items, oldest first."""
+    turns = (history.turn(start, end, "full") for start, end in history.turns(0))
+    return tuple(turn for turn in turns if turn is not None)
 
 
 async def list_turns(request: Request) -> s.TurnsListResult:
@@ -171,7 +172,7 @@ async def list_turns(request: Request) -> s.TurnsListResult:
             backwards_cursor=str(shown[0][0]) if shown else None,
         )
 
-    return await _ask_history(request.server, find(_home(request.server), params.thread_id), page)
+    return await ask_history(request.server, find(_home(request.server), params.thread_id), page)
 
 
 async def list_items(request: Request) -> s.ItemsListResult:
@@ -199,7 +200,7 @@ async def list_items(request: Request) -> s.ItemsListResult:
             backwards_cursor=str(shown[0].at) if shown else None,
         )
 
-    return await _ask_history(request.server, find(_home(request.server), params.thread_id), page)
+    return await ask_history(request.server, find(_home(request.server), params.thread_id), page)
 
 
 async def set_name(request: Request) -> m.Nothing:
@@ -237,7 +238,7 @@ async def unarchive(request: Request) -> s.ThreadReadResult:
     path = find(home, request.params(m.ThreadIdParams).thread_id)
     path = await anyio.to_thread.run_sync(shelf.unarchive, home, path)
     request.server.tell_all(note.ThreadUnarchived(thread_id_of(path)))
-    return s.ThreadReadResult(await _described(request.server, path))
+    return s.ThreadReadResult(await described(request.server, path))
 
 
 async def delete(request: Request) -> m.Nothing:
@@ -306,7 +307,7 @@ def _expect_idle(agent: Agent) -> None:
         )
 
 
-async def _described(server: Server, path: Path) -> it.Thread:
+async def described(server: Server, path: Path) -> it.Thread:
     row = await anyio.to_thread.run_sync(_index(server).thread, thread_id_of(path))
     if row is None:
         check_header(path)
@@ -314,7 +315,7 @@ async def _described(server: Server, path: Path) -> it.Thread:
     return _listed(server, row)
 
 
-async def _ask_history(server: Server, path: Path, ask: Callable[[History], T]) -> T:
+async def ask_history(server: Server, path: Path, ask: Callable[[History], T]) -> T:
     """Read a log, off the loop.
 
     Raises:

@@ -35,7 +35,7 @@ class Gist(msgspec.Struct):
     Attributes:
         head: how the log begins; None when that is not how a log of octavo does.
         updated_ms: when something was last said or done in it. A new name does not count.
-        preview: how the user's first words begin, on one line.
+        preview: how the user's first words begin, or the goal where that came first, on one line.
     """
 
     head: ThreadStarted | None = None
@@ -96,6 +96,8 @@ class Gist(msgspec.Struct):
                 text = "\n".join(part.text for part in inputs if isinstance(part, Text))
                 self.preview = self.preview or first_words(text)
                 said.append(Said("user", line.turn_id or "", text[:TEXT_CHARACTERS]))
+            case "goal_set":
+                self.preview = self.preview or first_words(line.objective)
             case "item_added":
                 text = text_of(decode_item(line.raw).content)
                 said.append(Said("assistant", line.turn_id or "", text[:TEXT_CHARACTERS]))
@@ -128,6 +130,7 @@ class _Line(msgspec.Struct):
     model: str = ""
     provider: str = ""
     name: str | None = None
+    objective: str = ""
     usage: _Usage | None = None
     raw: msgspec.Raw = msgspec.Raw(b"{}")
 
@@ -138,7 +141,7 @@ _WANTED = tuple(
     f'{{"type":"{tag}"'.encode()
     for tag in (
         *("thread_named", "turn_started", "turn_ended", "user_spoke", "spent", "step_ended"),
-        *("compacted", "question_answered"),
+        *("compacted", "question_answered", "goal_set"),
     )
 )
 _ITEM = b'{"type":"item_added"'

@@ -104,6 +104,17 @@ class JsonEvents:
         }
         self._cost = {name: usd for name, usd in costs.items() if usd is not None}
 
+    def goal_ended(self, goal: note.ThreadGoal) -> JsonEvent:
+        """The last line of a run with a goal."""
+        return {
+            "type": "goal.ended",
+            "status": goal.status,
+            "reason": goal.octavo_reason,
+            "tokens_used": goal.tokens_used,
+            "token_budget": goal.token_budget,
+            "time_used_seconds": goal.time_used_seconds,
+        }
+
     def failed(self, message: str) -> JsonEvent:
         """The line that ends a turn that could not even begin."""
         return {"type": "turn.failed", "error": {"message": message}}

@@ -22,5 +22,8 @@ class Options(msgspec.Struct, frozen=True):
     resume: str | None = None
     """The id of a thread to continue, or its beginning."""
     resume_last: bool = False
+    goal: str | None = None
+    """What the thread is to reach by itself, turn after turn; the prompt comes before it."""
+    goal_tokens: int | None = None
     resume_all: bool = False
     """`resume_last` means the newest of any directory."""

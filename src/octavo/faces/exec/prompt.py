@@ -24,9 +24,11 @@ async def inputs(options: Options) -> tuple[UserInput, ...]:
     """Return what the user puts into the turn; reads standard input where it is part of it.
 
     Raises:
-        UsageError: there is no prompt.
+        UsageError: there is no prompt, and no goal either.
     """
     text = options.prompt
+    if text is None and options.goal is not None:
+        return tuple(LocalImage(str(image)) for image in options.images)
     if text is None or text == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError("There is no prompt.", hint=_NO_PROMPT)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import stat
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -67,6 +68,7 @@ class Run:
         self._told_end = False
         self._runs_nothing = False
         self._over_budget = False
+        self._has_goal = False
         self.failure: OctavoError | None = None
 
     async def over(self, link: Link) -> int:
@@ -109,21 +111,72 @@ class Run:
     ) -> None:
         thread = await self._open(client)
         self._thread_id = thread.thread.id
-        turn = await client.start_turn(
-            m.TurnStartParams(self._thread_id, asked, output_schema=schema)
-        )
-        self._turn_id = turn.id
+        turn_id = None
+        if asked:
+            turn = await client.start_turn(
+                m.TurnStartParams(self._thread_id, asked, output_schema=schema)
+            )
+            turn_id = self._turn_id = turn.id
+        if self._options.goal is not None:
+            await self._set_goal(client, self._options.goal)
         self._print(None if self._json is None else self._json.thread_started(self._thread_id))
         if self._json is None:
             self._transcript.began(thread)
         async with aclosing(client.notifications()) as notifications:
+            if self._options.goal is not None:
+                await self._follow_goal(client, notifications)
+                return
             async for notification in notifications:
                 if not isinstance(notification, note.TurnCompleted):
                     self._show(notification)
-                elif notification.turn.id == turn.id:
+                elif notification.turn.id == turn_id:
                     await self._finish(client, notification)
                     return
         raise LinkClosed
+
+    async def _set_goal(self, client: Client, objective: str) -> None:
+        from octavo.protocol.goals import GOAL_SET, GoalSetParams  # few runs have one
+
+        tokens = self._options.goal_tokens
+        budget = msgspec.UNSET if tokens is None else tokens
+        await client.call(GOAL_SET, GoalSetParams(self._thread_id, objective, "active", budget))
+        self._has_goal = True
+
+    async def _follow_goal(
+        self, client: Client, notifications: AsyncGenerator[note.Notification, None]
+    ) -> None:
+        """Show turn after turn until the goal is not active any more and none runs."""
+        ended: note.TurnCompleted | None = None
+        async for notification in notifications:
+            match notification:
+                case note.TurnCompleted():
+                    ended = notification  # shown when it is known whether it was the last
+                case note.GoalUpdated(turn_id=None, goal=goal) if (
+                    goal.status != "active" and ended is not None
+                ):
+                    await self._finish(client, ended)
+                    self._end_goal(goal)
+                    return
+                case note.TurnStarted():
+                    if ended is not None:
+                        self._show(ended)
+                    ended = None
+                    self._turn_id = notification.turn.id
+                    self._show(notification)
+                    if self._signal is not None:  # it was meant for the one before
+                        await self._interrupt(client, notification.turn.id)
+                case _:
+                    self._show(notification)
+        raise LinkClosed
+
+    def _end_goal(self, goal: note.ThreadGoal) -> None:
+        self._over_budget = self._over_budget or goal.status == "budgetLimited"
+        if goal.status != "complete" and self._status == "completed":
+            self._status = "interrupted" if goal.status == "paused" else "failed"
+        if self._json is None:
+            self._transcript.goal_ended(goal)
+        else:
+            self._print(self._json.goal_ended(goal))
 
     async def _open(self, client: Client) -> m.ThreadResult:
         options = self._options
@@ -272,6 +325,11 @@ class Run:
 
     async def _interrupt(self, client: Client, turn_id: str) -> None:
         try:
+            if self._has_goal:
+                from octavo.protocol.goals import GOAL_SET, GoalSetParams
+
+                paused = GoalSetParams(self._thread_id, status="paused")
+                await client.call(GOAL_SET, paused)  # else the next turn would begin
             await client.interrupt(self._thread_id, turn_id)
         except (RpcError, LinkClosed):  # it ended by itself meanwhile
             return

@@ -33,6 +33,14 @@ _STYLES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", 
 _NO_TO_A_CALL = ("blocked", "preToolUse")
 HOOK_CHARS = 60
 """How much of what a hook says it does is shown beside the spinner."""
+_GOAL_WORDS = {
+    "active": "active",
+    "paused": "paused",
+    "blocked": "blocked",
+    "usageLimited": "stopped at the provider's limit",
+    "budgetLimited": "out of budget",
+    "complete": "reached",
+}
 _PLAN_MARKS = {"pending": "☐", "inProgress": "▸", "completed": "☑"}
 
 
@@ -144,6 +152,17 @@ class Transcript:
         self._say(
             f"Go on: octavo exec resume {spending.thread_id} {' '.join(flags)} PROMPT", "bold"
         )
+
+    def goal_ended(self, goal: note.ThreadGoal) -> None:
+        """Say what became of the goal; how to go on where it is not reached."""
+        of = "" if goal.token_budget is None else f" of {goal.token_budget:,}"
+        word = _GOAL_WORDS[goal.status]
+        used = f"{goal.tokens_used:,}{of} tokens · {goal.time_used_seconds} s"
+        self._say(f"goal {word} · {used}", "green" if goal.status == "complete" else "yellow")
+        if goal.status != "complete":
+            more = " --goal-tokens MORE" if goal.status == "budgetLimited" else ""
+            command = f"octavo exec resume {goal.thread_id} --goal 'THE SAME TEXT'{more}"
+            self._say(f"Go on: {command}", "bold")
 
     def spin(self) -> None:
         """Turn the spinner; on a terminal only."""

@@ -22,6 +22,7 @@ async def set_goal(request: Request) -> g.GoalSetResult:
     event = _wanted(agent.journal.thread.goal, params)
     agent.journal.emit(event)
     await agent.journal.sync()
+    agent.goes_on_alone = True
     agent.pursue()
     goal = agent.journal.thread.goal
     assert goal is not None

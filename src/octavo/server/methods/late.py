@@ -42,6 +42,7 @@ NAMES = {
         "thread/inject_items",
         "thread/revert",
     ),
+    "octavo.server.methods.providers": ("modelProvider/list",),
     "octavo.server.methods.goals": ("thread/goal/set", "thread/goal/get", "thread/goal/clear"),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",

@@ -19,7 +19,7 @@ from octavo.config.load import Loaded, load
 from octavo.config.paths import log_dir, octavo_home
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
-from octavo.protocol.errors import StoreError, UsageError
+from octavo.protocol.errors import StoreError, ThreadBusy, UsageError
 from octavo.protocol.events import (
     FORMAT,
     CallEnded,
@@ -94,10 +94,17 @@ async def resume(request: Request) -> m.ThreadResult:
     params = request.params(m.ThreadResumeParams)
     running = request.server.threads.get(params.thread_id)
     if running is not None:
-        followers = request.server.followers[running.id]
-        followers.tell_goal(request.connection)
-        followers.add(request.connection)  # with what is said below, nothing is missing or twice
-        return result_of(running, followers.live, whole=not params.exclude_turns)
+        turns: tuple[it.Turn, ...] = ()
+        if not params.exclude_turns:
+            from octavo.server.earlier import earlier_turns
+
+            turns = await earlier_turns(request.server, running)
+        if request.server.threads.get(running.id) is running:  # it was not closed meanwhile
+            followers = request.server.followers[running.id]
+            followers.tell_goal(request.connection)
+            followers.add(request.connection)  # with what is said below, all is said, and once
+            whole = not params.exclude_turns
+            return result_of(running, followers.live, turns=turns, whole=whole)
     from octavo.agent.reopen import reopen  # off the way to a new thread's first request
     from octavo.store.find import find, is_archived, thread_id_of
     from octavo.store.forks import read_thread
@@ -109,7 +116,10 @@ async def resume(request: Request) -> m.ThreadResult:
             f"Thread {thread_id_of(path)} is archived.",
             hint=f"`octavo sessions unarchive {thread_id_of(path)}` takes it out again.",
         )
-    log = Rollout.open(path)
+    try:
+        log = Rollout.open(path)
+    except ThreadBusy:
+        return await _held(request, params, path)
     try:
         reading = await anyio.to_thread.run_sync(read_thread, home, path)
         thread, warnings = reopen(reading)
@@ -134,10 +144,29 @@ async def resume(request: Request) -> m.ThreadResult:
     for warning in (*loaded.warnings, *warnings):
         journal.emit(Noticed(now_ms(), warning))
     request.server.followers[agent.id].tell_goal()
-    result = result_of(agent)
-    if request.server.launch.source not in _ONE_THING:
-        agent.pursue()
+    turns = ()
+    if not params.exclude_turns:
+        from octavo.server.earlier import earlier_turns
+
+        turns = await earlier_turns(request.server, agent)
+    result = result_of(agent, turns=turns)
+    agent.goes_on_alone = request.server.launch.source not in _ONE_THING
+    agent.pursue()
     return result
+
+
+async def _held(request: Request, params: m.ThreadResumeParams, path: Path) -> m.ThreadResult:
+    """Open a thread that another process writes, to be read."""
+    from octavo.server.earlier import read_held, shown_held
+
+    server = request.server
+    held = await read_held(server, path)
+    shown = await shown_held(request, held, turns=not params.exclude_turns)
+    cwd = _any_place(params.cwd or _last_cwd(held.thread), octavo_home(server.launch.env))
+    loaded = _settings(server, cwd, params)
+    choices = _resumed_choices(loaded, cwd, held.thread, server.launch)
+    server.held[shown.id] = held
+    return _told(shown, choices, reviewed=loaded.settings.approvals_reviewer == "auto_review")
 
 
 async def fork(request: Request) -> m.ThreadResult:
@@ -225,6 +254,12 @@ def _workspace(asked: str | None, thread: Thread) -> Path:
             hint="If it has moved, name its new place with -C.",
         )
     return _directory(asked or last)
+
+
+def _any_place(path: str | None, otherwise: Path) -> Path:
+    """Return a directory; what is only read may have moved."""
+    cwd = Path(os.path.abspath(path or "."))
+    return cwd if cwd.is_dir() else otherwise
 
 
 def _settings(server: Server, cwd: Path, params: _Params) -> Loaded:
@@ -371,19 +406,29 @@ def _asked_for(loaded: Loaded, setting: str) -> bool:
     return source is not None and source.layer in ("flag", "override")
 
 
-def result_of(agent: Agent, live: Live | None = None, *, whole: bool = False) -> m.ThreadResult:
+def result_of(
+    agent: Agent,
+    live: Live | None = None,
+    *,
+    turns: tuple[it.Turn, ...] = (),
+    whole: bool = False,
+) -> m.ThreadResult:
     """What a client is told of a thread that was loaded for it.
 
     Args:
         live: of a thread that was running already.
+        turns: the earlier ones.
         whole: add the running turn.
     """
-    choices = agent.choices
-    thread = thread_of(agent)
+    thread = msgspec.structs.replace(thread_of(agent), turns=turns)
     if live is not None:
         turn = live.turn() if whole else None
-        turns = () if turn is None else (turn,)
+        turns = turns if turn is None else (*turns, turn)
         thread = msgspec.structs.replace(thread, status=live.status, turns=turns)
+    return _told(thread, agent.choices, reviewed=agent.wiring.has_reviewer(agent.choices))
+
+
+def _told(thread: it.Thread, choices: TurnChoices, *, reviewed: bool) -> m.ThreadResult:
     return m.ThreadResult(
         thread=thread,
         model=choices.model,
@@ -393,7 +438,7 @@ def result_of(agent: Agent, live: Live | None = None, *, whole: bool = False) ->
         approval_policy=wire_approval(choices.approval),
         sandbox=wire_policy(choices.policy),
         reasoning_effort=choices.effort,
-        approvals_reviewer="auto_review" if agent.wiring.has_reviewer(choices) else "user",
+        approvals_reviewer="auto_review" if reviewed else "user",
     )
 
 
@@ -409,7 +454,7 @@ def thread_of(agent: Agent) -> it.Thread:
     return it.Thread(
         id=started.thread_id,
         session_id=started.thread_id,
-        preview=_preview(thread.first_text),
+        preview=_preview(thread.first_text) or (thread.goal.objective if thread.goal else ""),
         ephemeral=path is None,
         model_provider=choices.provider,
         model=choices.model,
