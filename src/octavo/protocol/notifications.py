@@ -280,6 +280,38 @@ class FsChanged(_Notification, frozen=True):
     changed_paths: tuple[str, ...]
 
 
+class FuzzyFileSearchResult(msgspec.Struct, frozen=True):
+    """A path below one of the roots.
+
+    Attributes:
+        score: the higher the better; comparable within one answer.
+        indices: where in `path` the letters of the query are, counted in characters.
+    """
+
+    root: str
+    path: str
+    match_type: Literal["file", "directory"]
+    file_name: str
+    score: int
+    indices: tuple[int, ...]
+
+
+class FuzzySearchUpdated(_Notification, frozen=True):
+    """What a search for files has found for `query`, the best first."""
+
+    method: ClassVar[str] = "fuzzyFileSearch/sessionUpdated"
+    session_id: str
+    query: str
+    files: tuple[FuzzyFileSearchResult, ...]
+
+
+class FuzzySearchCompleted(_Notification, frozen=True):
+    """All that a search would find was told, until there is another query."""
+
+    method: ClassVar[str] = "fuzzyFileSearch/sessionCompleted"
+    session_id: str
+
+
 Notification = (
     ThreadStarted
     | ThreadStatusChanged
@@ -309,6 +341,8 @@ Notification = (
     | LoginCompleted
     | CommandExecOutput
     | FsChanged
+    | FuzzySearchUpdated
+    | FuzzySearchCompleted
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -342,5 +376,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         LoginCompleted,
         CommandExecOutput,
         FsChanged,
+        FuzzySearchUpdated,
+        FuzzySearchCompleted,
     )
 }

@@ -84,6 +84,8 @@ class JsonEvents:
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
                 | note.FsChanged()
+                | note.FuzzySearchUpdated()
+                | note.FuzzySearchCompleted()
             ):
                 pass
             case _:

@@ -111,6 +111,8 @@ class Transcript:
                 | note.LoginCompleted()
                 | note.CommandExecOutput()
                 | note.FsChanged()
+                | note.FuzzySearchUpdated()
+                | note.FuzzySearchCompleted()
             ):
                 pass
             case _:
