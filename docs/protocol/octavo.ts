@@ -379,6 +379,35 @@ export type FsWriteFileParams = {
   path: string;
   dataBase64: string;
 };
+/** `cancellation_token`: a later search with the same one ends this one, with nothing found. */
+export type FuzzyFileSearchParams = {
+  query: string;
+  roots: Array<string>;
+  cancellationToken?: string | null;
+};
+/** The best first, at most 50. */
+export type FuzzyFileSearchResponse = {
+  files: Array<FuzzyFileSearchResult>;
+};
+/** A path below one of the roots. Attributes: score: the higher the better; comparable within one answer. indices: where in `path` the letters of the query are, counted in characters. */
+export type FuzzyFileSearchResult = {
+  root: string;
+  path: string;
+  match_type: "directory" | "file";
+  file_name: string;
+  score: number;
+  indices: Array<number>;
+};
+/** All that a search would find was told, until there is another query. */
+export type FuzzySearchCompleted = {
+  sessionId: string;
+};
+/** What a search for files has found for `query`, the best first. */
+export type FuzzySearchUpdated = {
+  sessionId: string;
+  query: string;
+  files: Array<FuzzyFileSearchResult>;
+};
 /** What is past a limit and stays all the same, and why. */
 export type GcKept = {
   what: string;
@@ -888,6 +917,19 @@ export type SearchParams = {
 export type SearchResult = {
   data: Array<SearchHit>;
   nextCursor: string | null;
+};
+export type SearchSessionParams = {
+  sessionId: string;
+};
+/** `session_id` is the client's own. One that is there already begins anew. */
+export type SearchSessionStartParams = {
+  sessionId: string;
+  roots: Array<string>;
+};
+/** What is typed by now, all of it. */
+export type SearchSessionUpdateParams = {
+  sessionId: string;
+  query: string;
 };
 /** A question was answered, by whichever client, or is void. */
 export type ServerRequestResolved = {
@@ -1436,6 +1478,10 @@ export interface ClientRequests {
   "fs/unwatch": { params: FsUnwatchParams; result: Nothing };
   "fs/watch": { params: FsWatchParams; result: FsWatchResult };
   "fs/writeFile": { params: FsWriteFileParams; result: Nothing };
+  "fuzzyFileSearch": { params: FuzzyFileSearchParams; result: FuzzyFileSearchResponse };
+  "fuzzyFileSearch/sessionStart": { params: SearchSessionStartParams; result: Nothing };
+  "fuzzyFileSearch/sessionStop": { params: SearchSessionParams; result: Nothing };
+  "fuzzyFileSearch/sessionUpdate": { params: SearchSessionUpdateParams; result: Nothing };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
   "model/list": { params: ModelListParams; result: ModelListResult };
@@ -1499,6 +1545,8 @@ export interface ServerNotifications {
   "command/exec/outputDelta": CommandExecOutput;
   "error": ErrorHappened;
   "fs/changed": FsChanged;
+  "fuzzyFileSearch/sessionCompleted": FuzzySearchCompleted;
+  "fuzzyFileSearch/sessionUpdated": FuzzySearchUpdated;
   "hook/completed": HookCompleted;
   "hook/started": HookStarted;
   "item/agentMessage/delta": AgentMessageDelta;

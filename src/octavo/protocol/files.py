@@ -8,6 +8,7 @@ Names and shapes are the app-server's v2 (Codex 0.169). Paths are absolute.
 import msgspec
 
 from octavo.protocol.methods import Method, Nothing
+from octavo.protocol.notifications import FuzzyFileSearchResult
 
 
 class _Wire(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,6 +90,38 @@ class FsUnwatchParams(_Wire, frozen=True):
     watch_id: str
 
 
+class FuzzyFileSearchParams(_Wire, frozen=True):
+    """`cancellation_token`: a later search with the same one ends this one, with nothing found."""
+
+    query: str
+    roots: tuple[str, ...]
+    cancellation_token: str | None = None
+
+
+class FuzzyFileSearchResponse(_Wire, frozen=True):
+    """The best first, at most 50."""
+
+    files: tuple[FuzzyFileSearchResult, ...]
+
+
+class SearchSessionStartParams(_Wire, frozen=True):
+    """`session_id` is the client's own. One that is there already begins anew."""
+
+    session_id: str
+    roots: tuple[str, ...]
+
+
+class SearchSessionUpdateParams(_Wire, frozen=True):
+    """What is typed by now, all of it."""
+
+    session_id: str
+    query: str
+
+
+class SearchSessionParams(_Wire, frozen=True):
+    session_id: str
+
+
 FS_READ_FILE = Method("fs/readFile", FsPathParams, FsReadFileResult)
 FS_WRITE_FILE = Method("fs/writeFile", FsWriteFileParams, Nothing)
 FS_CREATE_DIRECTORY = Method("fs/createDirectory", FsCreateDirectoryParams, Nothing)
@@ -99,3 +132,9 @@ FS_COPY = Method("fs/copy", FsCopyParams, Nothing)
 FS_WATCH = Method("fs/watch", FsWatchParams, FsWatchResult)
 FS_UNWATCH = Method("fs/unwatch", FsUnwatchParams, Nothing)
 """That there is no such watch is not an error."""
+FUZZY_SEARCH = Method("fuzzyFileSearch", FuzzyFileSearchParams, FuzzyFileSearchResponse)
+SEARCH_START = Method("fuzzyFileSearch/sessionStart", SearchSessionStartParams, Nothing)
+"""Lists the files, once; `fuzzyFileSearch/sessionUpdated` tells what was found."""
+SEARCH_UPDATE = Method("fuzzyFileSearch/sessionUpdate", SearchSessionUpdateParams, Nothing)
+SEARCH_STOP = Method("fuzzyFileSearch/sessionStop", SearchSessionParams, Nothing)
+"""That there is no such session is not an error."""

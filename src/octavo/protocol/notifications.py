@@ -339,6 +339,38 @@ class FsChanged(_Notification, frozen=True):
     changed_paths: tuple[str, ...]
 
 
+class FuzzyFileSearchResult(msgspec.Struct, frozen=True):
+    """A path below one of the roots.
+
+    Attributes:
+        score: the higher the better; comparable within one answer.
+        indices: where in `path` the letters of the query are, counted in characters.
+    """
+
+    root: str
+    path: str
+    match_type: Literal["file", "directory"]
+    file_name: str
+    score: int
+    indices: tuple[int, ...]
+
+
+class FuzzySearchUpdated(_Notification, frozen=True):
+    """What a search for files has found for `query`, the best first."""
+
+    method: ClassVar[str] = "fuzzyFileSearch/sessionUpdated"
+    session_id: str
+    query: str
+    files: tuple[FuzzyFileSearchResult, ...]
+
+
+class FuzzySearchCompleted(_Notification, frozen=True):
+    """All that a search would find was told, until there is another query."""
+
+    method: ClassVar[str] = "fuzzyFileSearch/sessionCompleted"
+    session_id: str
+
+
 Notification = (
     ThreadStarted
     | ThreadStatusChanged
@@ -373,6 +405,8 @@ Notification = (
     | GoalCleared
     | McpToolCallProgress
     | McpServerStatusUpdated
+    | FuzzySearchUpdated
+    | FuzzySearchCompleted
 )
 
 BY_METHOD: dict[str, type[Notification]] = {
@@ -411,5 +445,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         GoalCleared,
         McpToolCallProgress,
         McpServerStatusUpdated,
+        FuzzySearchUpdated,
+        FuzzySearchCompleted,
     )
 }

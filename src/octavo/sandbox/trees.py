@@ -110,6 +110,18 @@ async def copy(sandbox: Sandbox, source: Path, target: Path, *, recursive: bool)
     await _ask(sandbox, trees.COPY, [source, target], recursive)
 
 
+async def walk(sandbox: Sandbox, path: Path, *, limit: int) -> bytes:
+    """Return the paths below `path` with a zero byte between; directories end in a slash.
+
+    What cannot be read is left out, as is what belongs to git, and what would be too many.
+    """
+    _, (fd,) = await _ask(sandbox, trees.WALK, [path], limit)
+    try:
+        return os.pread(fd, os.fstat(fd).st_size, 0)
+    finally:
+        os.close(fd)
+
+
 class Watch:
     """A directory, or one entry of it, that is watched; closed by whoever asked for it.
 
@@ -161,7 +173,7 @@ async def watch(sandbox: Sandbox, path: Path) -> Watch:
 
 
 async def _ask(
-    sandbox: Sandbox, verb: int, paths: Sequence[Path], *options: bool
+    sandbox: Sandbox, verb: int, paths: Sequence[Path], *options: int
 ) -> tuple[bytes, list[int]]:
     request = (verb, (*map(os.fspath, paths), *options))
     told, fds, is_done = await sandbox.tree(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 
@@ -33,6 +33,12 @@ class Request:
         return decode_params(self._raw, kind)
 
 
+class Stoppable(Protocol):
+    """Something that goes on until it is told not to."""
+
+    def cancel(self) -> None: ...
+
+
 Handler = Callable[[Request], Awaitable[Any]]
 """Answers one method. May raise RpcError or OctavoError."""
 
@@ -56,8 +62,8 @@ class Connection:
         self._scope = anyio.CancelScope()
         self.commands: dict[object, object] = {}
         """Those that the client runs by itself; see `server.commands`."""
-        self.scopes: dict[object, anyio.CancelScope] = {}
-        """Of what goes on for the client beside its requests; cancelled when it is gone."""
+        self.beside: dict[tuple[str, object], Stoppable] = {}
+        """What goes on for the client beside its requests; cancelled when it is gone."""
         self.client: m.ClientInfo | None = None
 
     @property

@@ -123,19 +123,16 @@ async def watch(request: Request) -> f.FsWatchResult:
     params = request.params(f.FsWatchParams)
     path, connection = absolute(params.path, "path"), request.connection
     key = _key(params.watch_id)
-    if key in connection.scopes:
+    if key in connection.beside:
         raise RpcError(INVALID_REQUEST, f"watchId already exists: {params.watch_id[:80]}")
-    if (
-        sum(isinstance(other, tuple) and other[0] == "watch" for other in connection.scopes)
-        >= WATCHES
-    ):
+    if sum(kind == "watch" for kind, _ in connection.beside) >= WATCHES:
         raise RpcError(INVALID_REQUEST, f"{WATCHES} paths are watched; unwatch one first")
-    scope = connection.scopes[key] = anyio.CancelScope()
+    connection.beside[key] = scope = anyio.CancelScope()
     try:
         async with caged(request.server, path) as sandbox:
             watched = await trees.watch(sandbox, path)
     except BaseException:
-        connection.scopes.pop(key, None)
+        connection.beside.pop(key, None)
         raise
     request.server.group.start_soon(_tell, connection, params.watch_id, watched, scope)
     return f.FsWatchResult(str(watched.path))
@@ -156,13 +153,13 @@ async def _tell(
                     connection.post(FsChanged(watch_id, tuple(map(str, changed))))
     finally:
         watched.close()
-        if connection.scopes.get(_key(watch_id)) is scope:
-            del connection.scopes[_key(watch_id)]
+        if connection.beside.get(_key(watch_id)) is scope:
+            del connection.beside[_key(watch_id)]
 
 
 async def unwatch(request: Request) -> m.Nothing:
     """fs/unwatch"""
-    scope = request.connection.scopes.pop(_key(request.params(f.FsUnwatchParams).watch_id), None)
+    scope = request.connection.beside.pop(_key(request.params(f.FsUnwatchParams).watch_id), None)
     if scope is not None:
         scope.cancel()
     return m.Nothing()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from octavo.server.cages import KeptCages
     from octavo.server.earlier import Held
     from octavo.server.followers import Followers
+    from octavo.server.listings import Listings
     from octavo.store.index import Index
 
 
@@ -70,6 +71,8 @@ class Server:
         """Made when something is first asked of it."""
         self.files: KeptCages | None = None
         """Made when a client first does something with files by itself."""
+        self.listings: Listings | None = None
+        """Made when files are first searched."""
         self._load = load
         self._handlers: Mapping[str, Handler] | None = None
         self._connections: set[Connection] = set()
@@ -110,8 +113,8 @@ class Server:
             await connection.run(finish_s=finish_s, at_end=at_end)
         finally:
             self._connections.discard(connection)
-            for scope in connection.scopes.values():
-                scope.cancel()
+            for going_on in connection.beside.values():
+                going_on.cancel()
             for followers in self.followers.values():
                 followers.remove(connection)
         return connection.dropped

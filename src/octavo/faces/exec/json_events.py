@@ -90,6 +90,8 @@ class JsonEvents:
                 | note.GoalCleared()
                 | note.McpToolCallProgress()
                 | note.McpServerStatusUpdated()
+                | note.FuzzySearchUpdated()
+                | note.FuzzySearchCompleted()
             ):
                 pass
             case _:

@@ -130,6 +130,8 @@ class Transcript:
                 | note.ThreadReverted()
                 | note.GoalUpdated()
                 | note.GoalCleared()
+                | note.FuzzySearchUpdated()
+                | note.FuzzySearchCompleted()
             ):
                 pass
             case _:

@@ -17,7 +17,7 @@ import stat
 from . import abi
 from .files import Refused, around, is_within, open_directory, real_path, sentence
 
-STAT, LIST, MAKE, REMOVE, COPY, WATCH = range(6)
+STAT, LIST, MAKE, REMOVE, COPY, WATCH, WALK = range(7)
 IS_DIRECTORY, IS_FILE, IS_LINK = 1, 2, 4
 MAX_ENTRIES = 100_000
 """Of one directory."""
@@ -34,7 +34,8 @@ def do(verb: int, request: tuple[object, ...], *, roots: list[str], held: Sequen
 
     Args:
         verb, request: STAT path; LIST path; MAKE path, parents too; REMOVE path, with all in it,
-            also when it is missing; COPY from, to, with all in it; WATCH path.
+            also when it is missing; COPY from, to, with all in it; WATCH path; WALK path, most
+            entries.
         roots: trees that may be changed; the kernel has the last word.
         held: paths in them that may not be, where the kernel does not know it.
 
@@ -104,7 +105,9 @@ def _list(_: _Walls, path: str) -> Answer:
     except OSError as error:
         raise _refusal(path, error) from None
     file = os.memfd_create("octavo", os.MFD_CLOEXEC)
-    os.write(file, found)
+    listed = memoryview(found)
+    while listed:
+        listed = listed[os.write(file, listed) :]
     return b"", (file,)
 
 
@@ -289,6 +292,42 @@ def _watch(_: _Walls, path: str) -> Answer:
     return bytes((is_directory,)) + os.fsencode(real), (watching,)
 
 
+def _walk(_: _Walls, path: str, limit: int) -> Answer:
+    """List files and directories below `path`, the near ones first; no link is followed.
+
+    What cannot be read is left out, and so is what belongs to git.
+    """
+    found: list[bytes] = []
+    folders, count = [""], 0
+    while folders and count < limit:
+        deeper: list[str] = []
+        for folder in folders:
+            for name, is_directory in _entries_of(f"{path}/{folder}"):
+                count += 1
+                if count > limit:
+                    break
+                inside = f"{folder}{name}"
+                if is_directory:
+                    deeper.append(f"{inside}/")
+                found.append(os.fsencode(f"{inside}/" if is_directory else inside))
+        folders = deeper
+    file = os.memfd_create("octavo", os.MFD_CLOEXEC)
+    listed = memoryview(b"\0".join(found))
+    while listed:
+        listed = listed[os.write(file, listed) :]
+    return b"", (file,)
+
+
+def _entries_of(folder: str) -> list[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                (e.name, e.is_dir(follow_symlinks=False)) for e in entries if e.name != ".git"
+            )
+    except OSError:
+        return []
+
+
 _VERBS: dict[int, Callable[..., Answer]] = {
     STAT: _stat,
     LIST: _list,
@@ -296,6 +335,7 @@ _VERBS: dict[int, Callable[..., Answer]] = {
     REMOVE: _remove,
     COPY: _copy,
     WATCH: _watch,
+    WALK: _walk,
 }
 
 

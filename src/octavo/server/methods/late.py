@@ -36,6 +36,12 @@ NAMES = {
         "fs/watch",
         "fs/unwatch",
     ),
+    "octavo.server.search": (
+        "fuzzyFileSearch",
+        "fuzzyFileSearch/sessionStart",
+        "fuzzyFileSearch/sessionUpdate",
+        "fuzzyFileSearch/sessionStop",
+    ),
     "octavo.server.methods.hooks": ("hooks/list",),
     "octavo.server.methods.history": (
         "thread/shellCommand",
