@@ -17,7 +17,7 @@ def test_nothing_set_says_so_and_all_shows_every_default(shell: Shell) -> None:
     shown = {line.split(" = ")[0].split(".")[0] for line in done.stdout.splitlines()}
     # A table of tables has no values until one is made.
     assert shown == set(Settings.__struct_fields__) - {
-        *("model_providers", "projects", "permissions", "prices", "hooks")
+        *("model_providers", "projects", "permissions", "prices", "hooks", "mcp_servers")
     }
     assert not shell.home.exists()
 
