@@ -1,4 +1,4 @@
-"""A server that does what its one argument, a JSON object, says. No library: it can be wrong.
+"""A server that does what its one argument, a file of JSON, says. No library: it can be wrong.
 
 tools      what tools/list gives; `later` what it gives after the first call
 say        tool → result of tools/call
@@ -17,7 +17,8 @@ import sys
 import time
 from typing import Any
 
-PLAN: dict[str, Any] = json.loads(sys.argv[1])
+with open(sys.argv[1]) as given:
+    PLAN: dict[str, Any] = json.load(given)
 PIXEL = base64.b64encode(
     bytes.fromhex(
         "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
@@ -41,6 +42,12 @@ def ask(method: str, params: dict[str, Any]) -> Any:
         if message.get("id") == "ask":
             return message.get("result", message.get("error"))
     return None
+
+
+def touch(name: str) -> None:
+    """Leave a file."""
+    with open(name, "w"):
+        pass
 
 
 def text(words: str, **more: Any) -> dict[str, Any]:
@@ -115,10 +122,10 @@ def act(what: str, request: dict[str, Any]) -> dict[str, Any] | None:
             out({"method": "notifications/tools/list_changed"})
             return text("changed")
         case "note":
+            touch("called")
             for line in sys.stdin:
                 if json.loads(line).get("method") == "notifications/cancelled":
-                    with open("cancelled", "w") as file:
-                        file.write("yes")
+                    touch("cancelled")
                     return None
             return None
         case _:

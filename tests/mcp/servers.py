@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -36,11 +37,13 @@ def changes(name: str, **more: Any) -> dict[str, Any]:
 def config(name: str, *tools: dict[str, Any] | str, more: str = "", **plan: Any) -> str:
     """A `-c` argument: a server of this plan. A tool that is only named is one that reads."""
     listed = [tool(one) if isinstance(one, str) else one for one in tools]
-    argument = json.dumps({"tools": listed, **plan})
+    said = json.dumps({"tools": listed, **plan})
+    argument = Path.home() / f"plan-{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
+    argument.write_text(said)
     extra = f",{more}" if more else ""
     return (
         f"mcp_servers.{name}={{command={json.dumps(sys.executable)},"
-        f"args=[{json.dumps(str(PROGRAM))},{json.dumps(argument)}]{extra}}}"
+        f"args=[{json.dumps(str(PROGRAM))},{json.dumps(str(argument))}]{extra}}}"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mcp.client import ClientRequestContext
 
 MEMORY_LIMIT_BYTES = 1 << 30
+GRACE_S = 0.2
+"""What a server said last is still passed on for so long when it has ended."""
 _TEXT_CHARACTERS = 2_000
 """Of what is told in passing: progress, log lines, errors."""
 
@@ -52,6 +54,7 @@ class Host:
         self._asked: w.Connect | None = None
         self._wanted = anyio.Event()
         self._settled = anyio.Event()
+        self._ended = anyio.Event()
         self._client: Client | None = None
         self._failure = ""
         self._calls: dict[str, anyio.CancelScope] = {}
@@ -60,8 +63,15 @@ class Host:
         """Serve until the other end is gone."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._hold)
+            group.start_soon(self._follow, group.cancel_scope)
             await self._peer.run()
             group.cancel_scope.cancel()
+
+    async def _follow(self, scope: anyio.CancelScope) -> None:
+        """End with the server: whoever waits for it then learns that it is not there any more."""
+        await self._ended.wait()
+        await anyio.sleep(GRACE_S)
+        scope.cancel()
 
     async def _hold(self) -> None:
         """Open the connection and keep it, in one task, as the client wants it."""
@@ -73,14 +83,15 @@ class Host:
                 self._settled.set()
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            self._failure = reason(error)
             self._client = None
-            self._settled.set()
+            if not self._ended.is_set():  # else that it ended says it, and what it printed
+                self._failure = reason(error)
+                self._settled.set()
 
     @asynccontextmanager
     async def _opened(self, asked: w.Connect) -> AsyncIterator[Client]:
         async with Client(
-            _transport(asked.to),
+            _transport(asked.to, self._ended.set),
             client_info=types.Implementation(name="octavo-mcp-client", version=asked.version),
             elicitation_callback=self._elicit if asked.elicits else None,
             logging_callback=self._logged,
@@ -115,7 +126,9 @@ class Host:
             await self._settled.wait()
         client = self._client
         if client is None:
-            raise RpcError(w.BROKEN, self._failure or "it did not answer in time")
+            raise RpcError(
+                w.BROKEN, self._failure or f"it did not answer within {asked.timeout_s:g} s"
+            )
         _limit_memory()
         info = client.server_info
         return w.Connected(
@@ -136,7 +149,7 @@ class Host:
         dropped = 0
         cursor: str | None = None
         seen: set[str] = set()
-        async with _telling_faults(asked.timeout_s):
+        async with self._telling_faults(asked.timeout_s):
             while True:
                 page, cursor = await self._page(asked.what, cursor)
                 for one in page:
@@ -175,7 +188,7 @@ class Host:
         with anyio.CancelScope() as scope:
             self._calls[asked.call] = scope
             try:
-                async with _telling_faults(asked.timeout_s):
+                async with self._telling_faults(asked.timeout_s):
                     result = _plain(
                         await self._there.call_tool(
                             asked.tool, asked.arguments, progress_callback=tell_progress
@@ -188,8 +201,23 @@ class Host:
         return _sent(result)
 
     async def _read(self, asked: w.ReadParams) -> Any:
-        async with _telling_faults(asked.timeout_s):
+        async with self._telling_faults(asked.timeout_s):
             return _sent(_plain(await self._there.read_resource(asked.uri)))
+
+    @asynccontextmanager
+    async def _telling_faults(self, timeout_s: float) -> AsyncIterator[None]:
+        """Turn what may go wrong with a request into a refusal that says it."""
+        try:
+            with anyio.fail_after(timeout_s):
+                yield
+        except TimeoutError:
+            raise RpcError(w.TIMED_OUT, f"it did not answer within {timeout_s:g} s") from None
+        except MCPError as error:
+            if self._ended.is_set():
+                await anyio.sleep_forever()  # this process ends as well, and that is the answer
+            raise RpcError(w.SERVER_SAID_NO, error.error.message[:_TEXT_CHARACTERS]) from None
+        except (ValidationError, RuntimeError, ValueError, RecursionError, MemoryError) as error:
+            raise RpcError(w.BROKEN, reason(error)) from None
 
     async def _tell(self, method: str, params: Any) -> None:
         try:
@@ -225,12 +253,14 @@ class Host:
                 return
 
 
-def _transport(to: w.Stdio | w.Http) -> AbstractAsyncContextManager[Any]:
+def _transport(
+    to: w.Stdio | w.Http, at_end: Callable[[], None]
+) -> AbstractAsyncContextManager[Any]:
     match to:
         case w.Stdio():
             from octavo.mcp.pipes import program
 
-            return program((to.command, *to.args), cwd=to.cwd, env=to.env)
+            return program((to.command, *to.args), cwd=to.cwd, env=to.env, at_end=at_end)
         case w.Http():
             return _http(to)
 
@@ -245,20 +275,6 @@ async def _http(to: w.Http) -> AsyncIterator[Any]:
         streamable_http_client(to.url, http_client=http) as streams,
     ):
         yield streams
-
-
-@asynccontextmanager
-async def _telling_faults(timeout_s: float) -> AsyncIterator[None]:
-    """Turn what may go wrong with a request into a refusal that says it."""
-    try:
-        with anyio.fail_after(timeout_s):
-            yield
-    except TimeoutError:
-        raise RpcError(w.TIMED_OUT, f"it did not answer within {timeout_s:g} s") from None
-    except MCPError as error:
-        raise RpcError(w.SERVER_SAID_NO, error.error.message[:_TEXT_CHARACTERS]) from None
-    except (ValidationError, RuntimeError, ValueError, RecursionError, MemoryError) as error:
-        raise RpcError(w.BROKEN, reason(error)) from None
 
 
 def reason(error: BaseException) -> str:

@@ -107,6 +107,7 @@ class Offer:
     def _search_tool(self, known: Sequence[Remote]) -> Tool:
         async def search(args: ToolSearch, hands: Hands) -> Outcome:
             del hands
+            await self._servers.relisted()
             return Outcome(self._search(args))
 
         return Tool(

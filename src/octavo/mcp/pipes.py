@@ -7,7 +7,7 @@ their own before they begin. A message that is too long is not kept; whoever wai
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -29,9 +29,12 @@ Outgoing = MemoryObjectSendStream[SessionMessage]
 
 @asynccontextmanager
 async def program(
-    argv: Sequence[str], *, cwd: str, env: Mapping[str, str]
+    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], at_end: Callable[[], None]
 ) -> AsyncIterator[tuple[Incoming, Outgoing]]:
     """Start a program and yield what it says and what it is told; it is killed at the end.
+
+    Args:
+        at_end: told that it will say nothing more.
 
     Raises:
         OSError: it cannot be started.
@@ -43,7 +46,7 @@ async def program(
     told, told_out = anyio.create_memory_object_stream[SessionMessage](0)
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_read, process.stdout, said_in)
+            group.start_soon(_read, process.stdout, said_in, at_end)
             group.start_soon(_write, process.stdin, told_out)
             yield said, told
             group.cancel_scope.cancel()
@@ -55,7 +58,9 @@ async def program(
 
 
 async def _read(
-    output: ByteReceiveStream, said: MemoryObjectSendStream[SessionMessage | Exception]
+    output: ByteReceiveStream,
+    said: MemoryObjectSendStream[SessionMessage | Exception],
+    at_end: Callable[[], None],
 ) -> None:
     lines = Lines()
     async with said:
@@ -65,6 +70,8 @@ async def _read(
                     await said.send(message)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
+        finally:
+            at_end()
 
 
 async def _write(given: ByteSendStream, told: MemoryObjectReceiveStream[SessionMessage]) -> None:

@@ -95,7 +95,7 @@ class Servers:
         self._pins = pins
         self._outside = outside
         self._group: anyio.abc.TaskGroup | None = None
-        self._relisting: set[str] = set()
+        self._relisting: dict[str, anyio.Event] = {}
         try:
             known = pins.read()
         except ConfigError as error:
@@ -158,6 +158,11 @@ class Servers:
                         raise ServerFailed(
                             f"{error} It is required, so the turn was not begun."
                         ) from None
+
+    async def relisted(self) -> None:
+        """Wait for the servers that are saying which tools they have now."""
+        for done in list(self._relisting.values()):
+            await done.wait()
 
     async def connection(self, server: Server) -> Connection:
         """Return the connection to a server that is there, starting it where it is not.
@@ -264,7 +269,7 @@ class Servers:
         if what != "tools" or there is None or self._group is None:
             return
         if server.name not in self._relisting:
-            self._relisting.add(server.name)
+            self._relisting[server.name] = anyio.Event()
             self._group.start_soon(self._relist, server, there)
 
     async def _relist(self, server: Server, connection: Connection) -> None:
@@ -273,7 +278,7 @@ class Servers:
         except ServerFailed as error:
             self._outside.notice(str(error))
         finally:
-            self._relisting.discard(server.name)
+            self._relisting.pop(server.name).set()
 
     async def _take(self, server: Server, connection: Connection) -> None:
         """Learn what a server has, compare it with its pin, and pin a server seen first."""

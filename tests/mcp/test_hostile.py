@@ -1,0 +1,187 @@
+"""A server that is slow, dead, wrong or a liar hurts nobody else, and each is told in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from octavo.agent.allowed import Allowed
+from octavo.protocol import items as it
+from octavo.protocol import notifications as note
+from octavo.trial.scripted import Script, call, say
+from tests.mcp.servers import config, names, tool
+from tests.scenarios.hooking import warnings
+from tests.scenarios.playing import playing
+
+pytestmark = pytest.mark.anyio
+
+ALL = Allowed(mcp=("acting", "good"))
+GOOD = config("good", "echo")
+
+
+def both(name: str, **arguments: object) -> Script:
+    """The server misbehaves in one call, then is called again, beside another that is well."""
+    return [
+        [call(f"mcp__acting__{name}", **arguments), call("mcp__good__echo", n=1)],
+        call("mcp__acting__echo", n=2),
+        say("Done."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said", "again"),
+    [
+        ("big", {"bytes": 100_000_000}, "the answer has 95 MiB; at most 16 MiB are taken", True),
+        ("die", {}, "did not carry out die: it ended. It printed last: I give up", True),
+        ("half", {}, "did not carry out half: it ended.", True),
+        ("hang", {}, "it did not answer within 1 s", True),
+        ("bad json", {}, "it did not answer within 1 s", True),
+        ("wrong", {}, "its answer is not what MCP says", True),
+    ],
+)
+async def test_one_that_misbehaves_in_a_call_fails_alone(
+    workspace: Path, name: str, arguments: dict[str, object], said: str, again: bool
+) -> None:
+    plain = name.replace(" ", "_")
+    seconds = 1.0 if "1 s" in said else 30.0
+    acting = config("acting", plain, "echo", do={plain: name}, more=f"tool_timeout_sec={seconds}")
+    script = both(plain, **arguments)
+    async with playing(script, workspace, overrides=[acting, GOOD], allowed=ALL) as play:
+        turn = await play.turn("go")
+
+    assert turn.status == "completed"
+    bad, good, later = play.outputs()
+    assert said in bad
+    assert bad.startswith("MCP server acting did not carry out")
+    assert '{"n": 1}' in good
+    assert ('{"n": 2}' in later) is again
+    ends = [(item.server, item.status) for item in play.items(it.McpToolCall)]
+    assert sorted(ends) == [
+        ("acting", "completed"),
+        ("acting", "failed"),
+        ("good", "completed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("hang", "it did not answer within 1.5 s"),
+        ("die", "It printed last: no licence found"),
+        ("junk", "it did not answer within 1.5 s"),
+    ],
+)
+async def test_one_that_does_not_start_is_told_and_left_out(
+    workspace: Path, start: str, said: str
+) -> None:
+    acting = config("acting", "echo", start=start, more="startup_timeout_sec=1.5")
+    script: Script = [call("mcp__good__echo", n=1), say("Done.")]
+    async with playing(script, workspace, overrides=[acting, GOOD], allowed=ALL) as play:
+        turn = await play.turn("go")
+
+    assert turn.status == "completed"
+    assert "mcp__acting__echo" not in names(play.requests()[0])
+    assert '{"n": 1}' in play.outputs()[0]
+    told = [text for text in warnings(play) if text.startswith("MCP server acting could not start")]
+    assert said in told[0]
+    failed = [
+        n.error
+        for n in play.seen
+        if isinstance(n, note.McpServerStatusUpdated) and n.status == "failed"
+    ]
+    assert failed
+    assert said in str(failed[0])
+
+
+async def test_a_program_that_is_not_there_is_named(workspace: Path) -> None:
+    missing = 'mcp_servers.acting={command="no-such-program"}'
+    async with playing([say("Done.")], workspace, overrides=[missing]) as play:
+        turn = await play.turn("go")
+
+    assert turn.status == "completed"
+    assert any("there is no program 'no-such-program'" in text for text in warnings(play))
+
+
+async def test_a_turn_is_not_begun_without_a_server_that_is_required(workspace: Path) -> None:
+    missing = 'mcp_servers.acting={command="no-such-program",required=true}'
+    async with playing([say("Done.")], workspace, overrides=[missing]) as play:
+        turn = await play.turn("go")
+
+    assert turn.status == "failed"
+    assert turn.error is not None
+    assert "It is required, so the turn was not begun." in turn.error.message
+    assert play.requests() == []
+
+
+async def test_one_that_keeps_dying_is_not_started_for_ever(workspace: Path) -> None:
+    acting = config("acting", "die")
+    script: Script = [*(call("mcp__acting__die") for _ in range(7)), say("Done.")]
+    async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:
+        await play.turn("go")
+
+    assert "failed 5 times and is not started again" in play.outputs()[-1]
+
+
+async def test_a_flood_of_news_from_a_server_is_borne(workspace: Path) -> None:
+    acting = config("acting", "flood", "echo")
+    script: Script = [call("mcp__acting__flood"), call("mcp__acting__echo", n=2), say("Done.")]
+    async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:
+        await play.turn("go")
+
+    flooded, echoed = play.outputs()
+    assert "flooded" in flooded
+    assert '{"n": 2}' in echoed
+
+
+async def test_lines_that_are_no_messages_are_passed_over(workspace: Path) -> None:
+    acting = config("acting", "echo", garbage=True)
+    script: Script = [call("mcp__acting__echo", n=2), say("Done.")]
+    async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:
+        await play.turn("go")
+
+    assert '{"n": 2}' in play.outputs()[0]
+
+
+async def test_a_server_that_takes_another_ones_names_gets_none_of_its_calls(
+    workspace: Path,
+) -> None:
+    one = config("a", tool("b__c"), do={"b__c": "echo"})
+    other = config("a__b", tool("c"), do={"c": "fail"})
+    script: Script = [call("mcp__a__b__c", n=1), say("Done.")]
+    allowed = Allowed(mcp=("a", "a__b"))
+    async with playing(script, workspace, overrides=[one, other], allowed=allowed) as play:
+        await play.turn("go")
+
+    assert names(play.requests()[0]).count("mcp__a__b__c") == 1
+    assert '{"n": 1}' in play.outputs()[0]
+
+
+async def test_what_a_server_says_hides_nothing(workspace: Path) -> None:
+    acting = config("acting", tool("echo", "Plain.\u200b\U000e0041"), instructions="\u202e")
+    script: Script = [call("mcp__acting__echo", n="\u200b"), say("Done.")]
+    async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:
+        await play.turn("go")
+
+    [declared] = [t for t in play.requests()[0]["tools"] if t.get("name") == "mcp__acting__echo"]
+    assert declared["description"] == "Plain.⟨U+200B⟩⟨U+E0041⟩"
+
+
+async def test_a_call_that_is_interrupted_is_cancelled_at_its_server(workspace: Path) -> None:
+    acting = config("acting", "note")
+    script: Script = [call("mcp__acting__note"), say("Done.")]
+    async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:
+        turn_id = await play.begin("go")
+        await _appears(workspace / "called")
+        await play.client.interrupt(play.thread_id, turn_id)
+        turn = await play.ended(turn_id)
+        await _appears(workspace / "cancelled")
+
+    assert turn.status == "interrupted"
+
+
+async def _appears(path: Path) -> None:
+    with anyio.fail_after(20):
+        while not path.exists():
+            await anyio.sleep(0.01)
