@@ -4,11 +4,11 @@ Some systems give user namespaces to that program and no other. Each init is the
 own, started ahead of need: it makes the mounts of the plan and loads the filter, and `boxed` does
 the rest. Namespaces are not shared between commands, which is what the gaps are about.
 
-Nobody kills a `bwrap` and nothing makes it end with its parent. Its child is the first process of
-the namespaces, and waits for its word before anything else; without it, it waits for ever, and no
-end of any other process is noticed there. So a start is left to come to its end, and it is the
-first process that is ended, or ends by itself when its supervisor is gone (see `boxed`). Where
-somebody else kills a `bwrap`, its child becomes one of this process, which ends it.
+Nothing makes a `bwrap` end with its parent. Its child is the first process of the namespaces, and
+waits for its word before anything else; without it, it waits for ever, and no end of any other
+process is noticed there. So a start comes to its end, and its init ends by itself when its
+supervisor is gone (see `boxed`). What waits for a `bwrap` that was killed nevertheless becomes a
+child of this process, which ends it.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class BubblewrapCage:
         self._network = orders.network
         self._masks = dict.fromkeys(plan.masks)
         self._holds: dict[str, None] = {}
+        self._started: set[int] = set()
         self._filter = bpf.program(inet=True, unix=True)
         writable = [*plan.roots, *plan.private]
         self._walls: boxed.Walls = (writable, plan.changeable, plan.programs)
@@ -66,7 +67,7 @@ class BubblewrapCage:
     def prove(self, probe: selftest.Probe) -> None:
         """Let one init try to escape. Raises OSError saying what it could do, or what failed."""
         probe.forget_relative()
-        _signal.signal(command.SIGCHLD, lambda *_: _end_orphans())
+        _signal.signal(command.SIGCHLD, lambda *_: self._end_orphans())
         heard, errors = os.pipe()
         theirs, pid, _ = self._start((words.PROVE, (self._walls, probe.values())), errors)
         os.close(errors)
@@ -99,6 +100,14 @@ class BubblewrapCage:
         zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
         _end_all()
 
+    def _end_orphans(self) -> None:
+        """End what a `bwrap` has left that somebody has killed, when memory ran out for one."""
+        children = guard.children(os.getpid())
+        for pid in children:
+            if pid not in self._started and _is_inside(pid):
+                guard.send(pid, command.SIGKILL)
+        self._started.intersection_update(children)
+
     def _start(
         self, first: tuple[bytes, object], errors: int | None
     ) -> tuple[_socket.socket, int, int]:
@@ -128,6 +137,7 @@ class BubblewrapCage:
                 self._execute([its.fileno(), arguments, program, info, told], files, errors)
             finally:
                 os._exit(1)
+        self._started.add(pid)
         for fd in (arguments, program, info):
             os.close(fd)
         its.close()
@@ -197,22 +207,11 @@ class BubblewrapCage:
 
 
 def _end_all() -> None:
-    """End what runs in each `bwrap`, and wait until all have ended.
-
-    One that has no child yet ends a moment later, as its supervisor is gone.
-    """
+    """End every `bwrap`, and then what has become a child of this process by that."""
     while children := guard.children(os.getpid()):
         for pid in children:
-            for first in [pid] if _is_inside(pid) else guard.children(pid):
-                guard.send(first, command.SIGKILL)
-        os.waitpid(-1, 0)
-
-
-def _end_orphans() -> None:
-    """End what a `bwrap` has left that somebody else has killed, when memory ran out for one."""
-    for pid in guard.children(os.getpid()):
-        if _is_inside(pid):
             guard.send(pid, command.SIGKILL)
+        os.waitpid(-1, 0)
 
 
 def _is_inside(pid: int) -> bool:
