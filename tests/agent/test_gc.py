@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import tarfile
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +30,9 @@ from octavo.store.kept import KeptOutput
 from octavo.store.rollout import Rollout
 from octavo.workspace.snapshot import SnapshotFailed, Span
 from octavo.workspace.snapshot.holdings import holdings
+from octavo.workspace.snapshot.packs import PackReader
 from octavo.workspace.snapshot.store import Store
+from tests.sampling import sample
 from tests.store.logs import AT_MS, write_thread
 from tests.workspace.test_snapshot import tree
 
@@ -293,3 +299,103 @@ def test_only_one_process_lets_go(home: Path) -> None:
         assert collect(home, ALL).steps == ()
     finally:
         os.close(fd)
+
+
+def contents(home: Path, root: Path) -> set[bytes]:
+    """All content that can be had: out of kept snapshots, and out of archives."""
+    folder = folder_of(home, root)
+    packs = PackReader(folder)
+    found = {
+        packs.read(piece.pack, piece.offset, piece.content)
+        for piece in holdings(folder).pieces
+        if piece.pack
+    }
+    packs.close()
+    for path in (home / "archive").rglob("*.tar.xz"):
+        with tarfile.open(path) as tar:
+            files = [tar.extractfile(member) for member in tar if member.isfile()]
+            found |= {file.read() for file in files if file is not None}
+    return found
+
+
+def killed_at(home: Path, moment: int) -> bool:
+    """Let go in a process that is killed at its Nth change; False if it ended before."""
+    pid = os.fork()
+    if pid == 0:
+        left = moment
+
+        def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*args: Any, **more: Any) -> Any:
+                nonlocal left
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **more)
+
+            return call
+
+        for name in ("rename", "unlink", "fsync", "pwrite", "open", "mkdir"):
+            setattr(os, name, deadly(getattr(os, name)))
+        try:
+            collect(home, ALL, apply=True)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def test_killed_at_any_moment_nothing_is_lost_and_it_is_done_the_next_time(
+    tmp_path: Path,
+) -> None:
+    moments = 0
+    for moment in range(1, 200, sample(1, 6)):
+        place = tmp_path / str(moment)
+        root, home = place / "work", place / "home"
+        home.mkdir(parents=True)
+        root.mkdir()
+        (root / "a").write_text("first")
+        (root / "same").write_text("same" * 1000)
+        thread_id, log = write_thread(home, ("do it", "done"))
+        store = worked(home, root, ["second" * 50, "third" * 50], log)
+        kept_output(home, thread_id)
+        before = contents(home, root)
+        if not killed_at(home, moment):
+            break
+        moments += 1
+
+        assert contents(home, root) >= before
+        number = store.take()
+        (root / "same").unlink()
+        store.undo([Span(number)])
+        assert (root / "same").exists()
+        again = collect(home, ALL, apply=True)
+        assert [step.failed for step in again.steps] == [None] * len(again.steps)
+        assert contents(home, root) >= before
+        assert [step.kind for step in collect(home, ALL).steps] == []
+        assert not [*home.rglob("*.new")]
+    assert moments > sample(15, 2)
+
+
+def test_a_clone_that_a_killed_process_left_is_archived(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    clone, fresh = tmp_path / "octavo-skill-abc", tmp_path / "octavo-skill-def"
+    for folder in (clone, fresh):
+        folder.mkdir()
+        (folder / "SKILL.md").write_text("edited here")
+        (folder / "link").symlink_to("/etc/passwd")
+    (tmp_path / "octavo-skill-link").symlink_to(home)
+    age(clone, 2)
+
+    done = collect(home, Gc(), apply=True)
+
+    assert [(step.kind, step.path, step.archives) for step in done.steps] == [
+        ("clone", str(clone), True)
+    ]
+    assert not clone.exists()
+    assert fresh.exists()
+    with tarfile.open(done.archives[0]) as tar:
+        file = tar.extractfile("octavo-skill-abc/SKILL.md")
+        assert file is not None
+        assert file.read() == b"edited here"
+        assert tar.getmember("octavo-skill-abc/link").linkname == "/etc/passwd"

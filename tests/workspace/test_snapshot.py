@@ -25,7 +25,7 @@ def tree(root: Path) -> Tree:
     """Return everything below `root`: mode and content, as os.walk sees it."""
     found: Tree = {}
     for folder, folders, files in os.walk(os.fsencode(root)):
-        if b"objects" in folders and folder.endswith(b"/.git"):
+        if b"objects" in folders and folder == os.path.join(os.fsencode(root), b".git"):
             folders.remove(b"objects")
         for name in folders + files:
             path = os.path.join(folder, name)
@@ -343,6 +343,7 @@ def test_both_ways_of_listing_see_the_same(root: Path) -> None:
         (root / folder).mkdir(parents=True)
         (root / folder / "file").write_text("x")
     (root / "bare" / "objects").mkdir(parents=True)
+    (root / "inside" / ".git" / "objects").mkdir(parents=True)
 
     walked = stamps(scan(root, is_large=False, limit=1000))
     found = stamps(scan(root, is_large=True, limit=1000))
@@ -352,6 +353,7 @@ def test_both_ways_of_listing_see_the_same(root: Path) -> None:
         b".git/refs/heads/x/objects",
         b".git/refs/heads/x/objects/file",
         b"bare/objects",
+        b"inside/.git/objects",
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from octavo.agent.skill_source import CLONE_PREFIX
 from octavo.agent.snapshots import SNAPSHOTS, folder_of
 from octavo.agent.unsaved import Work, works
 from octavo.config.settings import Gc
@@ -23,11 +25,12 @@ from octavo.protocol.errors import OctavoError, StoreError
 from octavo.protocol.gc import GcKept, GcResult, GcStep
 from octavo.store import sweep
 from octavo.store.index import Index
+from octavo.store.sweep import ARCHIVE
 from octavo.workspace.snapshot import SnapshotFailed
+from octavo.workspace.snapshot.archive import archive_folder, new_name
 from octavo.workspace.snapshot.holdings import Holdings, holdings
 from octavo.workspace.snapshot.prune import plan, prune
 
-ARCHIVE = "archive"
 DAY_MS = 86_400_000
 
 
@@ -75,6 +78,7 @@ def collect(home: Path, limits: Gc, *, apply: bool = False) -> GcResult:
             *_snapshots(home, known, limits, now_ms, kept),
             *_outputs(home, known, limits, now_ms, kept),
             *_left_behind(home),
+            *_clones(home),
         ]
         steps, archives = _done(items) if apply else ([item.step for item in items], [])
         index = _index(home)
@@ -248,6 +252,34 @@ def _left_behind(home: Path) -> Iterator[_Item]:
             return []
 
         yield _Item(GcStep(left.kind, str(left.path), _LEFT[left.kind], left.size_bytes), do)
+
+
+def _clones(home: Path) -> Iterator[_Item]:
+    """Folders that a process fetched something into and was killed before it removed them."""
+    import tempfile
+
+    old_s = time.time() - 86_400
+    for path in sorted(Path(tempfile.gettempdir()).glob(CLONE_PREFIX + "*")):
+        try:
+            found = path.lstat()
+        except OSError:
+            continue
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and found.st_mtime < old_s:
+            size = sum(one.lstat().st_size for one in path.rglob("*") if not one.is_dir())
+            detail = "a clone that was fetched for a skill, and left"
+            yield _Item(GcStep("clone", str(path), detail, size, True), _archiving(home, path))
+
+
+def _archiving(home: Path, folder: Path) -> Callable[[], list[Path]]:
+    def do() -> list[Path]:
+        import shutil
+
+        target = new_name(home / ARCHIVE / "clones", folder.name)
+        archive_folder(target, folder, f"{folder}, as a process that was killed had left it.\n")
+        shutil.rmtree(folder)
+        return [target]
+
+    return do
 
 
 def _index(home: Path) -> list[_Item]:

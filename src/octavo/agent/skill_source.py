@@ -26,6 +26,8 @@ from octavo.sandbox.run import run_caged
 from octavo.workspace.hardening import Drivers, hardened_env
 
 FETCH_S = 300.0
+CLONE_PREFIX = "octavo-skill-"
+"""How the temporary folders begin into which skills are fetched."""
 _ASIDE_S = 30.0
 _FETCHED_LIMIT_BYTES = 1 << 30
 _SAID_LIMIT_BYTES = 64 << 10
@@ -115,7 +117,7 @@ async def fetch(source: Source, env: Mapping[str, str], home: Path) -> Fetched:
         folder = source.folder / source.path
         return Fetched(_read(folder), str(source.folder), source.path)
     assert source.address is not None
-    with tempfile.TemporaryDirectory(prefix="octavo-skill-") as place:
+    with tempfile.TemporaryDirectory(prefix=CLONE_PREFIX) as place:
         try:
             return await _from_git(source, source.address, env, home, _real(place))
         except GitRefused as refusal:

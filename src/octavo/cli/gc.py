@@ -64,11 +64,25 @@ def run(args: Namespace) -> int:
 
         print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
-        _print(result)
+        _print(result, _again(args))
     return 1 if any(step.failed for step in result.steps) else 0
 
 
-def _print(result: g.GcResult) -> None:
+def _again(args: Namespace) -> str:
+    """The command that does what was shown."""
+    import shlex
+
+    words = ["octavo", "gc", "--yes"]
+    for name in ("days", "snapshots", "outputs"):
+        value = getattr(args, name)
+        words += [] if value is None else [f"--{name}", value]
+    for setting in args.config:
+        words += ["-c", setting]
+    words += [] if args.profile is None else ["-p", args.profile]
+    return shlex.join(words)
+
+
+def _print(result: g.GcResult, again: str) -> None:
     from octavo.protocol.visible import visible_line
 
     done = [step for step in result.steps if step.failed is None]
@@ -97,7 +111,7 @@ def _print(result: g.GcResult) -> None:
     elif result.applied:
         print(f"About {_size(result.freed_bytes)} freed.")
     else:
-        print(f"About {_size(result.freed_bytes)} in all. `octavo gc --yes` does it.")
+        print(f"About {_size(result.freed_bytes)} in all. `{again}` does it.")
 
 
 def read_size(option: str, text: str | None) -> int | None:

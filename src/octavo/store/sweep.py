@@ -19,6 +19,8 @@ from octavo.store.find import ARCHIVED, SESSIONS, thread_id_of
 from octavo.store.lock import Lock, holder
 
 OUTPUTS = "outputs"
+ARCHIVE = "archive"
+"""Where what exists nowhere else is put away."""
 STALE_S = 3600.0
 """What was written to so lately may be somebody's who is just at it."""
 
@@ -62,6 +64,9 @@ def left_behind(home: Path) -> Iterator[Left]:
         if found is None or named is None or found.st_mtime > old_s:
             continue
         if path.is_file() and not path.is_symlink() and not _lives(int(named[1])):
+            yield Left("write", path, found.st_size)
+    for path in sorted((home / ARCHIVE).glob("*/*.new")):  # what would be in it is still kept
+        if (found := _stat(path)) is not None:
             yield Left("write", path, found.st_size)
 
 

@@ -94,8 +94,11 @@ def _hear(talk: _socket.socket) -> bytes:
 def kill_descendants() -> None:
     """Kill and reap everything below this process, which adopts orphans.
 
-    Everyone is stopped before anyone is killed, so that nobody can fork away meanwhile.
+    Everyone is stopped before anyone is killed, so that nobody can fork away meanwhile. And nobody
+    else reaps: a child that was seen is there until it is waited for here, so that one whose own
+    children have just become ours is not taken for the last.
     """
+    _signal.signal(command.SIGCHLD, _signal.SIG_DFL)
     frozen: set[int] = set()
     for _ in range(_FREEZE_PASSES):
         found = set(descendants(os.getpid())) - frozen

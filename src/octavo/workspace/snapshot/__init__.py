@@ -6,8 +6,9 @@ and outside of the workspace; the person's repository, its refs and its index ar
 folder needs no git for this.
 
 Not kept: what is larger than a limit, sockets and devices, owners, extended attributes, times, and
-which names are hard links of one file. Git's own objects are not kept either: nothing here deletes
-them, so what is restored of `.git` finds them where they were.
+which names are hard links of one file. Nor are the objects of the folder's own repository: nothing
+here deletes them, so what is restored of `.git` finds them where they were. Those of repositories
+inside of it are kept.
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ except ImportError:
 
 _BLOB = 3
 _LEVEL = 1
+_PACKED = (b"PACK\0\0\0", b"x\x01", b"x\x9c")
+"""How git's packs and objects begin, which do not get smaller."""
 _HEADER_BYTES, CHECKSUM_BYTES = 12, 20
 PACK_FRAME_BYTES = _HEADER_BYTES + CHECKSUM_BYTES
 """What a pack has besides its blobs: before them and after."""
@@ -58,7 +60,8 @@ class PackWriter:
             fd = os.open(self._aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(fd, "w+b", _CHUNK_BYTES)
             self._file.write(b"PACK\0\0\0\x02\0\0\0\0")
-        packed = _head(len(data)) + zlib.compress(data, _LEVEL)
+        level = 0 if data.startswith(_PACKED) else _LEVEL
+        packed = _head(len(data)) + zlib.compress(data, level)
         self._file.write(packed)
         at, self._offset = self._offset, self._offset + len(packed)
         self._count += 1

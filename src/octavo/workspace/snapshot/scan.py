@@ -20,14 +20,16 @@ GNU_FIND = "/usr/bin/find"
 FINDS = 2
 LARGE = 3_000
 PRUNED = (b"/.git/objects", b"/.git/lfs")
+"""At the top alone: a repository inside of the folder can be deleted with all that it holds."""
 _CHUNK_BYTES = 1 << 20
 
 
 def scan(root: Path, *, is_large: bool, limit: int) -> bytes:
     """Return every path below `root` and its stamp; `stamps` reads it. Equal: nothing changed.
 
-    Objects of git are left out, and what is mounted from another file system is not entered. Links
-    are not followed. What vanishes meanwhile is left out.
+    Objects of the folder's own repository and of its submodules are left out, and what is mounted
+    from another file system is not entered. Links are not followed. What vanishes meanwhile is left
+    out.
 
     Args:
         is_large: more than `LARGE` files are expected.
@@ -89,8 +91,8 @@ def _find(top: bytes, names: list[bytes], limit: int) -> bytes | None:
 
     prune: list[bytes] = []
     for ending in PRUNED:
-        prune += [b"-path", b"*" + ending, b"-o"]
-    prune += [b"-path", b"*/.git/modules/*/objects", b"!", b"-path", b"*/refs/*"]
+        prune += [b"-path", b"." + ending, b"-o"]
+    prune += [b"-path", b"./.git/modules/*/objects", b"!", b"-path", b"*/refs/*"]
     prune += [b"!", b"-path", b"*/logs/*"]
     told = [b"(", *prune, b")", b"-prune", b"-o", b"-printf", b"%p\\0%C@\\0"]
     with subprocess.Popen(
@@ -124,7 +126,7 @@ def _by_walking(top: bytes, names: list[bytes], limit: int) -> bytes | None:
 
     def note(path: bytes, found: os.stat_result) -> None:
         if stat.S_ISDIR(found.st_mode):
-            if _is_pruned(path):
+            if _is_pruned(path[prefix:]):
                 return
             if found.st_dev == device:
                 folders.append(path)
@@ -153,8 +155,8 @@ def _too_many(top: bytes, limit: int) -> SnapshotFailed:
 
 
 def _is_pruned(path: bytes) -> bool:
-    if path.endswith(PRUNED):
+    if path in PRUNED:
         return True
-    if not path.endswith(b"/objects") or b"/.git/modules/" not in path:
+    if not path.endswith(b"/objects") or not path.startswith(b"/.git/modules/"):
         return False
     return b"/refs/" not in path and b"/logs/" not in path
