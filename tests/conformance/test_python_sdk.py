@@ -81,6 +81,9 @@ ANSWERS = {
     "thread/turns/list": models.ThreadTurnsListResponse,
     "thread/items/list": models.ThreadItemsListResponse,
     "thread/delete": models.ThreadDeleteResponse,
+    "thread/shellCommand": models.ThreadShellCommandResponse,
+    "thread/inject_items": models.ThreadInjectItemsResponse,
+    "thread/revert": models.ThreadRevertResponse,
     "thread/goal/set": models.ThreadGoalSetResponse,
     "thread/goal/get": models.ThreadGoalGetResponse,
     "thread/goal/clear": models.ThreadGoalClearResponse,
@@ -532,3 +535,41 @@ async def test_a_goal_that_is_cancelled_is_paused(ear: Ear, place: Place) -> Non
 
     assert events[-1].payload.turn.status is models.TurnStatus.interrupted
     assert goal["status"] == "paused"
+
+
+async def test_a_person_s_own_command_and_items_put_in_are_shown_and_a_turn_is_reverted(
+    ear: Ear, place: Place
+) -> None:
+    message = {
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": "From another tool."}],
+    }
+    async with playing(place, [say("One."), say("Two."), say("Three.")]), place.codex() as codex:
+        ask = codex._client._sync._request_raw
+        thread = await codex.thread_start(cwd=str(place.work))
+        of = {"threadId": thread.id}
+        run = {**of, "command": "echo mine | cat"}
+        await anyio.to_thread.run_sync(ask, "thread/shellCommand", run)
+        while not [m for m in ear.read if m.get("method") == "turn/completed"]:
+            await anyio.sleep(0.01)
+        await anyio.to_thread.run_sync(ask, "thread/inject_items", {**of, "items": [message]})
+        await thread.run("First.")
+        second = await thread.run("Second.")
+        before = {**of, "beforeTurnId": second.id}
+        reverted = await anyio.to_thread.run_sync(ask, "thread/revert", before)
+        await thread.run("Third.")
+        first, _, last = (str(request["input"]) for request in place.requests())
+        again = await codex.thread_resume(thread.id)
+        listed = await anyio.to_thread.run_sync(ask, "thread/turns/list", of)
+
+    items = [m["params"]["item"] for m in ear.read if m.get("method") == "item/completed"]
+    [own] = [item for item in items if item["type"] == "commandExecution"]
+    assert (own["source"], own["aggregatedOutput"]) == ("userShell", "mine\n")
+    assert "mine" in first
+    assert "From another tool." in first
+    assert reverted["thread"]["id"] == again.id == thread.id
+    assert "First." in last
+    assert "Second." not in last
+    assert len(listed["data"]) == 3
+    assert "thread/reverted" in ear.notified()

@@ -44,6 +44,18 @@ def step(turn_id: str = "1", tokens: int = 0) -> ev.StepEnded:
     return ev.StepEnded(turn_id, 0, Usage(total_tokens=tokens) if tokens else None)
 
 
+def shell(item_id: str, turn_id: str = "1") -> ev.ShellStarted:
+    return ev.ShellStarted(item_id, turn_id, 0, "ls", "/w")
+
+
+def shell_end(item_id: str) -> ev.ShellEnded:
+    return ev.ShellEnded(item_id, 0, ev.CallFacts(0), raw("shell"), ("untrusted",))
+
+
+def context(key: str = "base", turn_id: str = "1") -> ev.ContextAdded:
+    return ev.ContextAdded(turn_id, key, "d", raw(key))
+
+
 def ended(outcome: str = "completed", turn_id: str = "1") -> ev.TurnEnded:
     return msgspec.convert(
         {"type": "turn_ended", "turn_id": turn_id, "at_ms": 0, "outcome": outcome}, ev.TurnEnded
@@ -215,6 +227,17 @@ ANY_EVENT = st.one_of(
     ),
     CALLS.map(lambda call_id: ev.ProcessEnded(call_id, 0, ev.CallFacts(exit_code=0))),
     st.just(ev.Noticed(0, "careful")),
+    st.builds(
+        ev.GoalSet,
+        st.sampled_from(["g", "h"]),
+        st.integers(0, 9),
+        st.just("reach it"),
+        st.sampled_from(["active", "paused", "complete"]),
+    ),
+    st.just(ev.GoalCleared(0)),
+    st.sampled_from(["1", "2"]).map(lambda turn_id: shell("s", turn_id)),
+    st.just(shell_end("s")),
+    st.just(ev.Injected(0, (raw("put in"),))),
     st.sampled_from(["1", "2", None]).map(lambda turn_id: spent(1, "turn", 1, turn_id)),
     HOOK_RUNS.map(lambda run: ev.HookStarted(0, run)),
     HOOK_RUNS.map(lambda run: ev.HookEnded(0, run, labels=("untrusted",))),
@@ -288,3 +311,70 @@ def test_a_hook_starts_before_it_ends_and_once() -> None:
         thread.apply(ev.HookStarted(0, run))
     thread.apply(ev.HookEnded(0, run, labels=("untrusted",)))
     assert thread.labels == {"untrusted"}
+
+
+def test_what_comes_from_outside_in_the_middle_of_a_step_goes_behind_it() -> None:
+    injected = ev.Injected(0, (raw("put in"),))
+    thread = fold(
+        [
+            *(STARTED, turn(), context(), said("go"), shell("s"), call("a"), shell_end("s")),
+            *(call("b"), injected, output("b"), step(), output("a"), item("more"), step()),
+        ]
+    )
+
+    assert texts(thread) == ["base", "go", "a", "b", "out a", "out b", "shell", "put in", "more"]
+    assert thread.labels_at == {6: ("untrusted",)}
+    assert thread.labels == {"untrusted"}
+
+
+def test_what_comes_before_the_first_turn_goes_behind_the_instructions() -> None:
+    injected = ev.Injected(0, (raw("put in"),), ("a",))
+    first = [STARTED, injected, turn(), shell("s"), shell_end("s"), ended(turn_id="1")]
+    second = [turn("2"), context("base", "2"), said("go", "2")]
+    thread = fold([*first, *second])
+
+    assert texts(thread) == ["base", "put in", "shell", "go"]
+    assert thread.knows_call("a")
+    with pytest.raises(OutOfOrder):
+        thread.apply(injected)
+
+
+def test_a_shell_command_ends_once_and_after_it_began_also_when_its_turn_is_over() -> None:
+    thread = fold([STARTED, turn(), context(), shell("s"), ended()])
+    assert list(thread.shells) == ["s"]
+    with pytest.raises(OutOfOrder):
+        thread.apply(shell_end("other"))
+    thread.apply(shell_end("s"))
+    with pytest.raises(OutOfOrder):
+        thread.apply(shell_end("s"))
+    assert texts(thread) == ["base", "shell"]
+
+
+def test_a_goal_counts_uncached_tokens_and_time_of_turns_from_when_it_is_active() -> None:
+    def spends(tokens: int, cached: int, turn_id: str) -> ev.Spent:
+        usage = Usage(input_tokens=tokens, cached_input_tokens=cached, output_tokens=1)
+        return ev.Spent(0, "turn", "p", "m", usage, None, turn_id=turn_id)
+
+    def starts(turn_id: str, at_ms: int) -> ev.TurnStarted:
+        return msgspec.structs.replace(turn(turn_id), at_ms=at_ms)
+
+    def ends(turn_id: str, at_ms: int) -> ev.TurnEnded:
+        return ev.TurnEnded(turn_id, at_ms, "completed")
+
+    goal = ev.GoalSet("g", 5, "reach it", token_budget=100)
+    thread = fold([STARTED, starts("1", 0), spends(1_000, 0, "1"), goal, spends(50, 40, "1")])
+    assert thread.goal is not None
+    assert (thread.goal.tokens_used, thread.goal.is_over_budget) == (11, False)
+    for event in [
+        *(ends("1", 10), starts("2", 20), spends(90, 0, "2")),
+        msgspec.structs.replace(goal, status="complete"),
+        *(spends(9, 0, "2"), ends("2", 30), starts("3", 40), spends(500, 0, "3"), ends("3", 50)),
+    ]:
+        thread.apply(event)
+
+    assert (thread.goal.tokens_used, thread.goal.time_used_ms) == (112, 15)
+    assert thread.goal.is_over_budget
+    thread.apply(ev.GoalSet("h", 60, "another"))
+    assert thread.goal.tokens_used == 0
+    thread.apply(ev.GoalCleared(70))
+    assert (thread.goal, thread.had_goal) == (None, True)

@@ -15,7 +15,7 @@ from octavo.protocol import notifications as note
 from octavo.protocol.fold import OutOfOrder, Thread
 from octavo.protocol.project import Projection
 from octavo.protocol.usage import Usage
-from tests.protocol.test_fold import ANY_EVENT, STARTED, ended
+from tests.protocol.test_fold import ANY_EVENT, STARTED, ended, shell_end
 
 
 def encoded(**fields: Any) -> msgspec.Raw:
@@ -201,7 +201,7 @@ def test_whatever_happens_each_item_is_begun_and_closed_once(events: list[ev.Eve
     closed: list[str] = []
 
     def take(event: ev.Event) -> None:
-        if isinstance(event, ev.ItemAdded | ev.CallEnded | ev.UserSpoke):
+        if isinstance(event, ev.ItemAdded | ev.CallEnded | ev.UserSpoke | ev.ShellEnded):
             raw = {"content": [{"type": "input_text", "text": "x"}], "output": "x"}
             event = msgspec.structs.replace(event, raw=encoded(**raw))
         try:
@@ -220,6 +220,8 @@ def test_whatever_happens_each_item_is_begun_and_closed_once(events: list[ev.Eve
         take(ended("crashed", thread.turn.started.turn_id))
     for call_id in list(thread.running):
         take(ev.ProcessEnded(call_id, 0, ev.CallFacts(exit_code=0)))
+    for item_id in list(thread.shells):
+        take(shell_end(item_id))
 
     assert sorted(begun) == sorted(closed)
 

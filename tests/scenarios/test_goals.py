@@ -15,6 +15,7 @@ from octavo.protocol import sessions as s
 from octavo.protocol.inputs import Text
 from octavo.rpc import RpcError
 from octavo.trial.scripted import Script, answer, call, refuse, say
+from tests.scenarios.hooking import own
 from tests.scenarios.playing import Play, playing
 
 pytestmark = pytest.mark.anyio
@@ -282,3 +283,27 @@ async def test_a_fork_leaves_the_goal_to_its_thread(workspace: Path) -> None:
         got = await play.client.call(g.GOAL_GET, m.ThreadIdParams(forked.thread.id))
 
     assert got.goal is None
+
+
+async def test_it_is_before_the_model_after_a_compaction_and_said_once(workspace: Path) -> None:
+    full = answer(work("a"), input_tokens=95_000)
+    script: Script = [full, say("## Goal\nIt."), say("So far."), DONE, say("All.")]
+    overrides = ["model_context_window=100_000"]
+    async with playing(script, workspace, overrides=overrides) as play:
+        await set_goal(play, "Make the things that belong here.")
+        goal = await stopped(play)
+        last = play.requests()[-1]
+
+    assert goal.status == "complete"
+    assert [n for n in play.seen if isinstance(n, note.Compacted)]
+    assert str(last["input"]).count("Make the things that belong here.") == 1
+    assert [t["name"] for t in last["tools"] if "name" in t][-1] == "update_goal"
+
+
+async def test_hooks_stand_around_its_turns_as_around_others(workspace: Path) -> None:
+    own(workspace, ("Stop", None, "echo stop >> stops.txt"))
+    async with playing([say("Thinking."), DONE, say("All.")], workspace) as play:
+        await set_goal(play, "Nothing.")
+        await stopped(play)
+
+    assert (workspace / "stops.txt").read_text() == "stop\nstop\n"

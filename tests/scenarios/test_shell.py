@@ -8,12 +8,14 @@ from typing import Any
 import anyio
 import pytest
 
+from octavo.protocol import events as ev
 from octavo.protocol import history as h
 from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol import sessions as s
 from octavo.rpc import RpcError
+from octavo.store.rollout import Rollout
 from octavo.trial.scripted import answer, call, say
 from tests.scenarios.playing import Play, playing
 
@@ -230,3 +232,26 @@ async def test_a_thread_is_reverted_to_before_a_turn(workspace: Path) -> None:
     assert [turn.id for turn in read.thread.turns] == [first.id, third.id]
     assert [turn.id for turn in again.data] == [third.id, first.id]
     assert any(isinstance(n, note.ThreadReverted) for n in play.seen)
+
+
+async def test_one_that_a_crash_cut_off_is_told_as_that(workspace: Path) -> None:
+    async with playing([say("One.")], workspace) as play:
+        await play.turn("first")
+        thread_id = play.thread_id
+    [log] = (workspace.parent / "octavo-home").rglob("rollout-*.jsonl")
+    with Rollout.open(log) as rollout:
+        cwd = str(workspace)
+        turn = ev.TurnStarted("t", 0, "scripted", "trial", cwd, "workspace-write", "never")
+        rollout.append(turn)
+        rollout.append(ev.ShellStarted("s", "t", 0, "make world", cwd))
+    async with playing([say("I see.")], workspace, start=False) as play:
+        resumed = await play.resume(thread_id)
+        await play.turn("And?")
+        [request] = play.requests()
+
+    told = str(request["input"][-3:])
+    assert "make world" in told
+    assert "octavo stopped unexpectedly while it ran" in told
+    [item] = [i for turn in resumed.thread.turns for i in turn.items if i.id == "s"]
+    assert isinstance(item, it.CommandExecution)
+    assert item.status == "failed"

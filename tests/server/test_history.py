@@ -51,6 +51,7 @@ class Writer:
         for _ in range(self.chance.randrange(1, 3)):
             text = "x" * self.chance.randrange(300)
             self.emit(ev.UserSpoke(turn_id, new_id(), AT_MS, raw("user", text)))
+        self.shell(turn_id)
         for _ in range(self.chance.randrange(6)):
             self.step(turn_id)
         outcome: Outcome = self.chance.choice(OUTCOMES)
@@ -79,7 +80,9 @@ class Writer:
         late = self.chance.randrange(len(calls) + 1)
         for call_id in calls[:late]:
             self.end(turn_id, call_id)
+        self.shell(turn_id)
         self.emit(ev.StepEnded(turn_id, AT_MS))
+        self.shell(turn_id)
         for call_id in calls[late:]:
             self.end(turn_id, call_id)
         self.leave()
@@ -111,6 +114,18 @@ class Writer:
         for call_id in list(self.thread.running):
             if self.chance.random() < 0.4:
                 self.emit(ev.ProcessEnded(call_id, AT_MS, ev.CallFacts(exit_code=0)))
+        for item_id in list(self.thread.shells):
+            if self.chance.random() < 0.4:
+                self.shell_end(item_id)
+
+    def shell(self, turn_id: str) -> None:
+        """A command of the person's own, perhaps."""
+        if self.chance.random() < 0.2:
+            self.emit(ev.ShellStarted(new_id(), turn_id, AT_MS, "ls", "/w"))
+
+    def shell_end(self, item_id: str) -> None:
+        facts = ev.CallFacts(exit_code=self.chance.randrange(2))
+        self.emit(ev.ShellEnded(item_id, AT_MS, facts, raw("user", "done")))
 
 
 def write(home: Path, chance: random.Random) -> tuple[Path, str]:
@@ -128,6 +143,8 @@ def write(home: Path, chance: random.Random) -> tuple[Path, str]:
             writer = Writer(log, chance, thread)
             for call_id in list(thread.running):
                 writer.emit(ev.ProcessEnded(call_id, AT_MS, ev.CallFacts()))
+            for item_id in list(thread.shells):
+                writer.shell_end(item_id)
             for _ in range(chance.randrange(1, 5)):
                 writer.turn()
                 writer.undo()

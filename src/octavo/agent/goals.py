@@ -171,13 +171,10 @@ class GoalEars:
 
     async def hear(self, *, called: bool) -> bool:
         """Listen; begin the turn where nobody said anything; see to it that it ends in time."""
+        if self._opens:
+            self._opens = False
+            return await self._open()
         heard = await self._ears.hear(called=called)
-        opens, self._opens = self._opens, False
-        if opens and not heard:
-            opening = self._pursuit.opening()
-            if opening is not None:
-                self._tell("goal_turn", opening)
-            return opening is not None
         if not heard:
             return False
         if self._steps_left is not None:
@@ -190,6 +187,19 @@ class GoalEars:
             self._pursuit.stop_at_budget()
             self._steps_left = WRAP_UP_STEPS
         return True
+
+    async def _open(self) -> bool:
+        """Say what the turn is for; to those within, it is as if the model waited for it."""
+        said = self._journal.thread.said
+        before = len(said)
+        if not await self._ears.hear(called=True):
+            return False
+        if len(said) > before:
+            return True
+        opening = self._pursuit.opening()
+        if opening is not None:
+            self._tell("goal_turn", opening)
+        return opening is not None
 
     def _tell(self, key: str, raw: bytes) -> None:
         self._journal.emit(ContextAdded(self._turn_id, key, new_id(), msgspec.Raw(raw)))
