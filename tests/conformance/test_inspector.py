@@ -9,10 +9,10 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.server.programs import OCTAVO, settings
 
 from octavo.trial import scripted
 from octavo.trial.scripted import say
-from tests.server.programs import OCTAVO, settings
 
 pytestmark = pytest.mark.anyio
 
