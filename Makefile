@@ -65,8 +65,8 @@ lock:  ## Choose the newest allowed versions again and write requirements/*.lock
 models: $(VENV)/.core  ## Write the model catalog that octavo reads from models.toml
 	@$(PY) tools/models.py
 
-node:  ## Fetch the official TypeScript SDK into .node (skipped without npm)
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .node/.done; \
+node:  ## Fetch the official TypeScript SDK and MCP's inspector (skipped without npm)
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .node/.done .inspector/.done; \
 	else echo "node: no Node.js here; tests that need it are skipped"; fi
 
 sdk: $(VENV)/.dev  ## Fetch the official Python SDK into .sdk
@@ -79,7 +79,7 @@ servers: | $(PY)  ## Build llama.cpp's server for its tests (skipped where it ca
 	@sh tools/build_servers.sh $(PY)
 
 clean:  ## Remove what was installed and built
-	rm -rf $(VENV) .node .sdk .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .node .inspector .sdk .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # ---- Installing. Versions and hashes come from the locks; pip refuses anything else. ----
@@ -113,6 +113,14 @@ $(VENV)/.lock: requirements/lock.lock | $(PY)
 	@npm ci --prefix .node --ignore-scripts --omit=optional --no-audit --no-fund --no-update-notifier --loglevel=error \
 		&& touch $@ \
 		|| echo "node: the SDK could not be fetched; tests that need it are skipped" >&2
+
+# A folder of its own, as the two locks are resolved apart.
+.inspector/.done: tests/conformance/inspector/package.json tests/conformance/inspector/package-lock.json
+	@echo "fetching MCP's inspector into .inspector"
+	@mkdir -p .inspector && cp $^ .inspector/
+	@npm ci --prefix .inspector --ignore-scripts --omit=optional --no-audit --no-fund --no-update-notifier --loglevel=error \
+		&& touch $@ \
+		|| echo "node: the inspector could not be fetched; tests that need it are skipped" >&2
 
 # A folder of its own: nothing of it is near what octavo imports.
 .sdk/.done: requirements/sdk.lock | $(PY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from acp import RequestError, image_block, resource_link_block
 from acp.helpers import embedded_text_resource, resource_block
 from acp.schema import AudioContentBlock, BlobResourceContents, PermissionOption, ToolCallUpdate
 
+from octavo.client.octavo import started
 from octavo.trial.scripted import call, custom, refuse, say, think
 from tests.faces.editing import editing
 from tests.server.programs import OCTAVO
@@ -154,6 +156,23 @@ async def test_cancel_ends_the_turn_and_what_was_open(workspace: Path) -> None:
 
     assert stopped == ["cancelled"]
     assert editor.tool("while")["status"] == "failed"
+
+
+async def test_an_editor_that_goes_in_mid_turn_leaves_an_interrupted_turn(workspace: Path) -> None:
+    async with editing([WAIT], workspace) as editor:
+        await editor.start(workspace)
+        async with anyio.create_task_group() as group:
+            group.start_soon(editor.prompt, "wait")
+            await editor.until(lambda u: u["sessionUpdate"] == "tool_call")
+            group.cancel_scope.cancel()
+        session_id = editor.session_id
+
+    async with started(
+        env={**os.environ, "OCTAVO_HOME": str(workspace.parent / "octavo-home")}
+    ) as octavo:
+        thread = await octavo.resume_thread(session_id)
+        [turn] = (await thread.read()).turns
+    assert turn.status == "interrupted"
 
 
 async def test_a_second_prompt_is_a_word_into_the_turn(workspace: Path) -> None:

@@ -196,6 +196,8 @@ async def test_nothing_is_worked_in_or_read_outside_of_the_directory_served(
     (workspace / "link").symlink_to(outside)
     async with calling([say("There.")], outside) as caller:
         there = await caller.ok("octavo", prompt="x")
+    async with calling([say("Below.")], workspace, "-C", str(inside)) as caller:
+        below = await caller.ok("octavo", prompt="x")
     async with calling([say("Here.")], workspace) as caller:
         refused = [
             await caller.refused("octavo", prompt="x", cwd=str(outside)),
@@ -204,10 +206,15 @@ async def test_nothing_is_worked_in_or_read_outside_of_the_directory_served(
             await caller.refused("octavo-read", threadId=there["threadId"]),
             await caller.refused("octavo-reply", threadId=there["threadId"], prompt="x"),
         ]
-        here = await caller.ok("octavo", prompt="x", cwd="inside")
-        read = await caller.ok("octavo-read", threadId=here["threadId"])
+        exchangeable = [
+            await caller.refused("octavo", prompt="x", cwd="inside"),
+            await caller.refused("octavo-reply", threadId=below["threadId"], prompt="x"),
+        ]
+        await caller.ok("octavo", prompt="x", cwd=str(workspace))
+        read = await caller.ok("octavo-read", threadId=below["threadId"])
 
     assert all(f"is not in {workspace}" in one for one in refused)
+    assert all(f"works in {workspace} here" in one for one in exchangeable)
     assert read["cwd"] == str(inside)
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 A program that speaks MCP starts this, and talks to it over standard input and output; its model
-then has the tools octavo, octavo-reply and octavo-read. They work in this directory (or -C DIR)
-and what is below it, with octavo's settings; a call can ask for less, never for more.
+then has the tools octavo, octavo-reply and octavo-read. They work in this directory (or -C DIR),
+with octavo's settings; a call can ask for less, never for more.
 
 docs/guide/mcp-server.md says more.
 """

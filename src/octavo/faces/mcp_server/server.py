@@ -22,6 +22,7 @@ from octavo.faces.mcp_server import tools as t
 from octavo.faces.mcp_server.asking import elicitation, read_result
 from octavo.faces.mcp_server.calls import ABANDONED_S, Call, Waiting
 from octavo.faces.mcp_server.reading import as_text, read_thread
+from octavo.protocol import items as it
 from octavo.protocol import methods as m
 from octavo.protocol import sessions as s
 from octavo.protocol.errors import OctavoError, UsageError
@@ -102,7 +103,7 @@ class OctavoTools:
         return await call.ask(asked)
 
     async def _start(self, ctx: Context, given: t.StartArguments) -> Result:
-        cwd = self._inside(given.cwd or "")
+        cwd = self._workplace(given.cwd or "")
         thread = await self.octavo.start_thread(
             cwd=str(cwd),
             model=given.model,
@@ -123,12 +124,13 @@ class OctavoTools:
             raise UsageError(
                 f"A call is running in the thread {thread_id}.", hint="Wait until it ends."
             )
-        await self._check(thread_id)
+        self._workplace((await self._found(thread_id)).cwd)
         thread = await self.octavo.resume_thread(thread_id)
         return await self._run(ctx, thread, given.prompt)
 
     async def _read(self, given: t.ReadArguments) -> types.CallToolResult:
-        thread = await self._check(given.thread_id)
+        thread = await self._found(given.thread_id)
+        self._inside(thread.cwd)
         params = s.TurnsListParams(given.thread_id, limit=given.turns, items_view="full")
         page = await self.octavo.client.call(s.TURNS_LIST, params)
         found = read_thread(thread, tuple(reversed(page.data)))
@@ -136,17 +138,32 @@ class OctavoTools:
             content=[types.TextContent(type="text", text=as_text(found))], structured_content=found
         )
 
-    async def _check(self, thread_id: str) -> Any:
-        """Return a thread that works in the place that is served. Raises UsageError."""
-        found = await self.octavo.client.call(s.THREAD_READ, s.ThreadReadParams(thread_id))
-        self._inside(found.thread.cwd)
-        return found.thread
+    async def _found(self, thread_id: str) -> it.Thread:
+        params = s.ThreadReadParams(thread_id)
+        return (await self.octavo.client.call(s.THREAD_READ, params)).thread
+
+    def _workplace(self, directory: str) -> Path:
+        """Return the directory that is served, if `directory` is that.
+
+        A thread in a folder of it could have the folder exchanged for a link to somewhere else by
+        a thread around it, and would work there.
+
+        Raises:
+            UsageError: it is another one.
+        """
+        real = self._inside(directory)
+        if str(real) != os.path.realpath(self._place):
+            raise UsageError(
+                f"octavo works in {self._place} here, and not in {real}.",
+                hint="Say in the prompt which folder is meant.",
+            )
+        return real
 
     def _inside(self, directory: str) -> Path:
-        """Return the real path of a directory in the place that is served. Raises UsageError."""
+        """Return the real path of a directory in the one that is served. Raises UsageError."""
         place = os.path.realpath(self._place)
         real = os.path.realpath(os.path.join(place, directory))
-        if real != place and os.path.commonpath((real, place)) != place:
+        if os.path.commonpath((real, place)) != place:
             raise UsageError(
                 f"{real} is not in {place}, where this octavo works.",
                 hint="A person can serve another directory: octavo mcp-server -C DIR.",

@@ -104,7 +104,7 @@ def tools() -> list[types.Tool]:
                     "prompt": {"type": "string", "description": "The task, in full."},
                     "cwd": {
                         "type": "string",
-                        "description": "Where it works: a directory in the one octavo serves.",
+                        "description": "Where it works: the directory that octavo serves, if said.",
                     },
                     "model": {"type": "string", "description": "Instead of the configured one."},
                     "sandbox": {
