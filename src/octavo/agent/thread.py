@@ -217,7 +217,7 @@ class Agent:
             blocks = self._ground.blocks
             async with (
                 self.snapshots,
-                Cages(self.wiring.spare, blocks) as cages,
+                Cages(self.wiring.spare, blocks, self.wiring.yard) as cages,
                 CommandSessions() as sessions,
             ):
                 self._sessions = sessions
@@ -230,7 +230,9 @@ class Agent:
                     while self._next:
                         turn = self._next.popleft()
                         async with self._quiet:
+                            cages.turn_begins()
                             equipment = await self._turn(turn, sessions, cages, equipment)
+                            cages.turn_ended()
                     if self._closing:
                         break
                 await self._hooking.end(self.choices, equipment)
