@@ -45,7 +45,7 @@ async def turns(request: Request) -> m.UndoableTurns:
     ends = [turn.said_before for turn in thread.turns[1:]] + [len(thread.said)]
     said = [
         user_texts(thread.said[turn.said_before : end])
-        for turn, end in zip(thread.turns, ends, strict=True)
+        for turn, end in zip(thread.turns, ends, strict=False)  # no turn has an end, too
     ]
     return m.UndoableTurns(
         tuple(
