@@ -1,7 +1,7 @@
 """What it takes to be told: events through the in-process client, and an app-server's start.
 
-An event goes its whole way: into the journal, through the projection, encoded, over the memory link,
-decoded, and out of the client's stream, in one process that has no other work.
+An event goes its whole way: into the journal, through the projection, encoded, over the memory
+link, decoded, and out of the client's stream, in one process that has no other work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ TEXT = "a few words of an answer "
 
 def measure(bench: Bench) -> list[Row]:
     """The events first, then the starts in turns."""
-    found = [anyio.run(_tell, bench.place / f"events-{n}") for n in range(bench.runs)]
+    home = bench.place / "events"
+    home.mkdir()
+    found = [anyio.run(_tell, home) for _ in range(bench.runs)]
     wall_us, cpu_us = (median(one) for one in zip(*found, strict=True))
     contenders = bench.contenders[:2]
     starts: dict[str, list[float]] = {one.name: [] for one in contenders}
@@ -56,7 +58,6 @@ def measure(bench: Bench) -> list[Row]:
 
 async def _tell(home: Path) -> tuple[float, float]:
     """Return the wall and the processor's microseconds of one event."""
-    home.mkdir()
     launch = Launch(
         env={**os.environ, "OCTAVO_HOME": str(home)},
         overrides=('model_provider="ollama"', 'model="scripted"'),

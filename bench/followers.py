@@ -1,8 +1,8 @@
 """200 websocket clients on one thread whose model streams 100 pieces a second.
 
-The clients are plain sockets in this process: they keep what comes and look at it when it is over, as
-they share the machine with the server. A turn that one client follows is the measure for one that all
-do; each client must have been told every piece, in order.
+The clients are plain sockets in this process: they keep what comes and look at it when it is over,
+as they share the machine with the server. A turn that one client follows is the measure for one
+that all do; each client must have been told every piece, in order.
 """
 
 from __future__ import annotations

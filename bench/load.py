@@ -1,4 +1,4 @@
-"""Many threads at once in one app-server: a client of the bench's own, the same for every contender.
+"""Many threads at once in one app-server: a client of the bench's own, the same for all of them.
 
 It speaks lines of JSON over the server's standard input and output, and knows nothing of octavo.
 """

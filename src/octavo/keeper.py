@@ -16,12 +16,15 @@ from _socket import socketpair as _socketpair
 Ends = tuple[int, int]
 """The descriptor of the socket to it, and its pid, which is the caller's to reap."""
 
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from cage.main import main; main()"
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from cage.{} import main; main()"
 _SOCKET_FD = 3
 
 
-def start() -> Ends:
+def start(what: str = "main") -> Ends:
     """Start a keeper. Does not wait for it; it ends when its socket is closed.
+
+    Args:
+        what: the module of `sandbox.cage` that it is to run.
 
     Raises:
         OSError: the system is not Linux, or Python cannot be started.
@@ -36,7 +39,7 @@ def start() -> Ends:
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, here],
+            [sys.executable, "-I", "-S", "-c", _PROGRAM.format(what), here],
             {},
             file_actions=[(os.POSIX_SPAWN_DUP2, high, _SOCKET_FD), *null],
             setsigmask=[],

@@ -328,3 +328,23 @@ async def test_what_cannot_be_served_is_said(words: list[str], said: str, home: 
     assert code in (1, 2)
     assert stderr.startswith("octavo: error: ")
     assert said in stderr
+
+
+async def test_an_id_that_is_no_text_does_not_spoil_the_answer(home: Path) -> None:
+    async with program(home) as server:
+        await server.hello()
+        for line in (b'{"id":"\xf0","method":"x"}', b'{"id":"\xf0","method":5}'):
+            await server.write(line)
+        answers = [await server.next() for _ in range(2)]
+
+    assert [answer["id"] for answer in answers] == [None, None]
+    assert {answer["error"]["code"] for answer in answers} <= {-32700, -32600}
+
+
+async def test_a_thread_without_a_turn_has_none_to_take_back(home: Path, workspace: Path) -> None:
+    async with program(home) as server:
+        await server.hello()
+        thread_id = await server.start(workspace)
+        found = await server.call("octavo/thread/turns", {"threadId": thread_id})
+
+    assert found["data"] == []

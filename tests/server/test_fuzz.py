@@ -1,126 +1,213 @@
 """Whatever a client sends, it gets a JSON-RPC answer, and the server goes on.
 
-Frames are bytes of any kind; calls are every method of the protocol, with parameters that are made
-from their types and then spoilt here and there.
+Frames are bytes of any kind, over lines and websockets; calls are every method of the protocol,
+with parameters that are made from their types and then spoilt here and there. A seed that fails
+fails again. `make prove ARGS=tests/server/test_fuzz.py` tries a hundred thousand of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio
 import msgspec
-import msgspec.inspect as look
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.protocol import schema
-from octavo.rpc import BAD_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE, LinkClosed
+from octavo.rpc import (
+    BAD_PARAMS,
+    INVALID_REQUEST,
+    NO_METHOD,
+    OVERLOADED,
+    PARSE,
+    Link,
+    LinkClosed,
+    RpcError,
+)
 from octavo.rpc.memory import memory_pair
+from octavo.rpc.peer import Peer
 from octavo.rpc.stream import LineDecoder
+from octavo.rpc.websocket import WebsocketLink
 from octavo.server.server import Launch, serving
 from tests.sampling import sample
+from tests.server import fuzzing
 from tests.server.programs import HELLO
 
-ORDERLY = {PARSE, INVALID_REQUEST, NO_METHOD, BAD_PARAMS}
-THREAD = "@thread"
-CALLS_EACH = sample(100, 25)
-
-WORDS = st.one_of(
-    st.sampled_from(
-        [THREAD, "", "\0", "../..", "/no/such", "~", "x" * 5000, "ü\x1b[2J", "1", "-1"]
-    ),
-    st.text(max_size=8),
+ORDERLY = {PARSE, INVALID_REQUEST, NO_METHOD, BAD_PARAMS, OVERLOADED}
+SERVERS = sample(50, 1)
+CALLS_EACH = sample(2_000, 600)
+FRAMES_EACH = sample(10_000, 300)
+AT_ONCE = 40
+"""Calls under way at a time."""
+COSTLY = (
+    *("octavo/index/rebuild", "command/exec", "octavo/skills/add", "thread/start"),
+    *("octavo/skills/accept", "thread/fork", "thread/resume"),
 )
-ATOMS = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), WORDS
-)
-ANYTHING = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(WORDS, inner, max_size=3)),
-    max_leaves=5,
-)
+"""They start processes or threads, or read all there is: one call in twenty is of these."""
 
 
-def fitting(kind: look.Type) -> st.SearchStrategy[Any]:
-    """Values of a type, as JSON has them."""
-    match kind:
-        case look.StructType():
-            tag = {} if kind.tag_field is None else {kind.tag_field: st.just(kind.tag)}
-            fields = {field.encode_name: spoilt(field.type) for field in kind.fields}
-            needed = {field.encode_name for field in kind.fields if field.required}
-            return st.fixed_dictionaries(
-                {**tag, **{name: fields[name] for name in needed}},
-                optional={name: f for name, f in fields.items() if name not in needed},
-            )
-        case look.UnionType():
-            return st.one_of(*map(fitting, kind.types))
-        case look.LiteralType():
-            return st.sampled_from(kind.values)
-        case look.VarTupleType() | look.ListType():
-            return st.lists(fitting(kind.item_type), max_size=3)
-        case look.DictType():
-            return st.dictionaries(WORDS, fitting(kind.value_type), max_size=3)
-        case look.StrType():
-            return WORDS
-        case look.IntType():
-            return st.integers(-3, 2**33)
-        case look.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
-        case look.BoolType():
-            return st.booleans()
-        case look.NoneType():
-            return st.none()
-        case _:
-            return ANYTHING
-
-
-def spoilt(kind: look.Type) -> st.SearchStrategy[Any]:
-    """The same, with one in eight or so replaced by anything."""
-    return st.integers(0, 7).flatmap(lambda n: ANYTHING if n == 0 else fitting(kind))
-
-
-def call(name: str) -> st.SearchStrategy[tuple[str, Any]]:
-    params = spoilt(look.type_info(schema.client_requests()[name].params))
-    return st.tuples(st.just(name), params)
-
-
-CALLS = st.lists(
-    st.sampled_from(sorted(schema.client_requests())).flatmap(call),
-    min_size=CALLS_EACH,
-    max_size=CALLS_EACH,
-)
-
-
-@given(st.lists(st.one_of(st.binary(max_size=50), ANYTHING.map(msgspec.json.encode)), max_size=20))
+@given(st.lists(st.binary(max_size=50), max_size=20), st.lists(st.integers(1, 9), max_size=99))
 @settings(max_examples=sample(20_000, 100))
-def test_any_bytes_are_cut_into_lines_and_lose_none(lines: list[bytes]) -> None:
+def test_any_bytes_are_cut_into_lines_and_lose_none(lines: list[bytes], cuts: list[int]) -> None:
     lines = [line.replace(b"\n", b" ") for line in lines]
     decoder = LineDecoder()
-    found = decoder.feed(b"\n".join(lines)) + decoder.end()
+    data, found = b"\n".join(lines), []
+    for size in cuts:
+        found += decoder.feed(data[:size])
+        data = data[size:]
+    found += decoder.feed(data) + decoder.end()
     assert found == [line.strip() for line in lines if line.strip()]
 
 
-@given(CALLS)
-@settings(
-    max_examples=sample(100_000 // CALLS_EACH, 12),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an example takes too long to shrink
-)
-@pytest.mark.timeout(sample(7200, 120))
-def test_every_call_is_answered_and_never_by_accident(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, Any]]
+@pytest.mark.parametrize("seed", range(sample(10, 1)))
+@pytest.mark.anyio
+async def test_any_frame_is_answered_or_needs_no_answer(seed: int) -> None:
+    chance = Random(seed)
+    ours, theirs = memory_pair()
+    taken = 0
+
+    async def on_request(method: str, params: bytes) -> Any:
+        raise RpcError(NO_METHOD, method)
+
+    async def on_notification(method: str, params: bytes) -> None:
+        nonlocal taken
+        taken += 1
+
+    peer = Peer(theirs, on_request, on_notification)
+    codes = set()
+    async with anyio.create_task_group() as group:
+        group.start_soon(peer.run)
+        for number in range(FRAMES_EACH):
+            decoder = LineDecoder()
+            lines = decoder.feed(fuzzing.frame(chance).replace(b"\n", b"")) + decoder.end()
+            await ours.send_all([line for line in lines if line is not None])
+            await ours.send(b'{"id":"last %d","method":"last"}' % number)
+            while True:
+                with anyio.fail_after(20):
+                    answer = msgspec.json.decode(await ours.receive())
+                codes.add(answer["error"]["code"])
+                if answer["id"] == f"last {number}":
+                    break
+        ours.close()
+
+    assert codes == {PARSE, INVALID_REQUEST, NO_METHOD}
+    assert taken
+
+
+class Bytes:
+    """A pipe in which everything is already there."""
+
+    moved_at = 0.0
+
+    def __init__(self, data: bytes, cuts: int) -> None:
+        self._data = data
+        self._cuts = cuts
+        self.sent = b""
+
+    async def read(self) -> bytes:
+        part, self._data = self._data[: self._cuts], self._data[self._cuts :]
+        return part
+
+    async def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def shut(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seed", range(sample(10, 1)))
+@pytest.mark.anyio
+async def test_any_bytes_at_a_websocket_are_messages_or_its_end(seed: int) -> None:
+    from websockets.protocol import OPEN
+    from websockets.server import ServerProtocol
+
+    chance = Random(seed)
+    messages, ends = 0, set()
+    for _ in range(FRAMES_EACH):
+        pipe = Bytes(fuzzing.websocket_frames(chance), chance.choice((1, 7, 1 << 16)))
+        link = WebsocketLink(ServerProtocol(state=OPEN, max_size=4096), pipe)
+        with anyio.fail_after(20):
+            try:
+                while True:
+                    assert len(await link.receive()) <= 4096
+                    messages += 1
+            except LinkClosed:
+                await link.end(1000)
+        if (at := pipe.sent.rfind(b"\x88")) >= 0:
+            ends.add(int.from_bytes(pipe.sent[at + 2 : at + 4]))
+
+    assert messages
+    assert {1002, 1003, 1009} <= ends
+
+
+@pytest.mark.parametrize("seed", range(SERVERS))
+@pytest.mark.timeout(sample(1200, 120))
+@pytest.mark.anyio
+async def test_every_call_is_answered_and_never_by_accident(
+    seed: int, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workspace)
-    anyio.run(_answered, workspace, calls)
+    chance = Random(seed)
+    cheap = sorted(fuzzing.TYPES.keys() - set(COSTLY))
+    asked = 0
+    async with client_of_a_server(workspace) as client:
+        while asked < CALLS_EACH:
+            calls = []
+            for _ in range(AT_ONCE):
+                name = chance.choice(COSTLY if chance.randrange(20) == 0 else cheap)
+                calls.append((name, fuzzing.call(chance, name)))
+            answers = await client.ask(calls)
+            for (method, params), answer in zip(calls, answers, strict=True):
+                error = answer.get("error")
+                assert error is None or error["code"] in ORDERLY, (seed, method, params, error)
+                assert error is None or error["message"]
+            asked += AT_ONCE
 
 
-async def _answered(workspace: Path, calls: list[tuple[str, Any]]) -> None:
+class FuzzClient:
+    """Asks much at once, and waits for every answer."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._asked = 0
+        self.thread_id = ""
+
+    async def ask(self, calls: list[tuple[str, Any]]) -> list[dict[str, Any]]:
+        first = self._asked
+        self._asked += len(calls)
+        for number, (method, params) in enumerate(calls, first):
+            filled = msgspec.json.encode(params).replace(
+                fuzzing.THREAD.encode(), self.thread_id.encode()
+            )
+            request = {"id": number, "method": method, "params": msgspec.Raw(filled)}
+            await self._link.send(msgspec.json.encode(request))
+        answers: dict[Any, Any] = {}
+        with anyio.fail_after(90):
+            while len(answers) < len(calls):
+                try:
+                    message = msgspec.json.decode(await self._link.receive())
+                except LinkClosed:
+                    raise AssertionError("the server hung up") from None
+                if "method" not in message:
+                    assert message["id"] not in answers
+                    answers[message["id"]] = message
+        return [answers[number] for number in range(first, self._asked)]
+
+
+@asynccontextmanager
+async def client_of_a_server(workspace: Path) -> AsyncIterator[FuzzClient]:
+    """A client of a server with a thread, whose model nobody answers for."""
+    home = workspace.parent
     launch = Launch(
-        env={"HOME": str(workspace.parent), "OCTAVO_HOME": str(workspace.parent / "octavo-home")},
+        env={"HOME": str(home), "OCTAVO_HOME": str(home / "octavo-home")},
         overrides=(
             'model_providers.trial={name="trial",base_url="http://127.0.0.1:9/v1"}',
             'model_provider="trial"',
@@ -131,33 +218,11 @@ async def _answered(workspace: Path, calls: list[tuple[str, Any]]) -> None:
     async with serving(launch) as server, anyio.create_task_group() as group:
         ours, theirs = memory_pair()
         group.start_soon(server.connect, theirs)
-        answers: dict[Any, Any] = {}
-
-        async def send(number: int, method: str, params: Any) -> None:
-            await ours.send(msgspec.json.encode({"id": number, "method": method, "params": params}))
-
-        async def until(count: int) -> None:
-            with anyio.fail_after(60):
-                while len(answers) < count:
-                    try:
-                        message = msgspec.json.decode(await ours.receive())
-                    except LinkClosed:
-                        raise AssertionError("the server hung up") from None
-                    if "method" not in message:
-                        assert message["id"] not in answers
-                        answers[message["id"]] = message
-
-        await send(-2, "initialize", HELLO)
-        await send(-1, "thread/start", {"cwd": str(workspace), "ephemeral": True})
-        await until(2)
-        thread_id = answers[-1]["result"]["thread"]["id"]
-        for number, (method, params) in enumerate(calls):
-            filled = msgspec.json.encode(params).replace(THREAD.encode(), thread_id.encode())
-            await send(number, method, msgspec.Raw(filled))
-        await until(len(calls) + 2)
-        for number, (method, params) in enumerate(calls):
-            error = answers[number].get("error")
-            assert error is None or error["code"] in ORDERLY, (method, params, error)
-            assert error is None or error["message"]
+        client = FuzzClient(ours)
+        start = {"cwd": str(workspace), "ephemeral": True}
+        [_] = await client.ask([("initialize", HELLO)])
+        [begun] = await client.ask([("thread/start", start)])
+        client.thread_id = begun["result"]["thread"]["id"]
+        yield client
         ours.close()
         group.cancel_scope.cancel()

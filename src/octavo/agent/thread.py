@@ -267,7 +267,7 @@ class Agent:
             blocks = self._ground.blocks
             async with (
                 self.snapshots,
-                Cages(self.wiring.spare, blocks) as cages,
+                Cages(self.wiring.spare, blocks, self.wiring.yard) as cages,
                 CommandSessions() as sessions,
                 self._mcp_servers() as self.mcp,
                 anyio.create_task_group() as self._beside,
@@ -282,7 +282,9 @@ class Agent:
                     while self._next:
                         turn = self._next.popleft()
                         async with self._quiet:
+                            cages.turn_begins()
                             equipment = await self._turn(turn, sessions, cages, equipment)
+                            cages.turn_ended()
                         self._go_on()
                     if self._closing:
                         break

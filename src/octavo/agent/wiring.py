@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from octavo.agent.journal import Journal
     from octavo.agent.judge import Judge
     from octavo.agent.step import Setup
+    from octavo.agent.yard import Yard
     from octavo.model.prices import Prices
 
 DEFAULT_SHELL = "/bin/bash"
@@ -198,6 +199,7 @@ class Wiring:
         on_bug: Callable[[str], None],
         allowed: Allowed,
         spare: Spare | None = None,
+        yard: Yard | None = None,
         base: str | None = None,
         developer: str | None = None,
         judge: Judge | None = None,
@@ -208,6 +210,7 @@ class Wiring:
         self.allowed = allowed
         self._judge = judge
         self.spare = spare
+        self.yard = yard
         self.alone = alone
         self.log_path = log_path
         self.close = close

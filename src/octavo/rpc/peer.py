@@ -188,6 +188,8 @@ class Peer:
     async def _take(self, data: bytes, handling: anyio.abc.TaskGroup) -> None:
         try:
             frame = _decode(data)
+            if frame.id is not msgspec.UNSET:
+                bytes(frame.id).decode()  # it is given back, and must not spoil the answer
         except msgspec.ValidationError as error:
             await self._refuse(_id_of(data), INVALID_REQUEST, f"Invalid request: {error}")
             return
@@ -259,6 +261,8 @@ class Peer:
 def _id_of(data: bytes) -> msgspec.Raw:
     """The id of a frame that is wrong in some other way, if it has one."""
     try:
-        return msgspec.Raw(bytes(msgspec.json.decode(data, type=_OnlyId).id))
+        found = bytes(msgspec.json.decode(data, type=_OnlyId).id)
+        found.decode()
+        return msgspec.Raw(found)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return _NULL

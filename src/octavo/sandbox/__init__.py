@@ -19,6 +19,7 @@ import msgspec
 from octavo.protocol.errors import SandboxError
 
 if TYPE_CHECKING:
+    from octavo.sandbox.caged import Caged
     from octavo.sandbox.keeper import Spare
     from octavo.sandbox.net import OnBlocked
 
@@ -292,8 +293,12 @@ class Sandbox(Protocol):
 
 @asynccontextmanager
 async def open_sandbox(
-    policy: Policy, *, spare: Spare | None = None, on_blocked: OnBlocked | None = None
-) -> AsyncIterator[Sandbox]:
+    policy: Policy,
+    *,
+    spare: Spare | None = None,
+    on_blocked: OnBlocked | None = None,
+    warm: int | None = None,
+) -> AsyncIterator[Caged]:
     """Start the cage for `policy`; everything in it is gone when the context ends.
 
     Returns at once; what starts beside it costs the caller nothing until the first use.
@@ -301,16 +306,18 @@ async def open_sandbox(
     Args:
         spare: a process for the cage that was started beforehand, if nobody took it yet.
         on_blocked: told which hosts commands wanted and did not get; floods are cut short.
+        warm: how many processes are kept ready for commands; None: as many as one thread needs.
 
     Raises:
         ConfigError: a pattern for hosts makes no sense; nothing was started.
     """
-    from octavo.sandbox.caged import open_cage
+    from octavo.sandbox.caged import WARM, open_cage
     from octavo.sandbox.network import CageNetwork
     from octavo.sandbox.policy import TIERS, UNCONFINED
 
     tiers = TIERS if policy.mode.is_confined else UNCONFINED
     network = CageNetwork(policy.network, on_blocked=on_blocked)
     keeper = None if spare is None else spare.take()
-    async with open_cage(policy, tiers, keeper=keeper, network=network) as cage:
+    warm = WARM if warm is None else warm
+    async with open_cage(policy, tiers, warm=warm, keeper=keeper, network=network) as cage:
         yield cage

@@ -26,7 +26,7 @@ from octavo.sandbox import (
     Report,
 )
 from octavo.sandbox.cage import words
-from octavo.sandbox.keeper import Keeper
+from octavo.sandbox.keeper import Forked, Keeper
 from octavo.sandbox.network import CageNetwork
 from octavo.sandbox.ordered import Ordered
 from octavo.sandbox.policy import TIERS, Limit, not_given, resource_limits
@@ -55,7 +55,7 @@ async def open_cage(
     tiers: Sequence[str] = TIERS,
     *,
     warm: int = WARM,
-    keeper: Keeper | None = None,
+    keeper: Keeper | Forked | None = None,
     ordered: Ordered | None = None,
     network: CageNetwork | None = None,
 ) -> AsyncIterator[Caged]:
@@ -116,7 +116,7 @@ class Caged:
         self._limits: tuple[Limit, ...] = ()
         self._starting = anyio.Lock(fast_acquire=True)
         self._taking = anyio.Lock(fast_acquire=True)
-        self._zygote, self._keeper = ordered.zygote, ordered.keeper
+        self._zygote, self._keeper, self._pidfd = ordered.zygote, ordered.keeper, ordered.pidfd
 
     @property
     def report(self) -> Report | None:
@@ -127,6 +127,11 @@ class Caged:
     def failure(self) -> SandboxError | None:
         """Why nothing can run in it, once that is known."""
         return self._failure
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command of it lives."""
+        return bool(self._running)
 
     async def ready(self) -> Report:
         if self._report is not None and self._failure is None:
@@ -347,7 +352,7 @@ class Caged:
         self._zygote.close()
         while self._pool:
             _discard(self._pool.popleft())
-        pidfd = os.pidfd_open(self._keeper)
+        pidfd = os.pidfd_open(self._keeper) if self._pidfd is None else self._pidfd
         try:
             with anyio.move_on_after(_CLOSE_S) as waiting:
                 await anyio.wait_readable(pidfd)
@@ -356,7 +361,8 @@ class Caged:
                 await anyio.wait_readable(pidfd)
         finally:
             os.close(pidfd)
-        os.waitpid(self._keeper, os.WNOHANG)  # noqa: ASYNC222  # it has ended: see above
+        if self._pidfd is None:
+            os.waitpid(self._keeper, os.WNOHANG)  # noqa: ASYNC222  # it has ended: see above
         for process in list(self._running):
             await process.wait()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import sys
+from typing import NamedTuple
 
 from octavo import keeper
 from octavo.protocol.errors import SandboxError
@@ -12,20 +13,31 @@ Keeper = tuple[_socket.socket, int]
 """The socket to it, and its pid, which is the caller's to reap."""
 
 
+class Forked(NamedTuple):
+    """A keeper that another process has forked, and reaps."""
+
+    socket: _socket.socket
+    pidfd: int
+    """The caller's to close."""
+
+
 class Spare:
     """A keeper that was started beforehand, for the first cage that needs one."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper: Keeper | None = keeper
+    def __init__(self, keeper: Keeper | Forked) -> None:
+        self._keeper: Keeper | Forked | None = keeper
 
-    def take(self) -> Keeper | None:
+    def take(self) -> Keeper | Forked | None:
         """Return it, once."""
         keeper, self._keeper = self._keeper, None
         return keeper
 
 
-def start_keeper() -> Keeper:
+def start_keeper(what: str = "main") -> Keeper:
     """Start a keeper. Does not wait for it; it ends when its socket is closed.
+
+    Args:
+        what: as in `octavo.keeper.start`.
 
     Raises:
         SandboxError: the system is not Linux, or Python cannot be started.
@@ -36,7 +48,7 @@ def start_keeper() -> Keeper:
             hint="Run it in a Linux virtual machine or container.",
         )
     try:
-        return started(keeper.start())
+        return started(keeper.start(what))
     except OSError as error:
         raise SandboxError(f"Python cannot be started for a cage: {error.strerror}.") from None
 

@@ -22,6 +22,7 @@ from octavo.server.connection import Connection, Handler
 
 if TYPE_CHECKING:
     from octavo.agent.thread import Agent
+    from octavo.agent.yard import Yard
     from octavo.sandbox.keeper import Spare
     from octavo.server.cages import KeptCages
     from octavo.server.earlier import Held
@@ -76,6 +77,21 @@ class Server:
         self._load = load
         self._handlers: Mapping[str, Handler] | None = None
         self._connections: set[Connection] = set()
+        self._yard: Yard | None = None
+
+    @property
+    def yard(self) -> Yard:
+        """Where the cages of all threads have their places."""
+        if self._yard is None:
+            from octavo.agent.yard import Yard
+
+            self._yard = Yard()
+        return self._yard
+
+    async def close_yard(self) -> None:
+        """End what opens cages, once none is needed any more."""
+        if self._yard is not None:
+            await self._yard.close()
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -189,4 +205,5 @@ async def serving(launch: Launch, load: Load = load_handlers) -> AsyncIterator[S
         finally:
             with anyio.CancelScope(shield=True):
                 await server.close()
+                await server.close_yard()
             group.cancel_scope.cancel()

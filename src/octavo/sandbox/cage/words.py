@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+KEEPER = b"k"
+"""To the nursery, with a socket: a keeper for it. From the nursery, with a pidfd: it is there."""
 ORDERS = b"o"
 """To the keeper, with the orders' values: the cage it shall build."""
 MORE = b"x"

@@ -316,6 +316,7 @@ def _load(
         close=close,
         on_bug=lambda text: diagnostics.write("error", text, thread=started.thread_id),
         spare=server.launch.spare,
+        yard=server.yard,
         base=params.base_instructions,
         developer=params.developer_instructions,
         allowed=server.launch.allowed,
