@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as look
 
-from octavo.protocol import commands, methods, sessions, settings, skills
+from octavo.protocol import commands, mcp, methods, sessions, settings, skills
 from octavo.protocol.methods import Method
 from octavo.protocol.notifications import BY_METHOD
 from octavo.protocol.requests import REQUESTS
@@ -21,7 +21,7 @@ JSON_FILE = "octavo.schema.json"
 TYPESCRIPT_FILE = "octavo.ts"
 _MAY_LACK = msgspec.UNSET
 """The default of a field that is left out rather than sent as null."""
-_MODULES = (commands, methods, sessions, settings, skills)
+_MODULES = (commands, mcp, methods, sessions, settings, skills)
 """Where methods are declared."""
 _REF = "#/$defs/{name}"
 

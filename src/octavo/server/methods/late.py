@@ -21,6 +21,13 @@ NAMES = {
         "permissionProfile/list",
     ),
     "octavo.server.methods.hooks": ("hooks/list",),
+    "octavo.server.mcp": (
+        "mcpServerStatus/list",
+        "mcpServer/resource/read",
+        "mcpServer/tool/call",
+        "octavo/mcp/changes",
+        "octavo/mcp/accept",
+    ),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
         "octavo/thread/redo",
