@@ -32,6 +32,7 @@ FIGURES = (
     "one_shot",
     "skills",
     "sessions",
+    "mcp_servers",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

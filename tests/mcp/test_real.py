@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -105,7 +105,7 @@ def _page() -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Page) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
@@ -126,8 +126,8 @@ async def test_the_server_that_fetches_reaches_what_its_settings_name_and_no_mor
             ),
             "fetch",
             [
-                call("mcp__fetch__fetch", url=f"http://127.0.0.1:{port}/"),
-                call("mcp__fetch__fetch", url=f"http://127.0.0.1:{other}/"),
+                call("mcp__fetch__fetch", url=f"http://127.0.0.1:{port}/", raw=True),
+                call("mcp__fetch__fetch", url=f"http://127.0.0.1:{other}/", raw=True),
                 say("Done."),
             ],
         )
