@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node sdk programs servers clean
+.PHONY: help try test check format format-check lint types walls docs sizes prove bench deps sbom lock models node sdk mcp-servers programs servers clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -19,7 +19,7 @@ help:  ## Print this list
 try: $(VENV)/.core  ## Install octavo into .venv and watch it mend a bug (no key, no network)
 	@$(BIN)/octavo demo
 
-test: $(VENV)/.dev node sdk  ## Run all tests (ARGS="-k name" for some)
+test: $(VENV)/.dev node sdk mcp-servers  ## Run all tests (ARGS="-k name" for some)
 	@$(PY) -m pytest $(PYTEST_WORKERS) $(ARGS)
 
 check: format-check lint types walls docs sizes test  ## Format, lint, types, import walls, docs, tests
@@ -46,7 +46,7 @@ docs: $(VENV)/.dev  ## Check that links, commands and names in the documents hol
 sizes: $(VENV)/.dev  ## Print the longest files, and how many checks are waived
 	@$(PY) tools/sizes.py
 
-prove: $(VENV)/.dev node sdk  ## Run all tests with their full counts: every kill, every fuzz case (long)
+prove: $(VENV)/.dev node sdk mcp-servers  ## Run all tests with their full counts: every kill, every fuzz case (long)
 	@OCTAVO_PROVE=1 $(PY) -m pytest $(PYTEST_WORKERS) $(ARGS)
 
 bench: $(VENV)/.dev  ## Print the benchmarks (PEER=path/to/codex compares)
@@ -72,6 +72,11 @@ node:  ## Fetch the official TypeScript SDK and MCP's inspector (skipped without
 sdk: $(VENV)/.dev  ## Fetch the official Python SDK into .sdk
 	@$(MAKE) .sdk/.done
 
+mcp-servers: | $(PY)  ## Fetch MCP servers that others wrote into .mcp-servers
+	@$(MAKE) .mcp-servers/.done
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) .mcp-servers/.node; \
+	else echo "mcp-servers: no Node.js here; tests that need it are skipped"; fi
+
 programs:  ## Install bubblewrap, sshd and gh with apt-get, as root (their tests are skipped without)
 	@sh tools/install_programs.sh
 
@@ -79,7 +84,7 @@ servers: | $(PY)  ## Build llama.cpp's server for its tests (skipped where it ca
 	@sh tools/build_servers.sh $(PY)
 
 clean:  ## Remove what was installed and built
-	rm -rf $(VENV) .node .inspector .sdk .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .node .inspector .sdk .mcp-servers .servers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # ---- Installing. Versions and hashes come from the locks; pip refuses anything else. ----
@@ -129,3 +134,17 @@ $(VENV)/.lock: requirements/lock.lock | $(PY)
 	@$(PIP) --require-hashes --no-deps --target .sdk -r requirements/sdk.lock \
 		&& touch $@ \
 		|| echo "sdk: the SDK could not be fetched; tests that need it are skipped" >&2
+
+# In folders of their own as well, next to nothing that octavo imports.
+.mcp-servers/.done: requirements/mcp-servers.lock | $(PY)
+	@echo "fetching MCP servers into .mcp-servers"
+	@rm -rf .mcp-servers/python && mkdir -p .mcp-servers/python
+	@$(PIP) --require-hashes --no-deps --target .mcp-servers/python -r requirements/mcp-servers.lock \
+		&& touch $@ \
+		|| echo "mcp-servers: they could not be fetched; tests that need them are skipped" >&2
+
+.mcp-servers/.node: tests/mcp/real/package.json tests/mcp/real/package-lock.json
+	@mkdir -p .mcp-servers/node && cp $^ .mcp-servers/node/
+	@npm ci --prefix .mcp-servers/node --ignore-scripts --omit=optional --no-audit --no-fund \
+		--no-update-notifier --loglevel=error && touch $@ \
+		|| echo "mcp-servers: they could not be fetched; tests that need them are skipped" >&2

@@ -35,6 +35,7 @@ FIGURES = (
     "events",
     "followers",
     "many_threads",
+    "mcp_servers",
 )
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -21,6 +21,7 @@ LOCKS = {
     "dev": "dev.in",
     "lock": "lock.in",
     "sdk": "sdk.in",
+    "mcp-servers": "mcp-servers.in",
 }
 """Each lock and what it is made from; in this order, as dev is constrained by core."""
 LEFT_OUT = {"sdk": "openai-codex-cli-bin"}

@@ -35,7 +35,7 @@ def test_every_package_of_a_lock_has_one_version_and_its_hashes(lock: Path) -> N
 
 @pytest.mark.parametrize(
     "path",
-    [*LOCKS, ROOT / "tests/conformance/package-lock.json"],
+    [*LOCKS, *sorted((ROOT / "tests").glob("*/**/package-lock.json"))],
     ids=lambda path: path.name,
 )
 def test_a_lock_does_not_say_where_its_packages_come_from(path: Path) -> None:

@@ -191,7 +191,7 @@ def main() -> None:
             error = {"code": -32601, "message": "no such method"}
             out({"id": request["id"], "error": error})
             continue
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - as servers do
             out({"id": request["id"], "error": {"code": -32000, "message": str(failure)}})
             continue
         if result is not None:

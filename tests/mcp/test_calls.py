@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from octavo.protocol import items as it
 from octavo.protocol import notifications as note
 from octavo.trial.scripted import Script, call, say
 from tests.mcp.servers import config, names
+from tests.scenarios.asking import Person
 from tests.scenarios.playing import playing
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +88,157 @@ async def test_a_server_of_a_thread_that_only_reads_writes_nothing(workspace: Pa
 
     assert "Read-only file system" in play.outputs()[0]
     assert not (workspace / "inside").exists()
+
+
+async def test_images_and_structured_content_reach_the_model(workspace: Path) -> None:
+    acting = config("acting", "image", "bad", "structured", do={"bad": "bad image"})
+    script: Script = [
+        [call(f"mcp__acting__{name}") for name in ("image", "bad", "structured")],
+        say("Done."),
+    ]
+    async with playing(script, workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    image, bad, structured = play.outputs()
+    assert image[0]["text"].endswith("Output:\na pixel")
+    assert image[1]["image_url"].startswith("data:image/png;base64,iVBOR")
+    assert "an image that cannot be shown" in bad
+    assert structured.endswith('Output:\n{"n":1}')
+
+
+async def test_a_long_result_is_shown_by_its_ends_and_kept_whole(workspace: Path) -> None:
+    acting = config("acting", "lines")
+    async with playing(
+        calls("lines", count=100_000), workspace, overrides=[acting], allowed=ACTING
+    ) as play:
+        await play.turn("go")
+
+    [output] = play.outputs()
+    assert len(output) < 60_000
+    assert "line 0\n" in output
+    assert output.endswith("line 99999")
+    path = output.partition("all of it is in ")[2].partition(" …]")[0]
+    assert Path(path).read_text().count("\n") == 99_999
+
+
+async def test_a_tool_that_says_it_failed_is_a_failed_call_with_a_result(workspace: Path) -> None:
+    acting = config("acting", "fail")
+    async with playing(calls("fail"), workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    assert "The tool says that it failed.\nOutput:\nno such thing" in play.outputs()[0]
+    [item] = play.items(it.McpToolCall)
+    assert item.status == "failed"
+    assert item.result.content[0]["text"] == "no such thing"
+
+
+async def test_progress_is_told_while_a_call_runs(workspace: Path) -> None:
+    acting = config("acting", "progress")
+    async with playing(calls("progress"), workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    [told] = [n for n in play.seen if isinstance(n, note.McpToolCallProgress)]
+    assert told.message == "half way (1 of 2)"
+
+
+async def test_a_server_may_ask_the_person_while_it_works(workspace: Path) -> None:
+    acting = config("acting", "elicit")
+    person = Person({"action": "accept", "content": {"name": "Ada"}})
+    async with playing(
+        calls("elicit"),
+        workspace,
+        overrides=[acting],
+        allowed=ACTING,
+        alone=False,
+        answer=person,
+    ) as play:
+        await play.turn("go")
+
+    [asked] = person.asked
+    assert asked["method"] == "mcpServer/elicitation/request"
+    assert (asked["serverName"], asked["mode"]) == ("acting", "form")
+    assert asked["message"] == "Your name?"
+    assert asked["requestedSchema"]["properties"] == {"name": {"type": "string"}}
+    assert asked["_meta"] is None
+    assert play.outputs()[0].endswith('{"action": "accept", "content": {"name": "Ada"}}')
+
+
+async def test_where_nobody_is_there_a_servers_question_is_declined(workspace: Path) -> None:
+    acting = config("acting", "elicit")
+    async with playing(calls("elicit"), workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    assert "Elicitation not supported" in play.outputs()[0]
+
+
+async def test_resources_are_listed_and_read(workspace: Path) -> None:
+    acting = config("acting", "echo", resources={"notes://a": "Water the plants."})
+    script: Script = [
+        [
+            call("list_mcp_resources"),
+            call("list_mcp_resource_templates", server="acting"),
+            call("read_mcp_resource", server="acting", uri="notes://a"),
+            call("read_mcp_resource", server="acting", uri="notes://b"),
+            call("read_mcp_resource", server="other", uri="notes://a"),
+        ],
+        say("Done."),
+    ]
+    async with playing(script, workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    listed, templates, read, missing, other = play.outputs()
+    assert listed == '{"server":"acting","uri":"notes://a","name":"notes://a"}'
+    assert templates == "There are none."
+    assert read == "Water the plants."
+    assert missing.startswith("MCP server acting did not give 'notes://b'")
+    assert other == "There is no MCP server 'other'. The servers are: acting."
+
+
+async def test_what_a_server_says_is_a_strangers_word(workspace: Path) -> None:
+    acting = config("acting", "echo")
+    async with playing(calls("echo"), workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+        [agent] = play.server.threads.values()
+        labels = set(agent.journal.thread.labels)
+
+    assert labels == {"untrusted"}
+
+
+async def test_a_turn_that_only_reads_has_servers_that_only_read(workspace: Path) -> None:
+    acting = config("acting", "write")
+    script: Script = [
+        call("mcp__acting__write", path="one"),
+        say("Done."),
+        call("mcp__acting__write", path="two"),
+        say("Done."),
+    ]
+    async with playing(script, workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+        await play.turn("go", sandbox_policy={"type": "readOnly"})
+
+    assert (workspace / "one").exists()
+    assert not (workspace / "two").exists()
+    assert "Read-only file system" in play.outputs()[-1]
+
+
+async def test_a_thread_without_servers_loads_nothing_of_them(workspace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED, str(workspace)], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+_LOADED = """
+import sys, anyio
+from pathlib import Path
+from octavo.trial.scripted import say
+from tests.scenarios.playing import playing
+
+async def main():
+    async with playing([say("Done.")], Path(sys.argv[1])) as play:
+        await play.turn("go")
+    print([name for name in sys.modules if name.startswith(("octavo.mcp", "mcp", "pydantic"))])
+
+anyio.run(main)
+"""

@@ -1,4 +1,4 @@
-"""What a server says of its tools counts once a person agreed to it, and only as long as it stays."""
+"""What a server says of its tools counts once a person agreed to it, as long as it stays."""
 
 from __future__ import annotations
 
@@ -187,10 +187,10 @@ async def test_pinned_tools_are_offered_before_their_server_has_started(workspac
 
 async def _digest_of(workspace: Path, override: str) -> str:
     from octavo.config.load import load
-    from octavo.mcp.spec import _digest
+    from octavo.mcp.spec import digest_of
 
     loaded = load(cwd=workspace, env={"HOME": str(workspace)}, overrides=[override])
-    return _digest(loaded.settings.mcp_servers["acting"])
+    return digest_of(loaded.settings.mcp_servers["acting"])
 
 
 def _pin_as(home: Path, pin: dict[str, object], digest: str) -> None:

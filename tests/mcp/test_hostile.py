@@ -1,4 +1,4 @@
-"""A server that is slow, dead, wrong or a liar hurts nobody else, and each is told in a sentence."""
+"""A server that is slow, dead, wrong or a liar hurts nobody else, and is told in a sentence."""
 
 from __future__ import annotations
 

@@ -6,9 +6,10 @@ tools: the toolbox here takes the calls of servers' tools and passes on all othe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import anyio
@@ -22,6 +23,7 @@ from octavo.agent.journal import Journal
 from octavo.agent.labels import needs_person
 from octavo.agent.step import MakeRoom
 from octavo.agent.step import Toolbox as AnyToolbox
+from octavo.config.keys import dotted
 from octavo.config.load import Loaded
 from octavo.mcp.calls import Calls, repinned
 from octavo.mcp.offer import Offer
@@ -200,6 +202,23 @@ async def thread_servers(
                 group.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def lone_servers(specs: Sequence[Spec], home: Path) -> AsyncIterator[Servers]:
+    """Servers of no thread, for whoever wants to know what they have; nobody is asked anything."""
+
+    async def declined(server: str, asked: ElicitParams) -> ElicitResult:
+        del server, asked
+        return ElicitResult("decline")
+
+    async with Cages(None, lambda _: None) as cages:
+        outside = Outside(cages.open, lambda *_: None, lambda _: None, declined, elicits=False)
+        servers = Servers(specs, Pins(home), outside)
+        async with anyio.create_task_group() as group:
+            await group.start(lambda *, task_status: servers.run(task_status=task_status))
+            yield servers
+            group.cancel_scope.cancel()
+
+
 def enabled_specs(
     loaded: Loaded, policy: Policy, *, environ: Mapping[str, str], notice: Callable[[str], None]
 ) -> list[Spec]:
@@ -207,6 +226,14 @@ def enabled_specs(
     found: list[Spec] = []
     for name, config in loaded.settings.mcp_servers.items():
         if not config.enabled:
+            continue
+        inside = f"{dotted(('mcp_servers', name))}."
+        layers = {s.layer for key, s in loaded.sources.items() if key.startswith(inside)}
+        if "project" in layers and layers & {"system", "user", "profile"}:
+            notice(
+                f"MCP server {name} is left out: this project and your own settings both describe"
+                " it, and one half of each is neither. Give one of them another name."
+            )
             continue
         try:
             found.append(

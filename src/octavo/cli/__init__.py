@@ -48,6 +48,7 @@ COMMANDS = {
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting a repository's own settings",
         "skills": "List, show, make, check, add, remove and accept skills",
+        "mcp": "List, show, add and remove MCP servers, and agree to their tools",
         "hooks": "Show which hooks run here, and which do not",
         "approvals": "Show or take back what you accepted for longer than once",
         "doctor": "Check what works here and how to mend what does not",

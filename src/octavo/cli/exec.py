@@ -61,6 +61,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
     add(
+        "--allow-mcp",
+        metavar="SERVER[.TOOL]",
+        action="append",
+        default=[],
+        help="tools of this MCP server are not refused",
+    )
+    add(
         "--allow-push",
         action="store_true",
         help="git and gh may talk to the remotes of the repository",
@@ -254,6 +261,7 @@ def _allowed(args: Namespace) -> Allowed:
     return Allowed(
         commands=tuple(map(_prefix, args.allow_command)),
         hosts=hosts,
+        mcp=tuple(args.allow_mcp),
         push=args.allow_push,
         approve_for_me=args.approve_for_me,
         unasked=args.yolo,

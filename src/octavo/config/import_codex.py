@@ -166,7 +166,7 @@ def _secret(key: Key, value: object) -> bool:
         return True
     if isinstance(value, str) and _URL_WITH_PASSWORD.match(value):
         return True
-    free = key[-2:-1] in (("http_headers",), ("query_params",), ("set",))
+    free = key[-2:-1] in (("http_headers",), ("query_params",), ("set",), ("env",))
     return free and bool(_SECRET_NAME.search(key[-1]))
 
 

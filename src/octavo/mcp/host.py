@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,8 @@ class Host:
         self._ended = anyio.Event()
         self._client: Client | None = None
         self._failure = ""
+        self._status: int | None = None
+        """Of the last answer over HTTP."""
         self._calls: dict[str, anyio.CancelScope] = {}
 
     async def run(self) -> None:
@@ -85,13 +87,13 @@ class Host:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self._client = None
             if not self._ended.is_set():  # else that it ended says it, and what it printed
-                self._failure = reason(error)
+                self._failure = self._reason(error)
                 self._settled.set()
 
     @asynccontextmanager
     async def _opened(self, asked: w.Connect) -> AsyncIterator[Client]:
         async with Client(
-            _transport(asked.to, self._ended.set),
+            self._transport(asked.to),
             client_info=types.Implementation(name="octavo-mcp-client", version=asked.version),
             elicitation_callback=self._elicit if asked.elicits else None,
             logging_callback=self._logged,
@@ -99,6 +101,44 @@ class Host:
             cache=None,
         ) as client:
             yield client
+
+    def _transport(self, to: w.Stdio | w.Http) -> AbstractAsyncContextManager[Any]:
+        match to:
+            case w.Stdio():
+                from octavo.mcp.pipes import program
+
+                argv = (to.command, *to.args)
+                return program(argv, cwd=to.cwd, env=to.env, at_end=self._ended.set)
+            case w.Http():
+                return self._http(to)
+
+    @asynccontextmanager
+    async def _http(self, to: w.Http) -> AsyncIterator[Any]:
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
+
+        async def heard(response: Any) -> None:
+            if response.request.method == "POST":  # others a server need not have
+                self._status = response.status_code
+
+        async with create_mcp_http_client(headers=to.headers) as http:
+            http.event_hooks = {"response": [heard]}
+            async with streamable_http_client(to.url, http_client=http) as streams:
+                yield streams
+
+    def _reason(self, error: BaseException) -> str:
+        """Return why something failed; over HTTP, in its words."""
+        assert self._asked is not None
+        if not isinstance(self._asked.to, w.Http):
+            return reason(error)
+        if self._status is None:
+            return f"{self._asked.to.url} cannot be reached ({reason(error)})"
+        if self._status in (401, 403):
+            how = "a wrong one" if self._asked.to.headers else "none"
+            return f"it wants a token, and was given {how} (HTTP {self._status})"
+        if self._status >= 400:
+            return f"it answered with HTTP {self._status}"
+        return reason(error)
 
     async def _on_request(self, method: str, params: bytes) -> Any:
         match method:
@@ -215,9 +255,10 @@ class Host:
         except MCPError as error:
             if self._ended.is_set():
                 await anyio.sleep_forever()  # this process ends as well, and that is the answer
-            raise RpcError(w.SERVER_SAID_NO, error.error.message[:_TEXT_CHARACTERS]) from None
+            said = self._reason(error)[:_TEXT_CHARACTERS]
+            raise RpcError(w.SERVER_SAID_NO, said) from None
         except (ValidationError, RuntimeError, ValueError, RecursionError, MemoryError) as error:
-            raise RpcError(w.BROKEN, reason(error)) from None
+            raise RpcError(w.BROKEN, self._reason(error)) from None
 
     async def _tell(self, method: str, params: Any) -> None:
         try:
@@ -253,30 +294,6 @@ class Host:
                 return
 
 
-def _transport(
-    to: w.Stdio | w.Http, at_end: Callable[[], None]
-) -> AbstractAsyncContextManager[Any]:
-    match to:
-        case w.Stdio():
-            from octavo.mcp.pipes import program
-
-            return program((to.command, *to.args), cwd=to.cwd, env=to.env, at_end=at_end)
-        case w.Http():
-            return _http(to)
-
-
-@asynccontextmanager
-async def _http(to: w.Http) -> AsyncIterator[Any]:
-    from mcp.client.streamable_http import streamable_http_client
-    from mcp.shared._httpx_utils import create_mcp_http_client
-
-    async with (
-        create_mcp_http_client(headers=to.headers) as http,
-        streamable_http_client(to.url, http_client=http) as streams,
-    ):
-        yield streams
-
-
 def reason(error: BaseException) -> str:
     """Return why something failed, in words that end a sentence."""
     while isinstance(error, BaseExceptionGroup):
@@ -295,8 +312,8 @@ def reason(error: BaseException) -> str:
             place = ".".join(str(part) for part in first["loc"])
             return f"its answer is not what MCP says ({place}: {first['msg']})"
         case _:
-            said = str(error).strip() or "no reason given"
-            return f"{type(error).__name__}: {said}"[:_TEXT_CHARACTERS]
+            said = f": {error}".rstrip(": \n")
+            return f"{type(error).__name__}{said}"[:_TEXT_CHARACTERS]
 
 
 def _plain(model: Any) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from octavo.protocol.errors import ConfigError, OctavoError
 from octavo.protocol.visible import visible
 from octavo.sandbox import Policy, Sandbox
 
+LATER_S = 0.1
+"""How much later than the first request servers are started that need not be waited for: to start
+takes a processor for most of a second, and there may be no other."""
 STARTS = 5
 """How often one server is started in a thread, the first time included."""
 LOG_LINES = 50
@@ -137,11 +140,12 @@ class Servers:
         """Start what was not started yet, without waiting.
 
         Args:
-            only_unknown: only servers that are not pinned, as those have to be waited for.
+            only_unknown: only servers that are not pinned, as those have to be waited for; the
+                others are started a little later.
         """
         for server in self.by_name.values():
             if server.state == "notStarted" and not (only_unknown and server.pin is not None):
-                self._start(server)
+                self._start(server, 0 if only_unknown else LATER_S)
 
     async def settle(self) -> None:
         """Wait for the servers that are not known yet, each as long as it may take to start.
@@ -195,8 +199,9 @@ class Servers:
                 self._set(server, "cancelled")
                 raise
 
-    def _start(self, server: Server) -> None:
+    def _start(self, server: Server, after_s: float) -> None:
         async def quietly() -> None:
+            await anyio.sleep(after_s)  # whoever needs it before that starts it
             try:
                 await self.connection(server)
             except OctavoError as error:

@@ -101,9 +101,13 @@ def make_spec(
         assert config.command is not None
         cwd = policy.cwd / (config.cwd or "")
         to = Stdio(config.command, config.args, str(cwd), cage.env)
+    network = cage.policy.network
+    if config.url is not None:  # that host is meant, also where it is at a private address
+        network = replace(network, allow_local=hosts[:1])
     # What a person denied the thread is denied to its servers as well.
     caged = replace(
         cage.policy,
+        network=replace(network, deny=policy.network.deny),
         deny_read=policy.deny_read,
         deny_globs=(*policy.deny_globs, *cage.policy.deny_globs),
         read_only=policy.read_only,
@@ -118,10 +122,11 @@ def make_spec(
         or config.http_headers
         or any(_names_secret(name) for name in (*config.env_vars, *config.env))
     )
-    return Spec(name, config, to, caged, env, cage.home, hosts, has_secret, _digest(config))
+    return Spec(name, config, to, caged, env, cage.home, hosts, has_secret, digest_of(config))
 
 
-def _digest(config: McpServer) -> str:
+def digest_of(config: McpServer) -> str:
+    """Return the hash that a server is told apart by: what it runs, or where it is."""
     what = (config.command, config.args, config.cwd, config.url)
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
 

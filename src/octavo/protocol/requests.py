@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from octavo.protocol.asking import APPROVE_COMMAND, APPROVE_FILE_CHANGE, REQUEST_USER_INPUT
+from octavo.protocol.asking import APPROVE_COMMAND, APPROVE_FILE_CHANGE, ELICIT, REQUEST_USER_INPUT
 from octavo.protocol.methods import Method
 from octavo.protocol.questions import Offer
 
@@ -140,7 +140,53 @@ class UserInputResult(_Wire, frozen=True):
     answers: dict[str, UserInputAnswer]
 
 
+class ElicitationParams(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={
+        "thread_id": "threadId",
+        "turn_id": "turnId",
+        "server_name": "serverName",
+        "requested_schema": "requestedSchema",
+        "elicitation_id": "elicitationId",
+        "meta": "_meta",
+        "octavo_item_id": "octavoItemId",
+        "octavo_why": "octavoWhy",
+        "octavo_arguments": "octavoArguments",
+        "octavo_offers": "octavoOffers",
+    },
+):
+    """An MCP server asks the person; or octavo asks whether its tool may be called.
+
+    The latter has `codex_approval_kind` in `_meta`, and an empty form.
+    """
+
+    thread_id: str
+    turn_id: str
+    server_name: str
+    mode: Literal["form", "url"]
+    message: str
+    requested_schema: Any = msgspec.UNSET
+    url: str | msgspec.UnsetType = msgspec.UNSET
+    elicitation_id: None | msgspec.UnsetType = msgspec.UNSET
+    meta: Any = msgspec.UNSET
+    octavo_item_id: str | msgspec.UnsetType = msgspec.UNSET
+    octavo_why: str | msgspec.UnsetType = msgspec.UNSET
+    octavo_arguments: str | msgspec.UnsetType = msgspec.UNSET
+    octavo_offers: tuple[Offer, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ElicitationResult(msgspec.Struct, frozen=True, rename={"meta": "_meta"}):
+    """What was filled in, with "accept". `persist` in `_meta` ("session") remembers a yes."""
+
+    action: Literal["accept", "decline", "cancel"]
+    content: Any = None
+    meta: Any = None
+
+
 REQUESTS = (
+    Method(ELICIT, ElicitationParams, ElicitationResult),
     Method(APPROVE_COMMAND, CommandApprovalParams, ApprovalResult),
     Method(APPROVE_FILE_CHANGE, FileChangeApprovalParams, ApprovalResult),
     Method(REQUEST_USER_INPUT, UserInputParams, UserInputResult),

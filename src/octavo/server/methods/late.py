@@ -50,6 +50,13 @@ NAMES = {
     ),
     "octavo.server.methods.providers": ("modelProvider/list",),
     "octavo.server.methods.goals": ("thread/goal/set", "thread/goal/get", "thread/goal/clear"),
+    "octavo.server.mcp": (
+        "mcpServerStatus/list",
+        "mcpServer/resource/read",
+        "mcpServer/tool/call",
+        "octavo/mcp/changes",
+        "octavo/mcp/accept",
+    ),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
         "octavo/thread/redo",
