@@ -283,6 +283,10 @@ class YardCage:
         async with self._using() as cage:
             await cage.change(changes)
 
+    async def tree(self, request: tuple[int, tuple[object, ...]]) -> tuple[bytes, list[int], bool]:
+        async with self._using() as cage:
+            return await cage.tree(request)
+
     @asynccontextmanager
     async def _using(self) -> AsyncIterator[Caged]:
         """The cage itself, which stays while it is used."""
