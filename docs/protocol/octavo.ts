@@ -243,6 +243,28 @@ export type DynamicToolCall = {
   namespace: string | null;
   durationMs: number | null;
 };
+/** An MCP server asks the person; or octavo asks whether its tool may be called. The latter has `codex_approval_kind` in `_meta`, and an empty form. */
+export type ElicitationParams = {
+  threadId: string;
+  turnId: string;
+  serverName: string;
+  mode: "form" | "url";
+  message: string;
+  requestedSchema?: unknown;
+  url?: string;
+  elicitationId?: null;
+  _meta?: unknown;
+  octavoItemId?: string;
+  octavoWhy?: string;
+  octavoArguments?: string;
+  octavoOffers?: Array<Offer>;
+};
+/** What was filled in, with "accept". `persist` in `_meta` ("session") remembers a yes. */
+export type ElicitationResult = {
+  action: "accept" | "cancel" | "decline";
+  content?: unknown;
+  _meta?: unknown;
+};
 /** A request failed; `will_retry` says whether it is repeated or the turn ends. */
 export type ErrorHappened = {
   error: TurnError;
@@ -411,11 +433,11 @@ export type ItemAnchor = {
 export type ItemCompleted = {
   threadId: string;
   turnId: string;
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   completedAtMs: number;
 };
 export type ItemEntry = {
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   turnId: string;
   startedAtMs: number | null;
   completedAtMs: number | null;
@@ -424,7 +446,7 @@ export type ItemEntry = {
 export type ItemStarted = {
   threadId: string;
   turnId: string;
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   startedAtMs: number;
 };
 /** Oldest first by default; of one turn, or of all. */
@@ -480,6 +502,120 @@ export type LoginStartParams = {
 };
 export type LoginStartResult = {
   type: "apiKey";
+};
+/** `digest`: of what the person was shown; something else is not agreed to. */
+export type McpAcceptParams = {
+  server: string;
+  digest: string;
+  cwd?: string | null;
+};
+export type McpAcceptResult = {
+  tools: number;
+};
+export type McpChangesParams = {
+  server: string;
+  cwd?: string | null;
+};
+/** What a server says now, beside what was agreed to. Attributes: lines: to be shown to the person; nothing invisible is in them. digest: stands for all of it, to be given back with the yes. */
+export type McpChangesResult = {
+  agreement: "agreed" | "changed" | "seen" | "unknown";
+  lines: Array<string>;
+  tools: number;
+  digest: string;
+};
+/** Why there is no result. */
+export type McpError = {
+  message: string;
+};
+export type McpResourceReadParams = {
+  server: string;
+  uri: string;
+  threadId?: string | null;
+  cwd?: string | null;
+};
+export type McpResourceReadResult = {
+  contents: Array<Record<string, unknown>>;
+  originCallId: null;
+};
+/** What a tool of a server gave, as the model was shown it. */
+export type McpResult = {
+  content: Array<Record<string, unknown>>;
+  structuredContent: unknown;
+};
+/** One server, and what it has. Tools by their real names, as the server describes them. */
+export type McpServerStatus = {
+  name: string;
+  tools: Record<string, Record<string, unknown>>;
+  resources: Array<Record<string, unknown>>;
+  resourceTemplates: Array<Record<string, unknown>>;
+  authStatus: "bearerToken" | "unknown" | "unsupported";
+  serverInfo: Record<string, unknown> | null;
+  serverCapabilities: Record<string, unknown> | null;
+  runtimeStatus: "cancelled" | "connected" | "disabled" | "failed" | "notStarted" | "starting" | null;
+  toolsError: string | null;
+  httpOrigin: string | null;
+  pluginId: null;
+  octavoAgreement: "agreed" | "changed" | "seen" | "unknown";
+  octavoLog: Array<string>;
+};
+/** An MCP server of a thread starts, is there, or is not. */
+export type McpServerStatusUpdated = {
+  name: string;
+  status: "cancelled" | "failed" | "ready" | "starting";
+  error: string | null;
+  threadId: string | null;
+};
+/** With a thread, of its servers as they run; else of those that a thread here would have. */
+export type McpStatusListParams = {
+  threadId?: string | null;
+  serverName?: string | null;
+  detail?: "full" | "toolsAndAuthOnly" | null;
+  cursor?: string | null;
+  limit?: number | null;
+  cwd?: string | null;
+};
+export type McpStatusListResult = {
+  data: Array<McpServerStatus>;
+  nextCursor: string | null;
+};
+/** A call of a tool of an MCP server. */
+export type McpToolCall = {
+  type: "mcpToolCall";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  server: string;
+  tool: string;
+  arguments: unknown;
+  status: "completed" | "failed" | "inProgress";
+  result: McpResult | null;
+  error: McpError | null;
+  durationMs: number | null;
+  readOnlyHint: boolean | null;
+  appContext: null;
+  mcpAppResourceUri: null;
+  mcpAppUi: null;
+  pluginId: null;
+};
+/** The client itself calls a tool; nobody is asked, and the model hears nothing of it. */
+export type McpToolCallParams = {
+  threadId: string;
+  server: string;
+  tool: string;
+  arguments?: unknown;
+};
+/** A call of an MCP server's tool goes on. */
+export type McpToolCallProgress = {
+  threadId: string;
+  turnId: string;
+  itemId: string;
+  message: string;
+};
+export type McpToolCallResult = {
+  content: Array<Record<string, unknown>>;
+  isError: boolean | null;
+  structuredContent: unknown;
+  _meta: null;
 };
 /** A thing the user pointed at, such as a file. */
 export type Mention = {
@@ -973,7 +1109,7 @@ export type TokenUsageUpdated = {
 /** A turn; `items_view` says whether `items` are all there. Times in seconds, as on the wire. */
 export type Turn = {
   id: string;
-  items: Array<UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
+  items: Array<UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
   itemsView: "full" | "notLoaded" | "summary";
   status: "completed" | "failed" | "inProgress" | "interrupted";
   error: TurnError | null;
@@ -1155,10 +1291,15 @@ export interface ClientRequests {
   "config/read": { params: ConfigReadParams; result: ConfigReadResult };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
+  "mcpServer/resource/read": { params: McpResourceReadParams; result: McpResourceReadResult };
+  "mcpServer/tool/call": { params: McpToolCallParams; result: McpToolCallResult };
+  "mcpServerStatus/list": { params: McpStatusListParams; result: McpStatusListResult };
   "model/list": { params: ModelListParams; result: ModelListResult };
   "octavo/approvals/list": { params: Nothing; result: ApprovalsListResult };
   "octavo/approvals/revoke": { params: ApprovalsRevokeParams; result: ApprovalsRevokeResult };
   "octavo/index/rebuild": { params: Nothing; result: IndexRebuildResult };
+  "octavo/mcp/accept": { params: McpAcceptParams; result: McpAcceptResult };
+  "octavo/mcp/changes": { params: McpChangesParams; result: McpChangesResult };
   "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
   "octavo/skills/add": { params: SkillAddParams; result: SkillAddResult };
   "octavo/skills/change": { params: SkillNameParams; result: SkillChangeResult };
@@ -1198,6 +1339,7 @@ export interface ClientRequests {
   "turn/steer": { params: TurnSteerParams; result: TurnSteerResult };
 }
 export interface ServerRequests {
+  "mcpServer/elicitation/request": { params: ElicitationParams; result: ElicitationResult };
   "item/commandExecution/requestApproval": { params: CommandApprovalParams; result: ApprovalResult };
   "item/fileChange/requestApproval": { params: FileChangeApprovalParams; result: ApprovalResult };
   "item/tool/requestUserInput": { params: UserInputParams; result: UserInputResult };
@@ -1212,9 +1354,11 @@ export interface ServerNotifications {
   "item/agentMessage/delta": AgentMessageDelta;
   "item/commandExecution/outputDelta": CommandOutputDelta;
   "item/completed": ItemCompleted;
+  "item/mcpToolCall/progress": McpToolCallProgress;
   "item/reasoning/summaryTextDelta": ReasoningSummaryTextDelta;
   "item/reasoning/textDelta": ReasoningTextDelta;
   "item/started": ItemStarted;
+  "mcpServer/startupStatus/updated": McpServerStatusUpdated;
   "serverRequest/resolved": ServerRequestResolved;
   "thread/archived": ThreadArchived;
   "thread/closed": ThreadClosed;
