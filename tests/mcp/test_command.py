@@ -102,7 +102,7 @@ def test_a_server_that_is_there_already_is_not_overwritten(shell: Shell) -> None
     [
         '[mcp_servers.x]\ncommand = "a"\n',
         'mcp_servers.x.command = "a"\n',
-        '[mcp_servers.x]\ncommand = "a"\n[mcp_servers.x.env]\nA = "b"\n[mcp_servers.y]\nurl = "u"\n',
+        '[mcp_servers.x]\ncommand = "a"\n[mcp_servers.x.env]\nA = "b"\n[mcp_servers.y]\nurl="u"\n',
         'model = "m" # mine\n\n[mcp_servers.x]\ncommand = "a"\n\n[tui]\nnotifications = true\n',
         '[mcp_servers]\nx = { command = "a" }\n',
     ],
