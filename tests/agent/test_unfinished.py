@@ -261,3 +261,11 @@ def test_looking_at_a_repository_changes_nothing_in_its_mark(repository: Path) -
     assert before is not None
     assert after is not None
     assert (before.head, before.commit, before.index) == (after.head, after.commit, after.index)
+
+
+def test_of_a_servers_tool_nobody_knows() -> None:
+    found, text, ended = told(ev.ToolIntent("plants", "water"))
+
+    assert found == "unknown"
+    assert "while MCP server plants carried out water" in text
+    assert ended.labels == ()

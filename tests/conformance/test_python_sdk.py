@@ -69,6 +69,9 @@ ANSWERS = {
     "thread/loaded/list": models.ThreadLoadedListResponse,
     "thread/unsubscribe": models.ThreadUnsubscribeResponse,
     "config/read": models.ConfigReadResponse,
+    "mcpServerStatus/list": models.ListMcpServerStatusResponse,
+    "mcpServer/resource/read": models.McpResourceReadResponse,
+    "mcpServer/tool/call": models.McpServerToolCallResponse,
     "command/exec": models.CommandExecResponse,
     "command/exec/write": models.CommandExecWriteResponse,
     "command/exec/resize": models.CommandExecResizeResponse,
@@ -398,6 +401,54 @@ async def test_other_lists_fit_too(ear: Ear, place: Place) -> None:
         left = await anyio.to_thread.run_sync(ask, "thread/unsubscribe", {"threadId": thread.id})
         assert left["status"] == "unsubscribed"
     assert "command/exec/outputDelta" in ear.notified()
+
+
+async def test_mcp_servers_are_what_the_sdk_knows(ear: Ear, place: Place) -> None:
+    from tests.mcp.servers import config, tool
+
+    acting = config(
+        "acting",
+        tool("echo"),
+        tool("progress"),
+        resources={"notes://a": "Water the plants."},
+        more='default_tools_approval_mode="approve"',
+    )
+    script = [
+        [call("mcp__acting__echo", n=1), call("mcp__acting__progress"), call("mcp__acting__no")],
+        say("Done."),
+    ]
+    async with playing(place, script), place.codex(acting) as codex:
+        thread = await codex.thread_start(cwd=str(place.work))
+        result = await thread.run("Go.")
+        ask = codex._client._sync._request_raw
+
+        async def asked(method: str, params: dict[str, Any]) -> Any:
+            return await anyio.to_thread.run_sync(ask, method, params)
+
+        here = {"threadId": thread.id}
+        listed = await asked("mcpServerStatus/list", here)
+        read = await asked(
+            "mcpServer/resource/read", {**here, "server": "acting", "uri": "notes://a"}
+        )
+        called = await asked(
+            "mcpServer/tool/call",
+            {**here, "server": "acting", "tool": "echo", "arguments": {"n": 2}},
+        )
+
+    assert result.final_response == "Done."
+    kinds = [item.root for item in result.items if item.root.type == "mcpToolCall"]
+    assert sorted((item.tool, item.status.value) for item in kinds) == [
+        ("echo", "completed"),
+        ("no", "failed"),
+        ("progress", "completed"),
+    ]
+    [server] = listed["data"]
+    assert sorted(server["tools"]) == ["echo", "progress"]
+    assert server["runtimeStatus"] == "connected"
+    assert server["resources"][0]["uri"] == "notes://a"
+    assert read["contents"][0]["text"] == "Water the plants."
+    assert called["content"][0]["text"] == '{"n": 2}'
+    assert {"mcpServer/startupStatus/updated", "item/mcpToolCall/progress"} <= ear.notified()
 
 
 async def test_the_settings_and_their_origins_can_be_read(ear: Ear, place: Place) -> None:

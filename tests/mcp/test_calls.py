@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from octavo.agent.allowed import Allowed
@@ -16,6 +17,7 @@ from octavo.protocol import notifications as note
 from octavo.trial.scripted import Script, call, say
 from tests.mcp.servers import config, names
 from tests.scenarios.asking import Person
+from tests.scenarios.hooking import own
 from tests.scenarios.playing import playing
 
 pytestmark = pytest.mark.anyio
@@ -161,6 +163,42 @@ async def test_a_server_may_ask_the_person_while_it_works(workspace: Path) -> No
     assert asked["requestedSchema"]["properties"] == {"name": {"type": "string"}}
     assert asked["_meta"] is None
     assert play.outputs()[0].endswith('{"action": "accept", "content": {"name": "Ada"}}')
+
+
+async def test_a_person_is_not_hurried_by_a_servers_time_limit(workspace: Path) -> None:
+    async def slowly(method: str, params: bytes) -> object:
+        await anyio.sleep(2.5)
+        return {"action": "accept", "content": {"name": "Ada"}}
+
+    acting = config("acting", "elicit", more="tool_timeout_sec=0.5")
+    async with playing(
+        calls("elicit"),
+        workspace,
+        overrides=[acting],
+        allowed=ACTING,
+        alone=False,
+        answer=slowly,
+    ) as play:
+        await play.turn("go")
+
+    assert '"name": "Ada"' in play.outputs()[0]
+
+
+@pytest.mark.parametrize("by", ["mcp__acting__echo", "call_tool"])
+async def test_a_hook_sees_a_servers_tool_whichever_way_it_is_called(
+    workspace: Path, by: str
+) -> None:
+    own(workspace, ("PreToolUse", "mcp__acting__.*", "cat > given.json; echo 'No.' >&2; exit 2"))
+    given = {"n": 1}
+    one = call(by, name="mcp__acting__echo", arguments=given) if by == "call_tool" else None
+    script: Script = [one or call(by, n=1), say("Done.")]
+    acting = config("acting", "echo")
+    async with playing(script, workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    assert "blocked by PreToolUse hook: No. Command: mcp__acting__echo" in play.outputs()[0]
+    told = json.loads((workspace / "given.json").read_text())
+    assert (told["tool_name"], told["tool_input"]) == ("mcp__acting__echo", given)
 
 
 async def test_where_nobody_is_there_a_servers_question_is_declined(workspace: Path) -> None:

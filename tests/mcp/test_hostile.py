@@ -76,7 +76,8 @@ async def test_one_that_misbehaves_in_a_call_fails_alone(
 async def test_one_that_does_not_start_is_told_and_left_out(
     workspace: Path, start: str, said: str
 ) -> None:
-    acting = config("acting", "echo", start=start, more="startup_timeout_sec=1.5")
+    seconds = 60.0 if start == "die" else 1.5
+    acting = config("acting", "echo", start=start, more=f"startup_timeout_sec={seconds}")
     script: Script = [call("mcp__good__echo", n=1), say("Done.")]
     async with playing(script, workspace, overrides=[acting, GOOD], allowed=ALL) as play:
         turn = await play.turn("go")

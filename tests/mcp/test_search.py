@@ -59,7 +59,7 @@ async def test_a_tool_that_comes_later_is_found_and_changes_no_prompt(workspace:
     script: Script = [
         call("mcp__acting__change"),
         *[call("tool_search", query="brand new")] * 3,
-        call("call_tool", name="acting.brand_new", arguments={"n": 1}),
+        call("call_tool", name="mcp__acting__brand_new", arguments={"n": 1}),
         say("Done."),
     ]
     async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:

@@ -42,6 +42,11 @@ from octavo.tools import Hands, Outcome
 from octavo.tools.declare import declarations
 from octavo.tools.toolbox import Toolbox
 
+ELICITATIONS = 5
+"""How often a server may ask the person during one call."""
+MESSAGE_LIMIT = 2_000
+SCHEMA_LIMIT = 32 << 10
+
 
 class ThreadServers:
     """The servers of a thread.
@@ -67,6 +72,8 @@ class ThreadServers:
         self._pins = pins
         self._notice = notice
         self._offer: Offer | None = None
+        self._eliciting = anyio.Lock()
+        self._elicited: dict[str, int] = {}
         self._declared = b""
         self._group: anyio.abc.TaskGroup | None = None
         self.calls = Calls(
@@ -123,13 +130,18 @@ class ThreadServers:
         self._group.start_soon(keep)
 
     async def elicit(self, server: str, asked: ElicitParams) -> ElicitResult:
-        """Ask the person on a server's behalf; only while a call waits for it."""
+        """Ask the person on a server's behalf: while a call waits for it, one thing at a time."""
         hands = self.calls.hands_of(server)
-        if hands is None:
-            return ElicitResult("decline")
         schema = None if asked.schema is None else msgspec.json.encode(asked.schema).decode()
-        question = ElicitationQuestion(server, asked.message, schema, asked.url)
-        answer = await hands.ask(question)
+        if hands is None or len(schema or "") > SCHEMA_LIMIT or not _is_page(asked.url):
+            return ElicitResult("decline")
+        self._elicited[hands.call_id] = self._elicited.get(hands.call_id, 0) + 1
+        if self._elicited[hands.call_id] > ELICITATIONS:
+            return ElicitResult("decline")
+        message = asked.message[:MESSAGE_LIMIT]
+        question = ElicitationQuestion(server, message, schema, asked.url)
+        async with self._eliciting:
+            answer = await hands.ask(question)
         if not answer.yes:
             return ElicitResult("decline")
         content = None if answer.content is None else msgspec.json.decode(answer.content)
@@ -217,6 +229,11 @@ async def lone_servers(specs: Sequence[Spec], home: Path) -> AsyncIterator[Serve
             await group.start(lambda *, task_status: servers.run(task_status=task_status))
             yield servers
             group.cancel_scope.cancel()
+
+
+def _is_page(url: str | None) -> bool:
+    """Whether a person may be sent there: a page, and nothing that starts a program."""
+    return url is None or url.startswith(("https://", "http://localhost:", "http://127.0.0.1:"))
 
 
 def enabled_specs(

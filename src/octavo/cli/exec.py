@@ -27,7 +27,6 @@ INTERMIXED = True
 
 EPILOG = """\
 The prompt is the argument, or standard input (also with `-`), or both. Nobody is asked anything.
-
 Exit codes: 0 done · 1 failed · 2 wrong usage or settings · 3 over budget · 128+n ended by signal n
 """
 
@@ -62,10 +61,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--allow-host", metavar="HOST", action="append", default=[], help="commands may reach it")
     add(
         "--allow-mcp",
-        metavar="SERVER[.TOOL]",
+        metavar="NAME",
         action="append",
         default=[],
-        help="tools of this MCP server are not refused",
+        help="of an MCP server, or SERVER.TOOL: not refused",
     )
     add(
         "--allow-push",

@@ -182,7 +182,12 @@ def _add(args: Namespace) -> int:
 
 
 def _split(args: Namespace) -> tuple[Namespace, list[str]]:
-    """Return the options, wherever they stood before `--`, and the words after it."""
+    """Return the options, wherever they stood before `--`, and the words after it.
+
+    argparse drops a `--` that comes right after the name, so a word there begins the command.
+    """
+    if args.rest and not args.rest[0].startswith("-"):
+        return args, args.rest
     at = args.rest.index("--") if "--" in args.rest else len(args.rest)
     behind = ArgumentParser(prog="octavo mcp add NAME")
     _add_options(behind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from octavo.tools import Declined, Effect, Hands, Outcome, Tool, ToolFailed
 
 THREAD = Offer("thread", "thread", "exact")
 ALWAYS = Offer("always", "always", "exact")
+PROGRESS_EVERY_S = 0.1
 _SHOWN_CHARACTERS = 2_000
 
 
@@ -88,7 +90,7 @@ class Calls:
         waiting.append(hands)
         try:
             result = await connection.call(
-                remote.tool, arguments, server.spec.tool_timeout_s, hands.progress
+                remote.tool, arguments, server.spec.tool_timeout_s, _sparing(hands.progress)
             )
         except ServerFailed as failure:
             unsure = failure.unsure and not reads
@@ -154,6 +156,20 @@ class Calls:
             )
         if answer.remember == ALWAYS.id:
             self._repin(server, remote)
+
+
+def _sparing(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what tells progress now and then, however often there is some."""
+    told_at_s = -math.inf
+
+    def tell_sometimes(text: str) -> None:
+        nonlocal told_at_s
+        now_s = time.monotonic()
+        if now_s - told_at_s >= PROGRESS_EVERY_S:
+            told_at_s = now_s
+            tell(text)
+
+    return tell_sometimes
 
 
 def repinned(server: Server, remote: Remote) -> None:

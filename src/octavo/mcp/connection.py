@@ -19,6 +19,7 @@ import msgspec
 import octavo
 from octavo import __version__
 from octavo.mcp import words as w
+from octavo.mcp.deadlines import Deadlines
 from octavo.protocol.errors import OctavoError
 from octavo.protocol.ids import new_id
 from octavo.protocol.visible import visible_line
@@ -74,6 +75,7 @@ class Connection:
         self._ears = ears
         self._link = link
         self._log = bytearray()
+        self._deadlines = Deadlines()
         self._progress: dict[str, Callable[[str], None]] = {}
         self._peer = Peer(link, self._on_request, self._on_notification)
 
@@ -152,7 +154,7 @@ class Connection:
     ) -> T:
         who = f"MCP server {self.name}"
         try:
-            with anyio.fail_after(timeout_s + LATE_S):
+            with self._deadlines.within(timeout_s + LATE_S):
                 return await self._peer.request(method, params, kind)
         except RpcError as refusal:
             said_no = refusal.code == w.SERVER_SAID_NO
@@ -181,7 +183,9 @@ class Connection:
     async def _on_request(self, method: str, params: bytes) -> Any:
         if method != w.ELICIT:
             raise RpcError(w.BROKEN, "nothing else is asked here")
-        return await self._ears.elicit(decode_params(params, w.ElicitParams))
+        asked = decode_params(params, w.ElicitParams)
+        with self._deadlines.paused():
+            return await self._ears.elicit(asked)
 
     async def _on_notification(self, method: str, params: bytes) -> None:
         try:

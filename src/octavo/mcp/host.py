@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from mcp import Client, MCPError
 from octavo.mcp import words as w
+from octavo.mcp.deadlines import Deadlines
 from octavo.rpc import NO_METHOD, LinkClosed, RpcError
 from octavo.rpc.peer import Peer, decode_params
 from octavo.rpc.stream import StreamLink
@@ -59,6 +60,7 @@ class Host:
         self._failure = ""
         self._status: int | None = None
         """Of the last answer over HTTP."""
+        self._deadlines = Deadlines()
         self._calls: dict[str, anyio.CancelScope] = {}
 
     async def run(self) -> None:
@@ -248,7 +250,7 @@ class Host:
     async def _telling_faults(self, timeout_s: float) -> AsyncIterator[None]:
         """Turn what may go wrong with a request into a refusal that says it."""
         try:
-            with anyio.fail_after(timeout_s):
+            with self._deadlines.within(timeout_s):
                 yield
         except TimeoutError:
             raise RpcError(w.TIMED_OUT, f"it did not answer within {timeout_s:g} s") from None
@@ -275,7 +277,8 @@ class Host:
         else:
             asked = w.ElicitParams(message, schema=_as_object(params.requested_schema))
         try:
-            answer = await self._peer.request(w.ELICIT, asked, w.ElicitResult)
+            with self._deadlines.paused():
+                answer = await self._peer.request(w.ELICIT, asked, w.ElicitResult)
         except (RpcError, LinkClosed):
             return types.ElicitResult(action="decline")
         return types.ElicitResult(action=answer.action, content=answer.content)

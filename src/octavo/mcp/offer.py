@@ -34,6 +34,7 @@ LISTING_TOKENS = 1_000
 FOUND = 5
 MOST_FOUND = 20
 INSTRUCTIONS_CHARACTERS = 500
+"""Of what each server says of itself."""
 RESOURCES_SHOWN = 200
 
 
@@ -76,7 +77,7 @@ class Offer:
         self._servers = servers
         self._calls = calls
         self._index: tuple[tuple[str, ...], Index] | None = None
-        known = self._remotes()
+        known = self._declarable()
         direct = [calls.tool(remote) for remote in known]
         cost = count_tokens(len(declarations(direct)))
         self.deferred = cost > INLINE_TOKENS
@@ -102,6 +103,27 @@ class Offer:
                 found.setdefault(remote.name, remote)
         return list(found.values())
 
+    def _declarable(self) -> list[Remote]:
+        """What is told of before anything was asked: what was agreed to as it was agreed to."""
+        found: dict[str, Remote] = {}
+        for server in self._servers.by_name.values():
+            for remote in server.offered:
+                said = server.agreed.get(remote.tool) if server.agreed else remote
+                if said is not None:
+                    found.setdefault(remote.name, said)
+        return list(found.values())
+
+    def _instructions(self) -> str:
+        told = [
+            f"\n{visible_line(server.name)}: {server.instructions[:INSTRUCTIONS_CHARACTERS]}"
+            for server in self._servers.by_name.values()
+            if server.instructions
+        ]
+        if not told:
+            return ""
+        said = "".join(told)[: LISTING_TOKENS * TOKEN_BYTES // 2]
+        return f"\nWhat the servers say of themselves, in their words:{said}"
+
     # ---- tool_search and call_tool ----
 
     def _search_tool(self, known: Sequence[Remote]) -> Tool:
@@ -114,7 +136,9 @@ class Offer:
             name="tool_search",
             description=(
                 "Find tools of the user's MCP servers that are not declared here. Returns the best"
-                f" matches with their parameters; call one with {CALL_TOOL}." + self._listing(known)
+                f" matches with their parameters; call one with {CALL_TOOL}."
+                + self._listing(known)
+                + self._instructions()
             ),
             params=ToolSearch,
             run=search,
@@ -173,7 +197,7 @@ class Offer:
     def _call_tool(self) -> Tool:
         async def call(args: CallTool, hands: Hands) -> Outcome:
             for remote in self._remotes():
-                if args.name in (remote.name, f"{remote.server}.{remote.tool}"):
+                if args.name == remote.name:
                     return await self._calls.call(remote, args.arguments, hands)
             raise ToolFailed(
                 f"There is no tool {args.name!r}. Find one with tool_search, and use the name that"

@@ -6,8 +6,10 @@ again when it is next needed, a few times.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Literal
 
 import anyio
@@ -25,12 +27,18 @@ from octavo.protocol.errors import ConfigError, OctavoError
 from octavo.protocol.visible import visible
 from octavo.sandbox import Policy, Sandbox
 
+FETCHERS = frozenset("bunx docker npm npx pipx pnpm pnpx uv uvx yarn".split())
+"""Programs that fetch a server before they run it."""
 LATER_S = 0.1
 """How much later than the first request servers are started that need not be waited for: to start
 takes a processor for most of a second, and there may be no other."""
 STARTS = 5
 """How often one server is started in a thread, the first time included."""
 LOG_LINES = 50
+NOTICES = 5
+"""How often the person is told of one server in a thread, what its failures say apart."""
+RELIST_EVERY_S = 1.0
+"""How often a server that says it changed is looked at."""
 _INSTRUCTIONS_CHARACTERS = 4_000
 
 State = Literal["notStarted", "starting", "ready", "failed", "cancelled"]
@@ -77,6 +85,7 @@ class Server:
         self.connection: Connection | None = None
         self.starts = 0
         self.scope: anyio.CancelScope | None = None
+        self.notices = 0
         self.has_resources = pin is not None and pin.resources
         self.instructions = None if pin is None else pin.instructions
         self.lock = anyio.Lock()
@@ -99,6 +108,7 @@ class Servers:
         self._outside = outside
         self._group: anyio.abc.TaskGroup | None = None
         self._relisting: dict[str, anyio.Event] = {}
+        self._changed_again: set[str] = set()
         try:
             known = pins.read()
         except ConfigError as error:
@@ -191,10 +201,11 @@ class Servers:
                 connection: Connection = await self._group.start(self._hold, server)
                 return connection
             except OctavoError as error:
-                self._set(server, "failed", str(error))
+                text = f"{error}{_how_to_fetch(server.spec)}"
                 if not isinstance(error, ServerFailed):
-                    raise ServerFailed(f"MCP server {server.name}: {error}") from None
-                raise
+                    text = f"MCP server {server.name}: {error}"
+                self._set(server, "failed", text)
+                raise ServerFailed(text) from None
             except BaseException:
                 self._set(server, "cancelled")
                 raise
@@ -214,6 +225,11 @@ class Servers:
     async def _hold(self, server: Server, *, task_status: anyio.abc.TaskStatus[Connection]) -> None:
         """Run a server until it ends; what goes wrong before it is ready is raised."""
         spec = server.spec
+        if find_spec("mcp") is None:
+            raise ServerFailed(
+                f"MCP server {spec.name} needs the package that speaks with servers, which is not"
+                " installed: pip install 'octavo[mcp]'"
+            )
         try:
             make_private(spec.home)
         except OSError as error:
@@ -246,7 +262,7 @@ class Servers:
     ) -> ServerFailed | None:
         """Be there until the server is gone; return why it could not be used at all."""
         try:
-            await self._take(server, connection)
+            await self._take(server, connection, first=True)
         except ServerFailed as error:  # raised in here, it would come in a group
             return error
         server.connection = connection
@@ -273,41 +289,60 @@ class Servers:
         there = server.connection
         if what != "tools" or there is None or self._group is None:
             return
+        self._changed_again.add(server.name)
         if server.name not in self._relisting:
             self._relisting[server.name] = anyio.Event()
             self._group.start_soon(self._relist, server, there)
 
     async def _relist(self, server: Server, connection: Connection) -> None:
         try:
-            await self._take(server, connection)
-        except ServerFailed as error:
-            self._outside.notice(str(error))
+            while server.name in self._changed_again:
+                self._changed_again.discard(server.name)
+                try:
+                    await self._take(server, connection)
+                except ServerFailed as error:
+                    self._notice(server, str(error))
+                self._relisting[server.name].set()  # whoever waits has waited for this one
+                await anyio.sleep(RELIST_EVERY_S)
+                self._relisting[server.name] = anyio.Event()
         finally:
             self._relisting.pop(server.name).set()
 
-    async def _take(self, server: Server, connection: Connection) -> None:
-        """Learn what a server has, compare it with its pin, and pin a server seen first."""
+    def _notice(self, server: Server, text: str) -> None:
+        server.notices += 1
+        if server.notices <= NOTICES:
+            self._outside.notice(text)
+
+    async def _take(self, server: Server, connection: Connection, *, first: bool = False) -> None:
+        """Learn what a server has, and compare it with its pin.
+
+        Args:
+            first: it has just started; what nobody agreed to yet is remembered for the next start.
+        """
         said = connection.said
         listed = Listed()
         if "tools" in said.capabilities:
             listed = await connection.list("tools", server.spec.startup_timeout_s)
         if listed.left_out is not None:
-            self._outside.notice(f"MCP server {server.name}: {listed.left_out}.")
+            self._notice(server, f"MCP server {server.name}: {listed.left_out}.")
         server.tools = remotes(server.name, listed.found)
         server.has_resources = "resources" in said.capabilities
-        server.instructions = visible(said.instructions or "")[:_INSTRUCTIONS_CHARACTERS] or None
         pin = server.pin
         if pin is not None and pin.agreed:
             drifted = drift(server.name, pin, server.tools)
             if drifted and drifted != server.drifted:
-                self._outside.notice(
+                self._notice(
+                    server,
                     f"MCP server {server.name} does not say of its tools what you agreed to"
                     f" ({drifted.told()}). What differs is asked about at each call. To look at it"
-                    f" and agree: octavo mcp accept {server.name}"
+                    f" and agree: octavo mcp accept {server.name}",
                 )
             server.drifted = drifted
             return
-        server.pin = pin_of(server)
+        server.instructions = instructions_of(connection)
+        if not first:
+            return
+        server.pin = pin_of(server, server.instructions)
         try:
             await anyio.to_thread.run_sync(self._pins.keep, server.name, server.pin)
         except ConfigError as error:
@@ -319,12 +354,28 @@ class Servers:
         self._outside.told(server.name, state, error)
 
 
-def pin_of(server: Server, *, agreed: bool = False) -> Pin:
+def instructions_of(connection: Connection) -> str | None:
+    """Return what a server says of itself, with nothing invisible in it."""
+    return visible(connection.said.instructions or "")[:_INSTRUCTIONS_CHARACTERS] or None
+
+
+def _how_to_fetch(spec: Spec) -> str:
+    """Return what to add where a server could not be fetched because it reaches nobody."""
+    program = os.path.basename(spec.config.command or "")
+    if program not in FETCHERS or spec.reaches:
+        return ""
+    return (
+        f" {program} fetches the server before it runs it, and it reaches no host: name that of the"
+        f" registry in mcp_servers.{spec.name}.network, or install the server and name its program."
+    )
+
+
+def pin_of(server: Server, instructions: str | None, *, agreed: bool = False) -> Pin:
     """Return what a server is now, as a pin."""
     return Pin(
         server.spec.digest,
         tuple(dict(tool.said) for tool in server.tools),
         server.has_resources,
-        server.instructions,
+        instructions,
         agreed,
     )

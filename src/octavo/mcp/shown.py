@@ -13,9 +13,18 @@ from octavo.protocol.visible import visible_command, visible_line
 DESCRIPTION_LINES = 40
 
 
-def shown_lines(server: Server) -> Iterator[str]:
-    """Yield what a server says of its tools; of what was agreed to before, only what changed."""
+def shown_lines(server: Server, instructions: str | None) -> Iterator[str]:
+    """Yield what a server says of its tools; of what was agreed to before, only what changed.
+
+    Args:
+        instructions: what it says of itself, which the model is told.
+    """
     agreed = server.agreed
+    before_said = server.pin.instructions if server.pin is not None and server.pin.agreed else None
+    if instructions != before_said:
+        yield "of itself:"
+        for line in visible_command(instructions or "(nothing any more)").split("\n"):
+            yield f"    {line}"
     for tool in server.tools:
         before = agreed.get(tool.tool)
         if before is not None and before.digest == tool.digest:

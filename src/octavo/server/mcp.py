@@ -19,7 +19,7 @@ from octavo.agent.wiring import default_choices
 from octavo.config.load import Loaded, load
 from octavo.mcp.connection import ServerFailed
 from octavo.mcp.pins import Pins
-from octavo.mcp.servers import Server, Servers, pin_of
+from octavo.mcp.servers import Server, Servers, instructions_of, pin_of
 from octavo.mcp.shown import shown_lines
 from octavo.protocol import mcp as p
 from octavo.protocol.errors import OctavoError, UsageError
@@ -139,12 +139,16 @@ async def changes(request: Request) -> p.McpChangesResult:
     params = request.params(p.McpChangesParams)
     async with _servers(request, None, params.cwd, params.server) as servers:
         server = _named(servers, params.server)
-        await servers.connection(server)
+        said = instructions_of(await servers.connection(server))
+        agreement = _agreement(server)
+        before = None if server.pin is None else server.pin.instructions
+        if agreement == "agreed" and said != before:
+            agreement = "changed"
         return p.McpChangesResult(
-            agreement=_agreement(server),
-            lines=tuple(shown_lines(server)),
+            agreement=agreement,
+            lines=tuple(shown_lines(server, said)),
             tools=len(server.tools),
-            digest=_digest(server),
+            digest=_digest(server, said),
         )
 
 
@@ -153,21 +157,22 @@ async def accept(request: Request) -> p.McpAcceptResult:
     params = request.params(p.McpAcceptParams)
     async with _servers(request, None, params.cwd, params.server) as servers:
         server = _named(servers, params.server)
-        await servers.connection(server)
-        if _digest(server) != params.digest:
+        said = instructions_of(await servers.connection(server))
+        if _digest(server, said) != params.digest:
             raise UsageError(
                 f"MCP server {params.server} says something else than it did a moment ago.",
                 hint="Look at it again. One that never says the same cannot be agreed to.",
             )
         pins = Pins(_loaded(request, params.cwd).home)
-        pin = pin_of(server, agreed=True)
+        pin = pin_of(server, said, agreed=True)
         await anyio.to_thread.run_sync(pins.keep, server.name, pin)
         return p.McpAcceptResult(len(server.tools))
 
 
-def _digest(server: Server) -> str:
-    said = [server.spec.digest, sorted((tool.tool, tool.digest) for tool in server.tools)]
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+def _digest(server: Server, instructions: str | None) -> str:
+    tools = sorted((tool.tool, tool.digest) for tool in server.tools)
+    what = [server.spec.digest, instructions, tools]
+    return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
 
 
 def _named(servers: Servers, name: str) -> Server:

@@ -16,6 +16,7 @@ import msgspec
 
 from octavo.config.hooks import Hook, is_exact
 from octavo.model import Call
+from octavo.protocol.show import CALL_TOOL
 
 NAME_LIMIT_CHARS = 200
 """A longer name is matched by hooks for everything alone: a pattern could take ages over it."""
@@ -86,6 +87,9 @@ def told(call: Call, cwd: Path) -> Told:
         patch = given.get("input") if isinstance(given, dict) else call.arguments
         text = patch if isinstance(patch, str) else call.arguments
         return Told(Seen("apply_patch", {"command": text}), (_files(text, cwd),), "apply_patch")
+    if call.name == CALL_TOOL and isinstance(given, dict):  # another way to say the same
+        name = str(given.get("name"))
+        return Told(Seen(name, given.get("arguments", {})), shown=name)
     return Told(Seen(call.name, given), shown=call.name)
 
 
@@ -107,6 +111,11 @@ def rewritten(call: Call, wanted: Mapping[str, Any]) -> Call:
         if not isinstance(command, str) or not isinstance(given, dict):
             raise ValueError("updatedInput has no `command`")
         wanted = {**given, "cmd": command}
+    if call.name == CALL_TOOL:
+        given = _arguments(call)
+        if not isinstance(given, dict):
+            raise ValueError("updatedInput is for a call that is none")
+        wanted = {**given, "arguments": wanted}
     return msgspec.structs.replace(call, arguments=msgspec.json.encode(wanted).decode())
 
 
@@ -114,7 +123,9 @@ def _arguments(call: Call) -> Any:
     if call.freeform:
         return call.arguments
     try:
-        return msgspec.json.decode(call.arguments or "{}")
+        given = msgspec.json.decode(call.arguments or "{}")
+        # The toolbox takes an object that was encoded twice, so hooks have to be told of it.
+        return msgspec.json.decode(given) if isinstance(given, str) else given
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return call.arguments
 
