@@ -15,7 +15,7 @@ from acp.interfaces import Client
 
 from octavo import __version__
 from octavo.client.octavo import Octavo, Thread
-from octavo.client.questions import Answers, Asked, InputAsked, Reply
+from octavo.client.questions import Answers, Asked, InputAsked, Reply, ServerAsked
 from octavo.faces.acp import permissions
 from octavo.faces.acp.choices import Choices, UnknownChoice
 from octavo.faces.acp.prompts import Unusable, read_prompt
@@ -202,6 +202,8 @@ class OctavoAgent:
         try:
             if isinstance(asked, InputAsked):
                 return await self._ask_input(session, asked)
+            if isinstance(asked, ServerAsked) and not asked.is_tool:
+                return "decline"  # a form of a server's has no place among an editor's buttons
             tool = permissions.tool_of(asked)
             await session.say(session.updates.tool(tool))
             response = await self._editor.request_permission(
