@@ -14,11 +14,18 @@ import anyio
 import pytest
 from acp import RequestError, image_block, resource_link_block
 from acp.helpers import embedded_text_resource, resource_block
-from acp.schema import AudioContentBlock, BlobResourceContents, PermissionOption, ToolCallUpdate
+from acp.schema import (
+    AudioContentBlock,
+    BlobResourceContents,
+    McpServerStdio,
+    PermissionOption,
+    ToolCallUpdate,
+)
 
 from octavo.client.octavo import started
 from octavo.trial.scripted import call, custom, refuse, say, think
 from tests.faces.editing import editing
+from tests.mcp.servers import PROGRAM, tool
 from tests.server.programs import OCTAVO
 
 pytestmark = pytest.mark.anyio
@@ -420,6 +427,35 @@ async def test_compact_and_undo_are_commands(workspace: Path) -> None:
     assert undone == "end_turn"
     assert not (workspace / "new.txt").exists()
     assert "new.txt" in editor.text()
+
+
+# ---- MCP servers that an editor passes on ----
+
+
+@pytest.mark.parametrize(("kind", "ran"), [("allow_once", True), ("reject_once", False)])
+async def test_a_server_of_the_editors_is_there_and_asked_about(
+    workspace: Path, kind: str, ran: bool
+) -> None:
+    plan = Path.home() / "plan.json"
+    plan.write_text(json.dumps({"tools": [tool("echo")]}))
+    server = McpServerStdio(
+        name="my notes", command=sys.executable, args=[str(PROGRAM), str(plan)], env=[]
+    )
+    script = [call("mcp__editor_my_notes__echo", text="hi"), say(".")]
+    async with editing(script, workspace, choose=pick(kind)) as editor:
+        started = await editor.agent.new_session(cwd=str(workspace), mcp_servers=[server])
+        editor.session_id = started.session_id
+        await editor.prompt("call it")
+
+    [(asked, options)] = editor.asked
+    assert asked.title == "editor_my_notes echo"
+    assert asked.raw_input == {"text": "hi"}
+    assert [one.kind for one in options].count("allow_always") >= 1
+    shown = editor.tool("editor_my_notes echo")
+    assert shown["status"] == ("completed" if ran else "failed")
+    assert (
+        '{"text": "hi"}' in json.dumps(shown["content"][0]["content"]["text"]).replace("\\", "")
+    ) == ran
 
 
 # ---- Where it is started ----

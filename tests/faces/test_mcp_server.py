@@ -25,6 +25,7 @@ from octavo.client.octavo import started
 from octavo.faces.mcp_server.asking import NO, STOP, YES, YES_IN_THREAD
 from octavo.trial import scripted
 from octavo.trial.scripted import Script, call, refuse, say
+from tests.mcp.servers import config
 from tests.server.programs import OCTAVO, settings
 
 pytestmark = pytest.mark.anyio
@@ -301,6 +302,39 @@ async def test_an_answer_to_no_question_is_refused(workspace: Path) -> None:
 
     assert result.is_error
     assert caller.model.requests == []
+
+
+@BOTH
+async def test_tools_of_octavos_own_servers_are_asked_about_too(workspace: Path, mode: str) -> None:
+    acting = config("acting", "echo")
+    asks = [call("mcp__acting__echo", text="hi"), say(".")]
+    person = Person(YES, NO)
+    async with calling([*asks, *asks], workspace, "-c", acting, person=person, mode=mode) as caller:
+        first = await caller.ok("octavo", prompt="call it")
+        second = await caller.ok("octavo", prompt="call it")
+        reads = [
+            (await caller.ok("octavo-read", threadId=one["threadId"]))["turns"][0]["items"][1]
+            for one in (first, second)
+        ]
+
+    assert "acting" in person.asked[0].message
+    assert "echo" in person.asked[0].message
+    assert "acting echo (completed)" in reads[0]["text"]
+    assert "acting echo (failed)" in reads[1]["text"]
+    assert "acting echo" in caller.progress
+
+
+@BOTH
+async def test_what_a_server_of_octavos_asks_is_handed_on(workspace: Path, mode: str) -> None:
+    acting = config("acting", "ask", do={"ask": "elicit"})
+    script = [call("mcp__acting__ask"), say(".")]
+    person = Person(YES, "blue")
+    async with calling(script, workspace, "-c", acting, person=person, mode=mode) as caller:
+        first = await caller.ok("octavo", prompt="call it")
+        read = await caller.ok("octavo-read", threadId=first["threadId"])
+
+    assert person.asked[1].message.startswith("The MCP server acting asks: ")
+    assert "blue" in read["turns"][0]["items"][1]["text"]
 
 
 # ---- The end ----
