@@ -26,7 +26,6 @@ from octavo.client.octavo import started
 from octavo.trial.scripted import call, custom, refuse, say, think
 from tests.faces.editing import editing
 from tests.mcp.servers import PROGRAM, tool
-from tests.server.programs import OCTAVO
 
 pytestmark = pytest.mark.anyio
 
@@ -486,15 +485,3 @@ def test_without_the_package_one_sentence_says_how_to_get_it(tmp_path: Path) -> 
         "octavo: error: `octavo acp` needs the package agent-client-protocol, which is not "
         "installed. Install it: pip install 'octavo[acp]'\n"
     )
-
-
-def test_nothing_but_the_protocol_is_on_standard_output(workspace: Path) -> None:
-    lines = "not json\n[1]\n" + json.dumps({"jsonrpc": "2.0", "id": 1, "method": "no/such"}) + "\n"
-    done = subprocess.run(
-        [str(OCTAVO), "acp"], input=lines, capture_output=True, text=True, cwd=workspace
-    )
-
-    assert done.returncode == 0
-    [answer] = map(json.loads, done.stdout.splitlines())
-    assert answer["error"]["code"] == -32601
-    assert done.stderr == ""

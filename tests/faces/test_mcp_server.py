@@ -6,7 +6,6 @@ which a question is the answer to a call; what concerns questions is tried in bo
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -374,14 +373,3 @@ def test_without_the_package_one_sentence_says_how_to_get_it() -> None:
         "octavo: error: `octavo mcp-server` needs the package mcp, which is not installed. "
         "Install it: pip install 'octavo[mcp]'\n"
     )
-
-
-def test_it_ends_with_its_input_and_says_nothing_but_the_protocol(workspace: Path) -> None:
-    lines = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}) + "\n"
-    done = subprocess.run(
-        [str(OCTAVO), "mcp-server"], input=lines, capture_output=True, text=True, cwd=workspace
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    [answer] = map(json.loads, done.stdout.splitlines())
-    assert answer["id"] == 1
