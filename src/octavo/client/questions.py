@@ -17,6 +17,7 @@ from octavo.protocol.asking import APPROVE_COMMAND, APPROVE_FILE_CHANGE, ELICIT,
 from octavo.protocol.questions import Offer
 from octavo.protocol.requests import (
     CommandApprovalParams,
+    ElicitationParams,
     FileChangeApprovalParams,
     UserInputParams,
 )
@@ -30,39 +31,11 @@ InputAsked = UserInputParams
 """The model asks the person something."""
 
 
-class ServerAsked(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    rename={
-        "thread_id": "threadId",
-        "turn_id": "turnId",
-        "server_name": "serverName",
-        "requested_schema": "requestedSchema",
-        "meta": "_meta",
-        "octavo_item_id": "octavoItemId",
-        "octavo_why": "octavoWhy",
-        "octavo_arguments": "octavoArguments",
-        "octavo_offers": "octavoOffers",
-    },
-):
+class ServerAsked(ElicitationParams, frozen=True, kw_only=True):
     """May this tool of an MCP server be called (`is_tool`)? Or the server itself asks something.
 
     To the latter, reply with what was filled into the form of `requested_schema`.
     """
-
-    thread_id: str
-    turn_id: str
-    server_name: str
-    mode: Literal["form", "url"]
-    message: str
-    requested_schema: Any = None
-    url: str | None = None
-    meta: Any = None
-    octavo_item_id: str = ""
-    octavo_why: str = ""
-    octavo_arguments: str = ""
-    octavo_offers: tuple[Offer, ...] = ()
 
     @property
     def is_tool(self) -> bool:
@@ -134,6 +107,8 @@ def write_reply(asked: Asked, reply: Reply) -> dict[str, Any]:
     if isinstance(asked, ServerAsked):
         return _server_result(asked, reply)
     match reply:
+        case Remember() if all(one.id != reply.offer_id for one in offers(asked)):
+            return {"decision": "decline"}
         case Remember():
             return {"decision": "accept", "octavoRemember": reply.offer_id}
         case "accept" | "cancel":
@@ -154,7 +129,7 @@ def _server_result(asked: ServerAsked, reply: Reply) -> dict[str, Any]:
         return {"action": "accept", "content": dict(reply)}
     if isinstance(reply, Remember):
         persist = _PERSIST.get(reply.offer_id)
-        offered = any(one.id == reply.offer_id for one in asked.octavo_offers)
+        offered = any(one.id == reply.offer_id for one in offers(asked))
         if not asked.is_tool or persist is None or not offered:
             return {"action": "decline"}
         return {"action": "accept", "content": {}, "_meta": {"persist": persist}}

@@ -62,7 +62,7 @@ def tool_of(asked: Approval) -> Shown:
 
 
 def _server_tool(asked: ServerAsked) -> Shown:
-    why = visible(f"{asked.octavo_why}\n\n{asked.octavo_arguments}")
+    why = visible(f"{asked.octavo_why or asked.message}\n\n{asked.octavo_arguments or ''}")
     return Shown(
         id=asked.octavo_item_id or f"{asked.turn_id}-{asked.server_name}",
         title=visible_command(f"{asked.server_name} {asked.tool}"),
