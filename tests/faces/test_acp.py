@@ -264,13 +264,16 @@ async def test_a_yes_that_is_remembered_covers_what_its_option_says(workspace: P
     assert names[0] == "Yes, and in this session for exactly this"
 
 
-@pytest.mark.parametrize("choose", [pick("reject_once"), lambda *_: "offer:invented", None])
-async def test_a_no_an_invented_answer_and_none_at_all_are_no(workspace: Path, choose: Any) -> None:
-    editor = await clean(workspace, choose)
+async def test_a_no_an_invented_answer_and_none_at_all_are_no(workspace: Path) -> None:
+    answers = iter(["decline", "offer:invented", "yes", None])
+    editor = await clean(workspace, lambda *_: next(answers), times=4)
 
     assert (workspace / "junk").exists()
-    assert len(editor.asked) == 1
-    assert editor.tool(CLEAN)["status"] == "failed"
+    assert len(editor.asked) == 4
+    tools = {u["toolCallId"] for u in editor.of("tool_call") if u["title"] == CLEAN}
+    ended = [u for u in editor.of("tool_call_update") if u["toolCallId"] in tools]
+    assert {u["status"] for u in ended} == {"failed"}
+    assert len(tools) == 4
 
 
 async def test_modes_change_what_commands_may_do_and_whether_octavo_asks(workspace: Path) -> None:

@@ -202,8 +202,12 @@ class OctavoAgent:
 
     async def cancel(self, session_id: str, **_: Any) -> None:
         """session/cancel: `session/prompt` is answered when the turn has ended"""
-        if (session := self._sessions.get(session_id)) is not None:
+        if (session := self._sessions.get(session_id)) is None:
+            return
+        try:
             await session.cancel()
+        except (RpcError, LinkClosed):  # it was over first
+            return
 
     async def answer(self, asked: Asked) -> Reply:
         """Ask the person at the editor; one who does not answer has said no."""
