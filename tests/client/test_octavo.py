@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -330,7 +331,34 @@ async def test_threads_are_listed_page_by_page_named_and_forked(workspace: Path)
     assert models
 
 
-async def test_only_unix_addresses_are_known(workspace: Path) -> None:
+async def test_a_program_connects_to_a_websocket_with_its_token(
+    workspace: Path, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token-of-some-length-0123456789")
+    token.chmod(0o600)
+    async with scripted.serve([say("Here.")]) as model:
+        words = [*command(model.base_url), "--listen", "ws://127.0.0.1:0"]
+        server = await anyio.open_process(
+            [*words, "--ws-token-file", str(token)], stderr=subprocess.PIPE
+        )
+        assert server.stderr is not None
+        said = (await server.stderr.receive()).decode()
+        found = re.search(r"ws://[\d.]+:\d+", said)
+        assert found is not None, said
+        with pytest.raises(OctavoError, match="token"):
+            async with connected(found[0], token="another"):
+                pass
+        async with connected(found[0], token=token.read_text()) as octavo:
+            thread = await octavo.start_thread(cwd=str(workspace))
+            result = await thread.run("hi")
+        server.terminate()
+        await server.aclose()
+
+    assert result.text == "Here."
+
+
+async def test_other_addresses_are_refused_with_a_sentence(workspace: Path) -> None:
     with pytest.raises(UsageError, match="unix:///PATH"):
         async with connected("carrier-pigeon://roof"):
             pass

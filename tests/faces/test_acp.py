@@ -14,12 +14,18 @@ import anyio
 import pytest
 from acp import RequestError, image_block, resource_link_block
 from acp.helpers import embedded_text_resource, resource_block
-from acp.schema import AudioContentBlock, BlobResourceContents, PermissionOption, ToolCallUpdate
+from acp.schema import (
+    AudioContentBlock,
+    BlobResourceContents,
+    McpServerStdio,
+    PermissionOption,
+    ToolCallUpdate,
+)
 
 from octavo.client.octavo import started
 from octavo.trial.scripted import call, custom, refuse, say, think
 from tests.faces.editing import editing
-from tests.server.programs import OCTAVO
+from tests.mcp.servers import PROGRAM, tool
 
 pytestmark = pytest.mark.anyio
 
@@ -258,13 +264,16 @@ async def test_a_yes_that_is_remembered_covers_what_its_option_says(workspace: P
     assert names[0] == "Yes, and in this session for exactly this"
 
 
-@pytest.mark.parametrize("choose", [pick("reject_once"), lambda *_: "offer:invented", None])
-async def test_a_no_an_invented_answer_and_none_at_all_are_no(workspace: Path, choose: Any) -> None:
-    editor = await clean(workspace, choose)
+async def test_a_no_an_invented_answer_and_none_at_all_are_no(workspace: Path) -> None:
+    answers = iter(["decline", "offer:invented", "yes", None])
+    editor = await clean(workspace, lambda *_: next(answers), times=4)
 
     assert (workspace / "junk").exists()
-    assert len(editor.asked) == 1
-    assert editor.tool(CLEAN)["status"] == "failed"
+    assert len(editor.asked) == 4
+    tools = {u["toolCallId"] for u in editor.of("tool_call") if u["title"] == CLEAN}
+    ended = [u for u in editor.of("tool_call_update") if u["toolCallId"] in tools]
+    assert {u["status"] for u in ended} == {"failed"}
+    assert len(tools) == 4
 
 
 async def test_modes_change_what_commands_may_do_and_whether_octavo_asks(workspace: Path) -> None:
@@ -422,6 +431,35 @@ async def test_compact_and_undo_are_commands(workspace: Path) -> None:
     assert "new.txt" in editor.text()
 
 
+# ---- MCP servers that an editor passes on ----
+
+
+@pytest.mark.parametrize(("kind", "ran"), [("allow_once", True), ("reject_once", False)])
+async def test_a_server_of_the_editors_is_there_and_asked_about(
+    workspace: Path, kind: str, ran: bool
+) -> None:
+    plan = Path.home() / "plan.json"
+    plan.write_text(json.dumps({"tools": [tool("echo")]}))
+    server = McpServerStdio(
+        name="my notes", command=sys.executable, args=[str(PROGRAM), str(plan)], env=[]
+    )
+    script = [call("mcp__editor_my_notes__echo", text="hi"), say(".")]
+    async with editing(script, workspace, choose=pick(kind)) as editor:
+        started = await editor.agent.new_session(cwd=str(workspace), mcp_servers=[server])
+        editor.session_id = started.session_id
+        await editor.prompt("call it")
+
+    [(asked, options)] = editor.asked
+    assert asked.title == "editor_my_notes echo"
+    assert asked.raw_input == {"text": "hi"}
+    assert [one.kind for one in options].count("allow_always") >= 1
+    shown = editor.tool("editor_my_notes echo")
+    assert shown["status"] == ("completed" if ran else "failed")
+    assert (
+        '{"text": "hi"}' in json.dumps(shown["content"][0]["content"]["text"]).replace("\\", "")
+    ) == ran
+
+
 # ---- Where it is started ----
 
 
@@ -450,15 +488,3 @@ def test_without_the_package_one_sentence_says_how_to_get_it(tmp_path: Path) -> 
         "octavo: error: `octavo acp` needs the package agent-client-protocol, which is not "
         "installed. Install it: pip install 'octavo[acp]'\n"
     )
-
-
-def test_nothing_but_the_protocol_is_on_standard_output(workspace: Path) -> None:
-    lines = "not json\n[1]\n" + json.dumps({"jsonrpc": "2.0", "id": 1, "method": "no/such"}) + "\n"
-    done = subprocess.run(
-        [str(OCTAVO), "acp"], input=lines, capture_output=True, text=True, cwd=workspace
-    )
-
-    assert done.returncode == 0
-    [answer] = map(json.loads, done.stdout.splitlines())
-    assert answer["error"]["code"] == -32601
-    assert done.stderr == ""

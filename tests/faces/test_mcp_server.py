@@ -6,7 +6,6 @@ which a question is the answer to a call; what concerns questions is tried in bo
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from octavo.client.octavo import started
 from octavo.faces.mcp_server.asking import NO, STOP, YES, YES_IN_THREAD
 from octavo.trial import scripted
 from octavo.trial.scripted import Script, call, refuse, say
+from tests.mcp.servers import config
 from tests.server.programs import OCTAVO, settings
 
 pytestmark = pytest.mark.anyio
@@ -262,14 +262,13 @@ async def test_a_yes_is_remembered_for_the_thread_and_no_longer(workspace: Path,
 
 
 @BOTH
-@pytest.mark.parametrize("answer", [None, "Yes", "", NO])
-async def test_whatever_is_not_a_yes_is_a_no(
-    workspace: Path, mode: str, answer: str | None
-) -> None:
-    person = Person(answer)
-    async with calling(script(1), workspace, person=person, mode=mode) as caller:
-        assert not await clean(caller, workspace)
-    assert len(person.asked) == 1
+async def test_whatever_is_not_a_yes_is_a_no(workspace: Path, mode: str) -> None:
+    person = Person(None, "Yes", "", NO)
+    async with calling(script(4), workspace, person=person, mode=mode) as caller:
+        done = [await clean(caller, workspace) for _ in range(4)]
+
+    assert done == [False] * 4
+    assert len(person.asked) == 4
 
 
 @BOTH
@@ -301,6 +300,39 @@ async def test_an_answer_to_no_question_is_refused(workspace: Path) -> None:
 
     assert result.is_error
     assert caller.model.requests == []
+
+
+@BOTH
+async def test_tools_of_octavos_own_servers_are_asked_about_too(workspace: Path, mode: str) -> None:
+    acting = config("acting", "echo")
+    asks = [call("mcp__acting__echo", text="hi"), say(".")]
+    person = Person(YES, NO)
+    async with calling([*asks, *asks], workspace, "-c", acting, person=person, mode=mode) as caller:
+        first = await caller.ok("octavo", prompt="call it")
+        second = await caller.ok("octavo", prompt="call it")
+        reads = [
+            (await caller.ok("octavo-read", threadId=one["threadId"]))["turns"][0]["items"][1]
+            for one in (first, second)
+        ]
+
+    assert "acting" in person.asked[0].message
+    assert "echo" in person.asked[0].message
+    assert "acting echo (completed)" in reads[0]["text"]
+    assert "acting echo (failed)" in reads[1]["text"]
+    assert "acting echo" in caller.progress
+
+
+@BOTH
+async def test_what_a_server_of_octavos_asks_is_handed_on(workspace: Path, mode: str) -> None:
+    acting = config("acting", "ask", do={"ask": "elicit"})
+    script = [call("mcp__acting__ask"), say(".")]
+    person = Person(YES, "blue")
+    async with calling(script, workspace, "-c", acting, person=person, mode=mode) as caller:
+        first = await caller.ok("octavo", prompt="call it")
+        read = await caller.ok("octavo-read", threadId=first["threadId"])
+
+    assert person.asked[1].message.startswith("The MCP server acting asks: ")
+    assert "blue" in read["turns"][0]["items"][1]["text"]
 
 
 # ---- The end ----
@@ -340,14 +372,3 @@ def test_without_the_package_one_sentence_says_how_to_get_it() -> None:
         "octavo: error: `octavo mcp-server` needs the package mcp, which is not installed. "
         "Install it: pip install 'octavo[mcp]'\n"
     )
-
-
-def test_it_ends_with_its_input_and_says_nothing_but_the_protocol(workspace: Path) -> None:
-    lines = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}) + "\n"
-    done = subprocess.run(
-        [str(OCTAVO), "mcp-server"], input=lines, capture_output=True, text=True, cwd=workspace
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    [answer] = map(json.loads, done.stdout.splitlines())
-    assert answer["id"] == 1

@@ -41,10 +41,10 @@ def run(args: Namespace) -> int:
 
 
 async def _serve(args: Namespace) -> None:
+    from octavo.cli.serving import serve_until_signal
     from octavo.cli.standard import take_standard_files
     from octavo.faces.acp.run import serve
     from octavo.rpc.stream import StreamLink
-    from octavo.server.here import here
     from octavo.server.server import Launch
 
     launch = Launch(
@@ -54,5 +54,4 @@ async def _serve(args: Namespace) -> None:
         strict_config=args.strict_config,
     )
     editor = StreamLink(*take_standard_files())
-    async with here(launch) as server:
-        await serve(server, editor)
+    await serve_until_signal(launch, lambda server: serve(server, editor))

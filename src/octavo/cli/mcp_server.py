@@ -40,8 +40,10 @@ def run(args: Namespace) -> int:
 
 
 async def _serve(args: Namespace, place: Path) -> None:
+    from octavo.cli.serving import serve_until_signal
+    from octavo.cli.standard import take_standard_files
     from octavo.faces.mcp_server.run import serve
-    from octavo.server.here import here
+    from octavo.rpc.stream import StreamLink
     from octavo.server.server import Launch
 
     launch = Launch(
@@ -50,5 +52,5 @@ async def _serve(args: Namespace, place: Path) -> None:
         overrides=tuple(args.config),
         strict_config=args.strict_config,
     )
-    async with here(launch) as link:
-        await serve(link, place)
+    client = StreamLink(*take_standard_files())
+    await serve_until_signal(launch, lambda link: serve(link, client, place))

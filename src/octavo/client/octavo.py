@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -167,6 +167,7 @@ class Octavo:
 async def connected(
     to: Link | str,
     *,
+    token: str | None = None,
     answer: Answerer = decline,
     name: str = "octavo_sdk",
     version: str = __version__,
@@ -174,9 +175,11 @@ async def connected(
     """Connect to a server that is there.
 
     Args:
-        to: a link, or where it listens: "unix:///path/to/socket". answer: answers questions; by
-        default all are declined. What it raises is raised by the turn. name: of the program, as the
-        server is told. version: of the program.
+        to: a link, or where it listens: "unix:///path/to/socket", "ws://127.0.0.1:4500".
+        token: what a websocket wants to be shown.
+        answer: answers questions; by default all are declined. What it raises, the turn raises.
+        name: of the program, as the server is told.
+        version: of the program.
 
     Raises:
         OctavoError: there is none.
@@ -195,7 +198,7 @@ async def connected(
 
     async with AsyncExitStack() as stack:
         stack.enter_context(unwrapped())
-        link = await stack.enter_async_context(_link(to)) if isinstance(to, str) else to
+        link = await stack.enter_async_context(_link(to, token)) if isinstance(to, str) else to
         client = await stack.enter_async_context(
             connect(
                 link,
@@ -237,14 +240,19 @@ async def started(
         yield octavo
 
 
-def _link(url: str) -> Any:
-    from octavo.client.links import unix_link
+def _link(url: str, token: str | None) -> AbstractAsyncContextManager[Link]:
     from octavo.protocol.errors import UsageError
 
     scheme, _, path = url.partition("://")
-    if scheme != "unix" or not path:
-        raise UsageError(f"{url!r} cannot be connected to.", hint="Name unix:///PATH.")
-    return unix_link(path)
+    if scheme in ("ws", "wss"):
+        from octavo.client.websocket import websocket_link
+
+        return websocket_link(url, token=token)
+    if scheme == "unix" and path:
+        from octavo.client.links import unix_link
+
+        return unix_link(path)
+    raise UsageError(f"{url!r} cannot be connected to.", hint="unix:///PATH, or ws://IP:PORT")
 
 
 def _from_here(params: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from octavo.protocol.asking import APPROVE_COMMAND, APPROVE_FILE_CHANGE, REQUEST_USER_INPUT
+from octavo.protocol.asking import APPROVE_COMMAND, APPROVE_FILE_CHANGE, ELICIT, REQUEST_USER_INPUT
 from octavo.protocol.questions import Offer
 from octavo.protocol.requests import (
     CommandApprovalParams,
+    ElicitationParams,
     FileChangeApprovalParams,
     UserInputParams,
 )
@@ -28,8 +29,28 @@ FileChangeAsked = FileChangeApprovalParams
 """May these files be changed?"""
 InputAsked = UserInputParams
 """The model asks the person something."""
-Asked = CommandAsked | FileChangeAsked | InputAsked
-Approval = CommandAsked | FileChangeAsked
+
+
+class ServerAsked(ElicitationParams, frozen=True, kw_only=True):
+    """May this tool of an MCP server be called (`is_tool`)? Or the server itself asks something.
+
+    To the latter, reply with what was filled into the form of `requested_schema`.
+    """
+
+    @property
+    def is_tool(self) -> bool:
+        """Whether it is octavo that asks, about a tool."""
+        return isinstance(self.meta, dict) and "codex_approval_kind" in self.meta
+
+    @property
+    def tool(self) -> str:
+        """The tool's name; empty where the server asks."""
+        return str(self.meta.get("tool_name", "")) if self.is_tool else ""
+
+
+Asked = CommandAsked | FileChangeAsked | InputAsked | ServerAsked
+Approval = CommandAsked | FileChangeAsked | ServerAsked
+"""What is answered with yes or no; of `ServerAsked`, where it is about a tool."""
 
 Decision = Literal["accept", "decline", "cancel"]
 """"accept" is for this once; "cancel" is a no that ends the turn."""
@@ -41,8 +62,9 @@ class Remember(msgspec.Struct, frozen=True):
     offer_id: str
 
 
-Answers = Mapping[str, str | tuple[str, ...]]
-"""For `InputAsked`: what was chosen or written, by the questions' ids."""
+Answers = Mapping[str, Any]
+"""For `InputAsked`: what was chosen or written, by the questions' ids. For a form of an MCP server:
+what was filled in, by the fields' names."""
 Reply = Decision | Remember | Answers
 Answerer = Callable[[Asked], Awaitable[Reply]]
 
@@ -50,6 +72,7 @@ _KINDS: dict[str, type[Asked]] = {
     APPROVE_COMMAND: CommandAsked,
     APPROVE_FILE_CHANGE: FileChangeAsked,
     REQUEST_USER_INPUT: InputAsked,
+    ELICIT: ServerAsked,
 }
 
 
@@ -81,10 +104,35 @@ def write_reply(asked: Asked, reply: Reply) -> dict[str, Any]:
         given = reply if isinstance(reply, Mapping) else {}
         texts = {key: (one,) if isinstance(one, str) else tuple(one) for key, one in given.items()}
         return {"answers": {key: {"answers": list(some)} for key, some in texts.items()}}
+    if isinstance(asked, ServerAsked):
+        return _server_result(asked, reply)
     match reply:
+        case Remember() if all(one.id != reply.offer_id for one in offers(asked)):
+            return {"decision": "decline"}
         case Remember():
             return {"decision": "accept", "octavoRemember": reply.offer_id}
         case "accept" | "cancel":
             return {"decision": reply}
         case _:
             return {"decision": "decline"}
+
+
+_PERSIST = {"thread": "session", "always": "always"}
+"""By an offer's id, how a yes to a tool says that it is to be remembered."""
+
+
+def _server_result(asked: ServerAsked, reply: Reply) -> dict[str, Any]:
+    """A form is accepted with what was filled in and nothing else, a tool with a yes."""
+    if isinstance(reply, Mapping):
+        if asked.is_tool or asked.mode == "url":
+            return {"action": "decline"}
+        return {"action": "accept", "content": dict(reply)}
+    if isinstance(reply, Remember):
+        persist = _PERSIST.get(reply.offer_id)
+        offered = any(one.id == reply.offer_id for one in offers(asked))
+        if not asked.is_tool or persist is None or not offered:
+            return {"action": "decline"}
+        return {"action": "accept", "content": {}, "_meta": {"persist": persist}}
+    if reply == "accept" and not asked.is_tool and asked.mode == "form":
+        return {"action": "decline"}
+    return {"action": reply, "content": {} if reply == "accept" else None}

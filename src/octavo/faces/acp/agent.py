@@ -15,10 +15,11 @@ from acp.interfaces import Client
 
 from octavo import __version__
 from octavo.client.octavo import Octavo, Thread
-from octavo.client.questions import Answers, Asked, InputAsked, Reply
+from octavo.client.questions import Answers, Asked, InputAsked, Reply, ServerAsked
 from octavo.faces.acp import permissions
 from octavo.faces.acp.choices import Choices, UnknownChoice
 from octavo.faces.acp.prompts import Unusable, read_prompt
+from octavo.faces.acp.servers import settings_of
 from octavo.faces.acp.session import COMMANDS, Session
 from octavo.protocol import methods as m
 from octavo.protocol.errors import OctavoError
@@ -79,6 +80,7 @@ class OctavoAgent:
                 prompt_capabilities=acp.PromptCapabilities(
                     image=True, audio=False, embedded_context=True
                 ),
+                mcp_capabilities=acp.McpCapabilities(http=True, sse=False),
                 session_capabilities=acp.SessionCapabilities(
                     list=acp.SessionListCapabilities(),
                     resume=acp.SessionResumeCapabilities(),
@@ -102,31 +104,40 @@ class OctavoAgent:
         return acp.AuthenticateResponse()
 
     @refusing
-    async def new_session(self, cwd: str, **_: Any) -> acp.NewSessionResponse:
+    async def new_session(
+        self, cwd: str, mcp_servers: Sequence[Any] | None = None, **_: Any
+    ) -> acp.NewSessionResponse:
         """session/new"""
         await self._check_key()
-        session = await self._take(await self.octavo.start_thread(cwd=cwd))
+        config = settings_of(mcp_servers)
+        session = await self._take(await self.octavo.start_thread(cwd=cwd, config=config))
         return acp.NewSessionResponse(session_id=session.thread.id, **self._choices(session))
 
     @refusing
-    async def load_session(self, cwd: str, session_id: str, **_: Any) -> acp.LoadSessionResponse:
+    async def load_session(
+        self, cwd: str, session_id: str, mcp_servers: Sequence[Any] | None = None, **_: Any
+    ) -> acp.LoadSessionResponse:
         """session/load: its history is said again before this is answered"""
-        session = await self._take(await self.octavo.resume_thread(session_id, cwd=cwd))
+        session = await self._resume(session_id, cwd, mcp_servers)
         await session.replay(await session.thread.read())
         return acp.LoadSessionResponse(**self._choices(session))
 
     @refusing
     async def resume_session(
-        self, session_id: str, cwd: str, **_: Any
+        self, session_id: str, cwd: str, mcp_servers: Sequence[Any] | None = None, **_: Any
     ) -> acp.ResumeSessionResponse:
         """session/resume: without its history"""
-        session = await self._take(await self.octavo.resume_thread(session_id, cwd=cwd))
+        session = await self._resume(session_id, cwd, mcp_servers)
         return acp.ResumeSessionResponse(**self._choices(session))
 
     @refusing
-    async def fork_session(self, session_id: str, cwd: str, **_: Any) -> acp.ForkSessionResponse:
+    async def fork_session(
+        self, session_id: str, cwd: str, mcp_servers: Sequence[Any] | None = None, **_: Any
+    ) -> acp.ForkSessionResponse:
         """session/fork"""
-        session = await self._take(await self._session(session_id).thread.fork(cwd=cwd))
+        thread = self._session(session_id).thread
+        config = settings_of(mcp_servers)
+        session = await self._take(await thread.fork(cwd=cwd, config=config))
         return acp.ForkSessionResponse(session_id=session.thread.id, **self._choices(session))
 
     @refusing
@@ -191,8 +202,12 @@ class OctavoAgent:
 
     async def cancel(self, session_id: str, **_: Any) -> None:
         """session/cancel: `session/prompt` is answered when the turn has ended"""
-        if (session := self._sessions.get(session_id)) is not None:
+        if (session := self._sessions.get(session_id)) is None:
+            return
+        try:
             await session.cancel()
+        except (RpcError, LinkClosed):  # it was over first
+            return
 
     async def answer(self, asked: Asked) -> Reply:
         """Ask the person at the editor; one who does not answer has said no."""
@@ -202,6 +217,8 @@ class OctavoAgent:
         try:
             if isinstance(asked, InputAsked):
                 return await self._ask_input(session, asked)
+            if isinstance(asked, ServerAsked) and not asked.is_tool:
+                return "decline"  # a form of a server's has no place among an editor's buttons
             tool = permissions.tool_of(asked)
             await session.say(session.updates.tool(tool))
             response = await self._editor.request_permission(
@@ -244,6 +261,10 @@ class OctavoAgent:
             if chosen is not None:
                 answers[question.id] = chosen
         return answers
+
+    async def _resume(self, thread_id: str, cwd: str, servers: Sequence[Any] | None) -> Session:
+        config = settings_of(servers)
+        return await self._take(await self.octavo.resume_thread(thread_id, cwd=cwd, config=config))
 
     async def _take(self, thread: Thread) -> Session:
         """Make a thread a session."""

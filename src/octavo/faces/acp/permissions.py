@@ -17,6 +17,7 @@ from octavo.client.questions import (
     CommandAsked,
     Remember,
     Reply,
+    ServerAsked,
     offers,
 )
 from octavo.faces.acp.shown import Shown, command_title
@@ -30,6 +31,8 @@ _WHERE = {"thread": "in this session", "project": "in this project", "always": "
 
 def tool_of(asked: Approval) -> Shown:
     """Return the tool call that a question is about, which waits for its answer."""
+    if isinstance(asked, ServerAsked):
+        return _server_tool(asked)
     said = visible(asked.reason or "")
     content: list[Any] = [tool_content(text_block(said))] if said else []
     if isinstance(asked, CommandAsked):
@@ -37,7 +40,7 @@ def tool_of(asked: Approval) -> Shown:
         title = command_title(asked.command)
         if not isinstance(host, msgspec.UnsetType):
             title = f"Reach {visible_command(host.host)} ({host.protocol}) for: {title}"
-        raw = {"command": asked.command, "cwd": asked.cwd}
+        raw: dict[str, Any] = {"command": asked.command, "cwd": asked.cwd}
         return Shown(
             id=asked.item_id,
             title=title,
@@ -55,6 +58,18 @@ def tool_of(asked: Approval) -> Shown:
         status="pending",
         content=content,
         places=places,
+    )
+
+
+def _server_tool(asked: ServerAsked) -> Shown:
+    why = visible(f"{asked.octavo_why or asked.message}\n\n{asked.octavo_arguments or ''}")
+    return Shown(
+        id=asked.octavo_item_id or f"{asked.turn_id}-{asked.server_name}",
+        title=visible_command(f"{asked.server_name} {asked.tool}"),
+        kind="other",
+        status="pending",
+        content=[tool_content(text_block(why))],
+        raw_input=asked.meta.get("tool_params"),
     )
 
 

@@ -39,6 +39,7 @@ class Session:
         self.updates = Updates()
         self.say = say
         self._turn: Turn | None = None
+        self._compacting: str | None = None
         self._result: TurnResult | None = None
         self._began = anyio.Event()
         self._over = anyio.Event()
@@ -72,6 +73,8 @@ class Session:
         self._cancelled = self._busy
         if self._turn is not None:
             await self._turn.interrupt()
+        if self._compacting is not None:
+            await self.thread.octavo.client.interrupt(self.thread.id, self._compacting)
 
     async def replay(self, thread: ThreadInfo) -> None:
         """Say again what was said and done in a thread."""
@@ -117,11 +120,16 @@ class Session:
         octavo, updates = self.thread.octavo, Updates()
         with octavo.ears.listen(self.thread.id) as events:
             await octavo.client.call(m.COMPACT, m.ThreadIdParams(self.thread.id))
-            async for event in events:
-                for update in updates(event):
-                    await self.say(update)
-                if isinstance(event, note.TurnCompleted):
-                    return event.turn.status
+            try:
+                async for event in events:
+                    if isinstance(event, note.TurnStarted):
+                        self._compacting = event.turn.id
+                    for update in updates(event):
+                        await self.say(update)
+                    if isinstance(event, note.TurnCompleted):
+                        return event.turn.status
+            finally:
+                self._compacting = None
         return "failed"
 
     async def _undo(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 from acp import schema as acp
-from acp.helpers import text_block, tool_content, tool_diff_content
+from acp.helpers import image_block, text_block, tool_content, tool_diff_content
 
 from octavo.protocol import items as it
 from octavo.protocol.visible import visible, visible_command
@@ -32,6 +32,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     places: list[acp.ToolCallLocation] = []
     raw_input: Any = None
     raw_output: Any = None
+
+    def with_error(self, error: it.McpError | None) -> Shown:
+        """Return it with why there is no result."""
+        if error is None:
+            return self
+        return msgspec.structs.replace(self, content=text_content(error.message))
 
 
 def shown(item: it.ThreadItem) -> Shown | None:
@@ -58,6 +64,16 @@ def shown(item: it.ThreadItem) -> Shown | None:
                 content=[one for change in item.changes for one in diffs(change)],
                 places=[place for change in item.changes for place in _places(change)],
             )
+        case it.McpToolCall():
+            return Shown(
+                id=item.id,
+                title=visible_command(f"{item.server} {item.tool}"),
+                kind="other",
+                status=_status(item.status),
+                content=[] if item.result is None else _parts(item.result.content),
+                raw_input=item.arguments,
+                raw_output=None if item.error is None else {"error": item.error.message},
+            ).with_error(item.error)
         case it.WebSearch():
             return Shown(id=item.id, title=item.query, kind="search", status="completed")
         case it.ImageView():
@@ -101,6 +117,20 @@ def command_title(command: str) -> str:
 def text_content(text: str | None) -> list[Content]:
     """`text` as the output of a tool; nothing where there is none."""
     return [tool_content(text_block(visible(text)))] if text else []
+
+
+def _parts(content: tuple[dict[str, Any], ...]) -> list[Content]:
+    """What a server's tool gave: text and images as they are, of the rest the kind."""
+    found: list[Content] = []
+    for part in content:
+        match part:
+            case {"type": "text", "text": str(text)}:
+                found += text_content(text)
+            case {"type": "image", "data": str(data), "mimeType": str(kind)}:
+                found.append(tool_content(image_block(data, kind)))
+            case _:
+                found += text_content(f"({part.get('type', 'something')})")
+    return found
 
 
 def diffs(change: it.FileUpdateChange) -> Iterator[acp.FileEditToolCallContent]:

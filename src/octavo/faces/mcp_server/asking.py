@@ -19,6 +19,7 @@ from octavo.client.questions import (
     InputAsked,
     Remember,
     Reply,
+    ServerAsked,
     offers,
 )
 from octavo.protocol.visible import visible, visible_command
@@ -39,6 +40,11 @@ def elicitation(asked: Asked) -> types.ElicitRequestFormParams:
                 "required": [one.id for one in asked.questions],
             },
         )
+    if isinstance(asked, ServerAsked) and not asked.is_tool:
+        return types.ElicitRequestFormParams(
+            message=f"The MCP server {visible_command(asked.server_name)} asks: {asked.message}",
+            requested_schema=asked.requested_schema or {"type": "object", "properties": {}},
+        )
     field = {"type": "string", "title": "Answer", "enum": list(_choices(asked))}
     return types.ElicitRequestFormParams(
         message=_message(asked),
@@ -51,6 +57,8 @@ def read_result(asked: Asked, result: Any) -> Reply:
     if not isinstance(result, types.ElicitResult) or result.action == "decline":
         return {} if isinstance(asked, InputAsked) else "decline"
     content = result.content or {}
+    if isinstance(asked, ServerAsked) and not asked.is_tool:
+        return dict(content) if result.action == "accept" else "decline"
     if isinstance(asked, InputAsked):
         if result.action != "accept":
             return {}
@@ -70,6 +78,8 @@ def _choices(asked: Approval) -> dict[str, Reply]:
 
 
 def _message(asked: Approval) -> str:
+    if isinstance(asked, ServerAsked):
+        return visible(asked.message)
     reason = visible(asked.reason or "")
     if not isinstance(asked, CommandAsked):
         paths = ", ".join(map(visible_command, asked.octavo_paths))

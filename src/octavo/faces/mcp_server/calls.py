@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 
 from octavo.client.octavo import Thread, TurnResult
-from octavo.client.questions import Asked, InputAsked, Reply
+from octavo.client.questions import Asked, InputAsked, Reply, ServerAsked
 from octavo.client.turn import Turn
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
@@ -32,6 +32,11 @@ class Waiting:
         self.asked = asked
         self._reply: Reply = {} if isinstance(asked, InputAsked) else "decline"
         self._done = anyio.Event()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether a server wants a page visited, which is not handed on."""
+        return isinstance(self.asked, ServerAsked) and self.asked.mode == "url"
 
     def answer(self, reply: Reply) -> None:
         """Give the answer; the first one counts."""
@@ -102,6 +107,8 @@ def _word(event: note.Notification) -> str | None:
             return f"$ {visible_command(item.command)}"
         case note.ItemCompleted(item=it.CommandExecution() as item):
             return f"Exit code {item.exit_code}: {visible_command(item.command)}"
+        case note.ItemStarted(item=it.McpToolCall() as item):
+            return visible_command(f"{item.server} {item.tool}")
         case note.ItemCompleted(item=it.FileChange() as item) if item.status == "completed":
             return "Edited " + ", ".join(visible_command(one.path) for one in item.changes)
         case note.ItemCompleted(item=it.AgentMessage() as item):

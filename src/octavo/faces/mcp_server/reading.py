@@ -57,5 +57,9 @@ def _text(item: it.ThreadItem) -> str:
             return f"({item.status})\n" + "\n".join(
                 f"{change.kind.type_} {change.path}\n{change.diff}" for change in item.changes
             )
+        case it.McpToolCall():
+            texts = [] if item.result is None else [p.get("text", "") for p in item.result.content]
+            why = [] if item.error is None else [item.error.message]
+            return "\n".join([f"{item.server} {item.tool} ({item.status})", *texts, *why])
         case _:
             return str(getattr(item, "tool", "") or getattr(item, "query", ""))

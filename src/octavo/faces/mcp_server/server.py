@@ -201,7 +201,7 @@ class OctavoTools:
             while True:
                 match await call.next():
                     case Waiting() as waiting:
-                        if not _can_ask(ctx):
+                        if not _can_ask(ctx) or waiting.is_page:
                             waiting.answer(
                                 {} if isinstance(waiting.asked, InputAsked) else "decline"
                             )
