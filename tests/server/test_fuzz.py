@@ -116,6 +116,9 @@ class Bytes:
     async def write(self, data: bytes) -> None:
         self.sent += data
 
+    def write_now(self, data: bytes) -> int:
+        return 0
+
     def shut(self) -> None:
         pass
 
