@@ -28,7 +28,10 @@ async def test_what_is_posted_arrives_whole_and_in_order_however_it_is_cut(seed:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    posted = [b"%d:" % n + b"x" * chance.choice((1, 1, 130, 130, 130, 5000, 70_000)) for n in range(FRAMES)]
+    posted = [
+        b"%d:" % n + b"x" * chance.choice((1, 1, 130, 130, 130, 5000, 70_000))
+        for n in range(FRAMES)
+    ]
     at_once = 0
     got: list[bytes] = []
     pongs: list[bytes] = []
