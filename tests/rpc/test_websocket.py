@@ -77,3 +77,39 @@ async def test_what_is_posted_arrives_whole_and_in_order_however_it_is_cut(seed:
     assert got == posted
     assert pongs == [b"%d" % n for n in range(asked)]
     assert at_once < FRAMES  # it had to wait
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_side_that_answers_no_ping_is_gone(answers: bool) -> None:
+    ours, theirs = socket.socketpair()
+    words = ClientProtocol(parse_uri("ws://localhost"), state=OPEN)
+    pings = 0
+    with ours, theirs:
+        theirs.setblocking(False)
+        link = WebsocketLink(ServerProtocol(state=OPEN), SocketPipe(ours))
+
+        async def other_side() -> None:
+            nonlocal pings
+            while pings < 20:
+                await anyio.wait_readable(theirs)
+                words.receive_data(theirs.recv(1000))
+                pings += len(words.events_received())
+                if answers:
+                    theirs.sendall(b"".join(words.data_to_send()))
+            group.cancel_scope.cancel()
+
+        async def listen() -> None:
+            while True:
+                await link.receive()
+
+        gone = False
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(other_side)
+                group.start_soon(listen)
+                await link.keep_alive(ping_s=0.02, dead_s=0.2)
+                gone = True
+                group.cancel_scope.cancel()
+
+    assert gone is not answers
+    assert pings == 20 if answers else 0 < pings < 20

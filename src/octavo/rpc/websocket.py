@@ -175,19 +175,23 @@ class WebsocketLink:
         self._ended = True
         self._pipe.close()
 
-    async def keep_alive(self) -> None:
-        """Ask the other side now and then whether it is there; returns when it is not."""
+    async def keep_alive(self, *, ping_s: float = PING_S, dead_s: float = DEAD_S) -> None:
+        """Ask the other side now and then whether it is there; returns when it is not.
+
+        Args:
+            ping_s: how long nothing comes and nothing is taken before it is asked.
+            dead_s: how long before it is not there.
+        """
         while True:
             quiet_s = anyio.current_time() - self._pipe.moved_at
-            if quiet_s >= DEAD_S:
+            if quiet_s >= dead_s:
                 return
-            await anyio.sleep(max(PING_S - quiet_s, 1.0))
-            quiet_s = anyio.current_time() - self._pipe.moved_at
-            if quiet_s >= PING_S and not self._writing.locked() and not self._ended:
-                self._words.send_ping(b"")
+            if quiet_s >= ping_s and not self._writing.locked() and not self._ended:
                 asked_at = self._pipe.moved_at
+                self._words.send_ping(b"")
                 await self._flush()
                 self._pipe.moved_at = asked_at  # a question is no sign of life
+            await anyio.sleep(ping_s if quiet_s >= ping_s else ping_s - quiet_s)
 
     async def end(self, code: int, reason: str = "") -> None:
         """Say goodbye, and wait a little for the other side's."""
