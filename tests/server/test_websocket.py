@@ -31,7 +31,7 @@ from octavo.server.listen_ws import Door
 from octavo.trial import scripted
 from octavo.trial.scripted import say
 from tests.scenarios.playing import playing
-from tests.server.programs import HELLO, Program, program
+from tests.server.programs import HELLO, OCTAVO, Program, program
 from tests.server.test_gate import SECRET, signed
 
 pytestmark = pytest.mark.anyio
@@ -129,6 +129,19 @@ async def test_the_token_is_made_once_and_is_its_owners_alone(home: Path) -> Non
 
     assert len(first) > 40
     assert stat.S_IMODE((home / "app-server.token").stat().st_mode) == 0o600
+
+
+async def test_commands_cannot_read_the_token(home: Path, workspace: Path) -> None:
+    async with listening(home) as at:
+        shown = await anyio.run_process(
+            [str(OCTAVO), "sandbox", "--", "cat", str(home / "app-server.token")],
+            cwd=workspace,
+            env={**os.environ, "OCTAVO_HOME": str(home)},
+            check=False,
+        )
+
+    assert shown.returncode != 0
+    assert at.token.encode() not in shown.stdout + shown.stderr
 
 
 async def test_strangers_browsers_and_other_names_are_refused(home: Path) -> None:

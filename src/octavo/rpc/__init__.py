@@ -20,7 +20,10 @@ class FrameTooLong(Exception):
 
 
 class Link(Protocol):
-    """A two-way pipe of whole frames, in order."""
+    """A two-way pipe of whole frames, in order.
+
+    One whose `send` is often done at once may also have `send_now`; see `rpc.websocket`.
+    """
 
     async def send(self, frame: bytes) -> None:
         """Hand over a frame; waits while the other side is behind. Raises LinkClosed."""

@@ -53,6 +53,9 @@ class Pipe(Protocol):
     async def write(self, data: bytes) -> None:
         """Send all of `data`. Raises LinkClosed."""
 
+    def write_now(self, data: bytes) -> int:
+        """Send what can be sent without waiting; return how many bytes that were."""
+
     def shut(self) -> None:
         """Send nothing more, and tell the other side so."""
 
@@ -92,6 +95,14 @@ class SocketPipe:
                 raise LinkClosed from None
             self.moved_at = anyio.current_time()
 
+    def write_now(self, data: bytes) -> int:
+        try:
+            sent = self._socket.send(data)
+        except OSError:  # it is full; or gone, which the next one to wait is told
+            return 0
+        self.moved_at = anyio.current_time()
+        return sent
+
     def shut(self) -> None:
         shut_socket(self._socket, 1)
 
@@ -116,6 +127,8 @@ class WebsocketLink:
         self._pack = _packed if words.side == 0 else self._masked
         self._writing = anyio.Lock(fast_acquire=True)
         self._torn = False
+        self._rest = b""
+        """Of a message that was begun, what goes before anything else."""
         self._partial = bytearray()
         self._messages: deque[bytes] = deque()
         self._ended = False
@@ -130,6 +143,26 @@ class WebsocketLink:
             raise LinkClosed
         await self._write(self._pack(frames))
 
+    def send_now(self, frame: bytes) -> bool | None:
+        """Send a frame without waiting, if that can be done.
+
+        Returns:
+            True when it was sent; False when nothing of it was; None when the link has taken it,
+            and sends what is left of it when it is next given something, were it nothing.
+        """
+        if self._ended or self._torn or self._rest or self._writing.locked():
+            return False
+        if self._pack is not _packed:  # a client's, which is masked with what else it has to say
+            return False
+        data = self._pack((frame,))
+        sent = self._pipe.write_now(data)
+        if sent == len(data):
+            return True
+        if not sent:
+            return False
+        self._rest = data[sent:]
+        return None
+
     async def receive(self) -> bytes:
         await anyio.lowlevel.checkpoint()  # however much has come, others get their turn
         while not self._messages:
@@ -142,19 +175,23 @@ class WebsocketLink:
         self._ended = True
         self._pipe.close()
 
-    async def keep_alive(self) -> None:
-        """Ask the other side now and then whether it is there; returns when it is not."""
+    async def keep_alive(self, *, ping_s: float = PING_S, dead_s: float = DEAD_S) -> None:
+        """Ask the other side now and then whether it is there; returns when it is not.
+
+        Args:
+            ping_s: how long nothing comes and nothing is taken before it is asked.
+            dead_s: how long before it is not there.
+        """
         while True:
             quiet_s = anyio.current_time() - self._pipe.moved_at
-            if quiet_s >= DEAD_S:
+            if quiet_s >= dead_s:
                 return
-            await anyio.sleep(max(PING_S - quiet_s, 1.0))
-            quiet_s = anyio.current_time() - self._pipe.moved_at
-            if quiet_s >= PING_S and not self._writing.locked() and not self._ended:
-                self._words.send_ping(b"")
+            if quiet_s >= ping_s and not self._writing.locked() and not self._ended:
                 asked_at = self._pipe.moved_at
+                self._words.send_ping(b"")
                 await self._flush()
                 self._pipe.moved_at = asked_at  # a question is no sign of life
+            await anyio.sleep(ping_s if quiet_s >= ping_s else ping_s - quiet_s)
 
     async def end(self, code: int, reason: str = "") -> None:
         """Say goodbye, and wait a little for the other side's."""
@@ -212,6 +249,7 @@ class WebsocketLink:
             if self._torn:
                 raise LinkClosed
             self._torn = True  # cut off in the middle, nothing can follow
+            data, self._rest = self._rest + data, b""
             await self._pipe.write(data)
             self._torn = False
 
@@ -222,13 +260,15 @@ class WebsocketLink:
 
 
 def _packed(frames: Sequence[bytes]) -> bytes:
-    """Text messages of a server, as they are on the wire; RFC 6455, 5.2.
+    """Text messages of a server, as they are on the wire; RFC 6455, 5.2. Empty ones are none.
 
     Not by the library: the same event goes to hundreds of clients.
     """
     pieces: list[bytes] = []
     for frame in frames:
         size = len(frame)
+        if not size:
+            continue
         if size < 126:
             pieces.append(bytes((0x81, size)))
         elif size < 1 << 16:

@@ -53,6 +53,9 @@ class _StreamPipe:
             raise LinkClosed from None
         self.moved_at = anyio.current_time()
 
+    def write_now(self, data: bytes) -> int:
+        return 0
+
     def shut(self) -> None:
         shut_socket(self._stream.extra(anyio.abc.SocketAttribute.raw_socket), 1)
 
