@@ -197,11 +197,11 @@ class GoalEars:
 
     async def _open(self) -> bool:
         """Say what the turn is for; to those within, it is as if the model waited for it."""
-        said = self._journal.thread.said
-        before = len(said)
+        thread = self._journal.thread
+        before = thread.heard
         if not await self._ears.hear(called=True):
             return False
-        if len(said) > before:
+        if thread.heard > before:
             return True
         opening = self._pursuit.opening()
         if opening is not None:
