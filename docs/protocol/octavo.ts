@@ -401,6 +401,16 @@ export type FsWriteFileParams = {
   path: string;
   dataBase64: string;
 };
+/** What another program said through a client, as text or as parts of content. */
+export type FunctionCallOutput = {
+  type: "functionCallOutput";
+  id: string;
+  startedAtMs: number | null;
+  completedAtMs: number | null;
+  name: string;
+  namespace: string | null;
+  output: string | Array<Record<string, unknown>>;
+};
 /** `cancellation_token`: a later search with the same one ends this one, with nothing found. */
 export type FuzzyFileSearchParams = {
   query: string;
@@ -623,11 +633,11 @@ export type ItemAnchor = {
 export type ItemCompleted = {
   threadId: string;
   turnId: string;
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | FunctionCallOutput | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   completedAtMs: number;
 };
 export type ItemEntry = {
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | FunctionCallOutput | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   turnId: string;
   startedAtMs: number | null;
   completedAtMs: number | null;
@@ -636,7 +646,7 @@ export type ItemEntry = {
 export type ItemStarted = {
   threadId: string;
   turnId: string;
-  item: UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
+  item: UserMessage | FunctionCallOutput | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction;
   startedAtMs: number;
 };
 /** Oldest first by default; of one turn, or of all. */
@@ -1377,10 +1387,16 @@ export type TokenUsageUpdated = {
   turnId: string;
   tokenUsage: TokenUsage;
 };
+/** What another program said: text, or parts `input_text` and `input_image`. */
+export type ToolOutput = {
+  name: string;
+  output: string | Array<Record<string, unknown>>;
+  namespace?: string | null;
+};
 /** A turn; `items_view` says whether `items` are all there. Times in seconds, as on the wire. */
 export type Turn = {
   id: string;
-  items: Array<UserMessage | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
+  items: Array<UserMessage | FunctionCallOutput | AgentMessage | Reasoning | CommandExecution | FileChange | McpToolCall | DynamicToolCall | WebSearch | ImageView | ContextCompaction>;
   itemsView: "full" | "notLoaded" | "summary";
   status: "completed" | "failed" | "inProgress" | "interrupted";
   error: TurnError | null;
@@ -1417,7 +1433,7 @@ export type TurnStartParams = {
   effort?: string | null;
   summary?: string | null;
   outputSchema?: Record<string, unknown> | null;
-  toolOutput?: unknown;
+  toolOutput?: ToolOutput | null;
   octavoBudget?: Budget | null;
 };
 export type TurnStartResult = {

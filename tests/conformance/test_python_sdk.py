@@ -624,3 +624,23 @@ async def test_a_person_s_own_command_and_items_put_in_are_shown_and_a_turn_is_r
     assert "Second." not in last
     assert len(listed["data"]) == 3
     assert "thread/reverted" in ear.notified()
+
+
+async def test_a_message_of_another_program_is_not_the_user_s(ear: Ear, place: Place) -> None:
+    message = sdk.ExternalMessage(tool_name="ci", namespace="bot", content="Build 7 failed.")
+    async with playing(place, [say("I look."), say("Yes.")]), place.codex() as codex:
+        thread = await codex.thread_start(cwd=str(place.work))
+        done = await thread.run(message)
+        await thread.run("And?")
+        read = (await thread.read(include_turns=True)).thread
+        first, _ = place.requests()
+
+    assert done.final_response == "I look."
+    item = read.turns[0].items[0].root
+    assert (item.type, item.name, item.namespace) == ("functionCallOutput", "ci", "bot")
+    assert item.output.root == "Build 7 failed."
+    assert read.preview == "And?"
+    told = first["input"][-1]["content"]
+    assert "'bot/ci'" in told[0]["text"]
+    assert "not from the user" in told[0]["text"]
+    assert told[1]["text"] == "Build 7 failed."

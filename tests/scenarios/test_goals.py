@@ -307,3 +307,15 @@ async def test_hooks_stand_around_its_turns_as_around_others(workspace: Path) ->
         await stopped(play)
 
     assert (workspace / "stops.txt").read_text() == "stop\nstop\n"
+
+
+@pytest.mark.parametrize("event", ["PostToolUse", "Stop"])
+async def test_a_hook_that_stops_its_turn_pauses_it(event: str, workspace: Path) -> None:
+    own(workspace, (event, None, """echo '{"continue": false, "stopReason": "Enough."}'"""))
+    async with playing([work("a"), say("On.")], workspace) as play:
+        await set_goal(play, "Make a and b.")
+        goal = await stopped(play)
+
+    assert (goal.status, turns(play)) == ("paused", ["completed"])
+    assert goal.octavo_reason is not None
+    assert "hook" in goal.octavo_reason

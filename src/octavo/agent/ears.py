@@ -67,5 +67,6 @@ class Ears:
     def spoke(self, said: Said) -> None:
         """Let what the user said become part of the thread."""
         raw = msgspec.Raw(said.raw)
-        self._journal.emit(UserSpoke(self.turn_id, new_id(), now_ms(), raw, said.client_id))
+        client_id, external = said.client_id, said.external
+        self._journal.emit(UserSpoke(self.turn_id, new_id(), now_ms(), raw, client_id, external))
         self.tell(self._named(said.inputs))

@@ -89,10 +89,13 @@ class Pursuit:
         used = (self._turns, goal.tokens_used, goal.token_budget, used_s)
         return turn_message(*used, self._idle_turns)
 
-    def goes_on(self, turn: Turn) -> bool:
+    def goes_on(self, turn: Turn, *, was_work: bool) -> bool:
         """Look back on a turn that has ended; return whether the goal begins another one.
 
         Where it does not although the goal is not reached, it is written down why, for a person.
+
+        Args:
+            was_work: it was there for a model to do something.
         """
         goal = self.goal
         if goal is None or goal.status != "active" or turn.ended is None:
@@ -112,7 +115,8 @@ class Pursuit:
                 pass
         if goal.is_over_budget:
             return self.stop_at_budget()
-        self._count_idle(turn)
+        if was_work:
+            self._count_idle(turn)
         if self._idle_turns >= IDLE_TURNS_LIMIT:
             return self._stop(
                 "blocked",
@@ -131,6 +135,11 @@ class Pursuit:
             " It goes on with a bigger budget.",
         )
 
+    def stop_for_hook(self) -> None:
+        """A hook ended the turn: it wants a person to look."""
+        if self.goal is not None and self.goal.status == "active":
+            self._stop("paused", "The goal is paused, as a hook stopped its turn.")
+
     def _stop(self, status: GoalStatus, reason: str) -> bool:
         goal = self.goal
         assert goal is not None
@@ -146,8 +155,6 @@ class Pursuit:
             self._seen.clear()
 
     def _count_idle(self, turn: Turn) -> None:
-        if not turn.items:  # a person's own command
-            return
         thread = self._journal.thread
         entries = thread.history[turn.first :]
         new = [mark for mark in _work(entries) if mark not in self._seen]
@@ -190,11 +197,11 @@ class GoalEars:
 
     async def _open(self) -> bool:
         """Say what the turn is for; to those within, it is as if the model waited for it."""
-        said = self._journal.thread.said
-        before = len(said)
+        thread = self._journal.thread
+        before = thread.heard
         if not await self._ears.hear(called=True):
             return False
-        if len(said) > before:
+        if thread.heard > before:
             return True
         opening = self._pursuit.opening()
         if opening is not None:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import msgspec
 
+from octavo.protocol.events import External
 from octavo.protocol.inputs import UserInput
 
 
 class Said(msgspec.Struct, frozen=True):
-    """One thing the user said; `raw` is the model item it becomes."""
+    """One thing the user said, or another program; `raw` is the model item it becomes."""
 
     inputs: Sequence[UserInput]
     raw: bytes
     client_id: str | None = None
+    external: External | None = None
 
 
 class Inbox:

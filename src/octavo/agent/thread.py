@@ -285,7 +285,7 @@ class Agent:
                             cages.turn_begins()
                             equipment = await self._turn(turn, sessions, cages, equipment)
                             cages.turn_ended()
-                        self._go_on()
+                        self._go_on(was_work=turn.shell is None and not turn.asks_for_room)
                     if self._closing:
                         break
                 await self._hooking.end(self.choices, equipment)
@@ -345,12 +345,12 @@ class Agent:
             self.journal.emit_last(Noticed(now_ms(), str(failure)))
         return equipment
 
-    def _go_on(self) -> None:
+    def _go_on(self, *, was_work: bool) -> None:
         """After a turn: begin the next one for the goal, unless somebody said something."""
         thread = self.journal.thread
         if thread.goal is None or self._closing or not thread.turns:
             return
-        if self._goal_pursuit().goes_on(thread.turns[-1]):
+        if self._goal_pursuit().goes_on(thread.turns[-1], was_work=was_work):
             self.pursue()
 
     def _goal_pursuit(self) -> Pursuit:
@@ -506,6 +506,8 @@ class Agent:
             *(turn.started, setup, journal, clear, look_back), asked_for_room=turn.asks_for_room
         )
         await loop.run()
+        if pursuit is not None and hooks is not None and hooks.stopped is not None:
+            pursuit.stop_for_hook()
 
     def _reporter(
         self, equipment: Equipment, skills: Skills, said: set[str]

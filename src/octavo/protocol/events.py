@@ -91,14 +91,26 @@ class ContextAdded(_Event, frozen=True, tag="context_added"):
     raw: msgspec.Raw
 
 
+class External(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Another program that said something through a client: its tool's name, and where that is."""
+
+    name: str
+    namespace: str | None = None
+
+
 class UserSpoke(_Event, frozen=True, tag="user_spoke"):
-    """What the user said, at the start of a turn or steering it."""
+    """What the user said, at the start of a turn or steering it.
+
+    Attributes:
+        external: who said it, where that was not the user; the first part of `raw` says so.
+    """
 
     turn_id: str
     item_id: str
     at_ms: int
     raw: msgspec.Raw
     client_id: str | None = None
+    external: External | None = None
 
 
 class ItemAdded(_Event, frozen=True, tag="item_added"):

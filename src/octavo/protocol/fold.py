@@ -170,6 +170,7 @@ class Thread:
         labels: where what was seen comes from; see `agent.labels`.
         labels_at: the same for single entries of the history; an entry without any is not there.
         said: what the user said, as it is in the history, oldest first; `said_at` is where.
+        heard: how often anything was said: by the user, or by another program.
         edited: files that were changed, absolute, the latest last.
         pins: texts that a person pinned, by id.
         remembered: questions that were answered with a yes for the whole thread.
@@ -187,6 +188,7 @@ class Thread:
         self.surroundings: set[int] = set()
         self.said: list[bytes] = []
         self.said_at: list[int] = []
+        self.heard = 0
         self.edited: dict[str, None] = {}
         self.pins: dict[str, str] = {}
         self.labels: set[str] = set()
@@ -383,7 +385,13 @@ class Thread:
         self._running(event.turn_id)
         self._between_steps(event)
         self._append_later()
+        self.heard += 1
         spoken = Spoken(bytes(event.raw))
+        if event.external is not None:  # nothing that the user said
+            self.labels.add("untrusted")
+            self.labels_at[len(self.history)] = ("untrusted",)
+            self.history.append(spoken)
+            return
         self.said_at.append(len(self.history))
         self.history.append(spoken)
         self.said.append(spoken.raw)

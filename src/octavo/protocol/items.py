@@ -28,6 +28,14 @@ class UserMessage(_Item, frozen=True, tag="userMessage", kw_only=True):
     client_id: str | None = None
 
 
+class FunctionCallOutput(_Item, frozen=True, tag="functionCallOutput", kw_only=True):
+    """What another program said through a client, as text or as parts of content."""
+
+    name: str
+    namespace: str | None
+    output: str | tuple[dict[str, Any], ...]
+
+
 class AgentMessage(_Item, frozen=True, tag="agentMessage", kw_only=True):
     """What the model said."""
 
@@ -154,6 +162,7 @@ class ContextCompaction(_Item, frozen=True, tag="contextCompaction", kw_only=Tru
 
 ThreadItem = (
     UserMessage
+    | FunctionCallOutput
     | AgentMessage
     | Reasoning
     | CommandExecution

@@ -159,6 +159,14 @@ class ThreadResult(_Wire, frozen=True, kw_only=True):
     items_backwards_cursor: str | None = None
 
 
+class ToolOutput(_Wire, frozen=True):
+    """What another program said: text, or parts `input_text` and `input_image`."""
+
+    name: str
+    output: str | tuple[dict[str, Any], ...]
+    namespace: str | None = None
+
+
 class TurnStartParams(_Wire, frozen=True):
     thread_id: str
     input: tuple[UserInput, ...]
@@ -171,8 +179,8 @@ class TurnStartParams(_Wire, frozen=True):
     effort: str | None = None
     summary: str | None = None
     output_schema: dict[str, Any] | None = None
-    tool_output: Any = None
-    """Refused: octavo does not take messages of other programs yet."""
+    tool_output: ToolOutput | None = None
+    """Of another program, instead of `input`: nothing that the user said, and not to be trusted."""
     octavo_budget: Budget | None = None
     """Of this turn; instead of the settings'. A turn that runs keeps its own."""
 

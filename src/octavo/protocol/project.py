@@ -81,12 +81,7 @@ class Projection:
             case ev.ItemAdded():
                 yield from self._item_added(event)
             case ev.UserSpoke():
-                item = it.UserMessage(
-                    id=event.item_id,
-                    content=user_inputs(bytes(event.raw)),
-                    client_id=event.client_id,
-                )
-                yield from self._whole(event.turn_id, item, event.at_ms)
+                yield from self._whole(event.turn_id, said_item(event), event.at_ms)
             case ev.CallStarted():
                 yield from self._call_started(event)
             case ev.CallEnded():
@@ -462,6 +457,32 @@ class Projection:
             root_turn_id=event.turn_id,
         )
         yield note.TurnCompleted(self._thread_id, turn)
+
+
+def said_item(event: ev.UserSpoke) -> it.UserMessage | it.FunctionCallOutput:
+    """Return the item of what the user said, or another program."""
+    external = event.external
+    if external is None:
+        content = user_inputs(bytes(event.raw))
+        return it.UserMessage(id=event.item_id, content=content, client_id=event.client_id)
+    return _external_item(event, external)
+
+
+def _external_item(event: ev.UserSpoke, external: ev.External) -> it.FunctionCallOutput:
+    """The first part of its message is octavo's own."""
+    content = msgspec.json.decode(event.raw, type=_Content).content[1:]
+    [first, *more] = content or [{"type": "input_text", "text": ""}]
+    is_text = not more and first.get("type") == "input_text"
+    return it.FunctionCallOutput(
+        id=event.item_id,
+        name=external.name,
+        namespace=external.namespace,
+        output=str(first.get("text", "")) if is_text else (first, *more),
+    )
+
+
+class _Content(msgspec.Struct):
+    content: list[dict[str, Any]] = []
 
 
 def shell_done(item: it.CommandExecution, event: ev.ShellEnded) -> it.CommandExecution:

@@ -91,7 +91,7 @@ class Gist(msgspec.Struct):
             case "turn_started":
                 self.turns += 1
                 self.model, self.provider = line.model, line.provider
-            case "user_spoke":
+            case "user_spoke" if line.external is None:
                 inputs = user_inputs(bytes(line.raw))
                 text = "\n".join(part.text for part in inputs if isinstance(part, Text))
                 self.preview = self.preview or first_words(text)
@@ -131,6 +131,7 @@ class _Line(msgspec.Struct):
     provider: str = ""
     name: str | None = None
     objective: str = ""
+    external: msgspec.Raw | None = None
     usage: _Usage | None = None
     raw: msgspec.Raw = msgspec.Raw(b"{}")
 

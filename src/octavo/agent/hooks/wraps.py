@@ -314,7 +314,7 @@ class HookedEars:
 
     async def _take_in(self, said: Said) -> str | None:
         """Let what the user said become part of the thread, or return why not."""
-        if not self._hooks.any_for("UserPromptSubmit"):
+        if said.external is not None or not self._hooks.any_for("UserPromptSubmit"):
             self._ears.spoke(said)
             return None
         prompt = "\n".join(part.text for part in said.inputs if isinstance(part, Text))

@@ -236,7 +236,7 @@ def _shown(item: it.ThreadItem) -> JsonEvent | None:
                 }
             message = f"The model's call of {item.tool} failed: {said(item)}"
             return {"type": "error", "message": message}
-        case it.UserMessage() | it.ImageView() | it.ContextCompaction():
+        case it.UserMessage() | it.FunctionCallOutput() | it.ImageView() | it.ContextCompaction():
             return None
         case _:
             assert_never(item)

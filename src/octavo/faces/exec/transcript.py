@@ -215,7 +215,7 @@ class Transcript:
         if isinstance(item, it.CommandExecution):
             self._commands.completed(item)
             return
-        if isinstance(item, it.UserMessage):
+        if isinstance(item, it.UserMessage | it.FunctionCallOutput):
             return
         self._let_go()
         match item:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Literal, assert_never
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, assert_never
 
 import msgspec
 
@@ -63,6 +63,10 @@ def blocks(turn: it.Turn) -> Iterator[Block]:
         yield Block("note", "The turn failed.", visible(turn.error.message))
 
 
+def _texts(parts: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [str(part.get("text", "")) for part in parts]
+
+
 def _item(item: it.ThreadItem) -> Iterator[Block]:
     match item:
         case it.UserMessage():
@@ -71,6 +75,9 @@ def _item(item: it.ThreadItem) -> Iterator[Block]:
             yield Block("user", "User", visible("\n".join(texts)))
             if others:
                 yield Block("note", f"{others} image{'s' if others > 1 else ''}, not in this file.")
+        case it.FunctionCallOutput():
+            texts = [item.output] if isinstance(item.output, str) else _texts(item.output)
+            yield Block("tool", visible_command(item.name), visible("\n".join(texts)))
         case it.AgentMessage():
             yield Block("answer", "Model", visible(item.text))
         case it.Reasoning():

@@ -24,11 +24,14 @@ from octavo.server.policies import read_approval, read_policy, read_reviewer
 async def start(request: Request) -> m.TurnStartResult:
     """turn/start: begins a turn, or joins the one that runs"""
     params = request.params(m.TurnStartParams)
-    if params.tool_output is not None:
-        raise RpcError(INVALID_REQUEST, "toolOutput is not supported: say it in `input`.")
     agent = request.server.agent(params.thread_id)
     choices = _choices(agent.choices, params)
-    said = _said(agent, params)
+    if params.tool_output is None:
+        said = _said(agent, params)
+    else:
+        from octavo.server.external import external_said  # few clients send any
+
+        said = external_said(params)
     schema = None
     if params.output_schema is not None:
         schema = msgspec.json.encode(params.output_schema)
