@@ -75,10 +75,11 @@ def collect(home: Path, limits: Gc, *, apply: bool = False) -> GcResult:
         known = works(home)
         now_ms = time.time_ns() // 1_000_000
         items = [
-            *_snapshots(home, known, limits, now_ms, kept),
-            *_outputs(home, known, limits, now_ms, kept),
+            # On a full disk, what needs no room goes first: it makes room for archives.
             *_left_behind(home),
+            *_outputs(home, known, limits, now_ms, kept),
             *_clones(home),
+            *_snapshots(home, known, limits, now_ms, kept),
         ]
         steps, archives = _done(items) if apply else ([item.step for item in items], [])
         index = _index(home)

@@ -106,8 +106,10 @@ def _print(result: g.GcResult, again: str) -> None:
         if step.failed is not None:
             what, why = visible_line(step.detail), visible_line(step.failed)
             print(f"octavo: {what} stays: {why}", file=sys.stderr)
-    if not done:
+    if not result.steps:
         print("There is nothing to let go.")
+    elif not done:
+        return
     elif result.applied:
         print(f"About {_size(result.freed_bytes)} freed.")
     else:
