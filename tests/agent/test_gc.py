@@ -28,6 +28,8 @@ from octavo.protocol.events import (
 )
 from octavo.protocol.gc import GcResult
 from octavo.protocol.ids import new_id
+from octavo.store.index import Index
+from octavo.store.index_tables import Filter
 from octavo.store.kept import KeptOutput
 from octavo.store.rollout import Rollout
 from octavo.workspace.snapshot import SnapshotFailed, Span
@@ -451,3 +453,20 @@ def test_turns_go_on_while_another_process_lets_go(home: Path, root: Path) -> No
         path.unlink()
     store.undo([Span(number)])
     assert tree(root) == wanted
+
+
+def test_the_index_forgets_threads_that_are_gone_and_gets_smaller(home: Path) -> None:
+    logs = [write_thread(home, (f"word{n} " * 900, "done"))[1] for n in range(30)]
+    index = Index(home)
+    index.threads(Filter())
+    before = index.path.stat().st_size
+    for log in logs[1:]:
+        log.unlink()
+
+    assert [step.kind for step in collect(home, Gc()).steps] == ["index"]
+    assert index.path.stat().st_size >= before
+    assert [step.failed for step in collect(home, Gc(), apply=True).steps] == [None]
+
+    assert index.path.stat().st_size < before
+    assert len(index.threads(Filter()).rows) == 1
+    assert collect(home, Gc()).steps == ()
