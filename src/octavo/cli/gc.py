@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.shared import add_config_options
+from octavo.cli.shared import add_settings_options
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--outputs", metavar="SIZE", help="the same of kept outputs (gc.outputs_bytes)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_config_options(parser)
+    add_settings_options(parser)
     parser.epilog = EPILOG
 
 
@@ -55,7 +55,6 @@ def run(args: Namespace) -> int:
         env=dict(os.environ),
         profile=args.profile,
         overrides=tuple(args.config),
-        strict_config=args.strict_config,
         source="cli",
     )
     result = ask(lambda client: client.call(g.GC, params), launch)
