@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -26,6 +28,8 @@ from octavo.protocol.events import (
 )
 from octavo.protocol.gc import GcResult
 from octavo.protocol.ids import new_id
+from octavo.store.index import Index
+from octavo.store.index_tables import Filter
 from octavo.store.kept import KeptOutput
 from octavo.store.rollout import Rollout
 from octavo.workspace.snapshot import SnapshotFailed, Span
@@ -399,3 +403,70 @@ def test_a_clone_that_a_killed_process_left_is_archived(
         assert file is not None
         assert file.read() == b"edited here"
         assert tar.getmember("octavo-skill-abc/link").linkname == "/etc/passwd"
+
+
+_WORKER = """
+import os, random, sys
+from pathlib import Path
+from octavo.agent.snapshots import folder_of
+from octavo.workspace.snapshot import Span
+from octavo.workspace.snapshot.store import Store
+from tests.agent.test_gc import tree, turn
+
+home, root, log, turns = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+store = Store(root, folder_of(home, root))
+for number in range(turns):
+    store.hold()
+    before = store.take()
+    was = tree(root)
+    (root / f"f{number % 5}").write_text(f"{number} " * random.randrange(1, 2000))
+    (root / f"f{number % 3}").unlink(missing_ok=True)
+    after = store.take()
+    if number % 3 == 0:
+        assert store.undo([Span(before, after)]).left == ()
+        assert tree(root) == was
+    turn(log, root, before, after)
+    store.release()
+"""
+
+
+def test_turns_go_on_while_another_process_lets_go(home: Path, root: Path) -> None:
+    turns = sample(200, 12)
+    _, log = write_thread(home, ("do it", "done"))
+    argv = [sys.executable, "-c", _WORKER, str(home), str(root), str(log), str(turns)]
+    rounds = 0
+    with subprocess.Popen(argv, stderr=subprocess.PIPE) as worker:
+        while worker.poll() is None:
+            done = collect(home, ALL, apply=True)
+            assert {step.failed for step in done.steps} <= {None, "A turn is under way there."}
+            rounds += 1
+        assert worker.stderr is not None
+        said = worker.stderr.read().decode()
+    assert (worker.returncode, said) == (0, "")
+    assert rounds > 1
+
+    collect(home, ALL, apply=True)
+    assert len(holdings(folder_of(home, root)).at_ms) == 1
+    wanted, store = tree(root), Store(root, folder_of(home, root))
+    number = store.take()
+    for path in root.iterdir():
+        path.unlink()
+    store.undo([Span(number)])
+    assert tree(root) == wanted
+
+
+def test_the_index_forgets_threads_that_are_gone_and_gets_smaller(home: Path) -> None:
+    logs = [write_thread(home, (f"word{n} " * 900, "done"))[1] for n in range(30)]
+    index = Index(home)
+    index.threads(Filter())
+    before = index.path.stat().st_size
+    for log in logs[1:]:
+        log.unlink()
+
+    assert [step.kind for step in collect(home, Gc()).steps] == ["index"]
+    assert index.path.stat().st_size >= before
+    assert [step.failed for step in collect(home, Gc(), apply=True).steps] == [None]
+
+    assert index.path.stat().st_size < before
+    assert len(index.threads(Filter()).rows) == 1
+    assert collect(home, Gc()).steps == ()

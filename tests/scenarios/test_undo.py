@@ -223,3 +223,17 @@ async def test_a_workspace_that_is_the_persons_home_is_not_kept_and_that_is_said
     said = [n.message for n in play.seen if isinstance(n, note.Warned)]
     assert any("cannot be undone" in text for text in said), said
     assert os.path.exists(files / "src")
+
+
+async def test_a_workspace_that_has_moved_is_named_and_what_was_said_can_be_undone(
+    files: Path,
+) -> None:
+    async with playing([*run("echo two > src/a.py"), say("Hello.")], files) as play:
+        await play.turn("write two")
+        moved = files.rename(files.with_name("moved"))
+        with pytest.raises(RpcError, match="is not there any more"):
+            await undo(play)
+        done = await undo(play, files=False)
+
+    assert len(done.turn_ids) == 1
+    assert (moved / "src" / "a.py").read_bytes() == b"two\n"

@@ -21,7 +21,7 @@ from octavo.protocol.ids import new_id
 from octavo.protocol.project import Projection
 from octavo.server import history
 from octavo.server.history import History
-from octavo.store import shelf, tape
+from octavo.store import shelf, tape, undone
 from octavo.store.find import thread_id_of
 from octavo.store.forks import read_thread
 from octavo.store.rollout import Rollout
@@ -203,6 +203,7 @@ def test_pages_hold_what_following_the_thread_shows(
     with pytest.MonkeyPatch.context() as patch, Tape.open(home, path) as opened:
         patch.setattr(history, "_CHUNK_BYTES", 700)
         patch.setattr(tape, "_CHUNK_BYTES", 512)
+        patch.setattr(undone, "_CHUNK_BYTES", 64)
         asked = History(thread_id, opened, None)
         forward: list[object] = []
         at = 0

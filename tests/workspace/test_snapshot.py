@@ -473,3 +473,25 @@ def test_whatever_is_done_every_snapshot_can_be_had_back(
         assert left == ()
         assert tree(root) == was
     shutil.rmtree(place)
+
+
+def test_a_turn_keeps_at_most_twice_what_changed_on_the_disk(
+    root: Path, store: Store, tmp_path: Path
+) -> None:
+    def kept_bytes() -> int:
+        return sum(file.stat().st_size for file in (tmp_path / "kept").iterdir())
+
+    files = [root / "many" / f"file{number}" for number in range(300)]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_bytes(os.urandom(2_000))
+    store.take()
+    for turn in range(5):
+        before = kept_bytes()
+        changed = files[turn::10]
+        for file in changed:
+            file.write_bytes(os.urandom(1_500))
+        files[turn].rename(files[turn].with_suffix(".moved"))
+        files[turn] = files[turn].with_suffix(".moved")
+        store.take()
+        assert kept_bytes() - before <= 2 * 1_500 * len(changed)

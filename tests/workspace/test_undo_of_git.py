@@ -182,3 +182,18 @@ def test_a_repository_is_had_back_turn_by_turn(
     store.undo(spans[::-1])
     assert tree(root) == states[0]
     shutil.rmtree(place)
+
+
+def test_a_repository_that_lost_its_own_objects_is_said_to_lack_them(
+    template: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "work"
+    shutil.copytree(template, root, symlinks=True)
+    store = Store(root, tmp_path / "kept")
+    number = store.take()
+    shutil.rmtree(root / ".git")
+
+    left = store.undo([Span(number)]).left
+
+    assert [one.path for one in left] == [b".git/objects"]
+    assert (root / ".git" / "HEAD").read_text() == "ref: refs/heads/main\n"

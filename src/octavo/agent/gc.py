@@ -32,6 +32,7 @@ from octavo.workspace.snapshot.holdings import Holdings, holdings
 from octavo.workspace.snapshot.prune import plan, prune
 
 DAY_MS = 86_400_000
+NAME_SHOWN = 40
 
 
 class _Item(msgspec.Struct):
@@ -75,10 +76,11 @@ def collect(home: Path, limits: Gc, *, apply: bool = False) -> GcResult:
         known = works(home)
         now_ms = time.time_ns() // 1_000_000
         items = [
-            *_snapshots(home, known, limits, now_ms, kept),
-            *_outputs(home, known, limits, now_ms, kept),
+            # On a full disk, what needs no room goes first: it makes room for archives.
             *_left_behind(home),
+            *_outputs(home, known, limits, now_ms, kept),
             *_clones(home),
+            *_snapshots(home, known, limits, now_ms, kept),
         ]
         steps, archives = _done(items) if apply else ([item.step for item in items], [])
         index = _index(home)
@@ -153,7 +155,9 @@ def _pruning(home: Path, folder: _Folder, numbers: list[int]) -> Callable[[], li
         "snapshot it was part of. octavo let those snapshots go; this content was nowhere else.\n"
     )
     archive = home / ARCHIVE / SNAPSHOTS
-    return lambda: prune(folder.there.folder, numbers, archive, about)[1]
+    called = "".join(c if c.isalnum() else "-" for c in Path(folder.root or "").name)[:NAME_SHOWN]
+    name = f"{called or 'unknown'}-{folder.there.folder.name[:8]}"
+    return lambda: prune(folder.there.folder, numbers, archive, name, about)[1]
 
 
 def _folders(home: Path, known: dict[str, Work], kept: list[GcKept]) -> Iterator[_Folder]:

@@ -139,6 +139,12 @@ def _spans(turns: Sequence[Turn], *, overwrite: bool) -> list[tuple[Path, list[S
 async def _restore(
     snapshots: Snapshots, root: Path, spans: Sequence[Span], *, overwrite: bool
 ) -> Undone:
+    if not await anyio.to_thread.run_sync(root.is_dir):
+        raise UsageError(
+            f"{visible_line(str(root))}, whose files that turn changed, is not there any more."
+            " Nothing was undone.",
+            hint="Move it back to where it was; or undo the conversation alone: --conversation.",
+        )
     store = snapshots.store(root)
     try:
         await anyio.to_thread.run_sync(store.hold)

@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.shared import add_config_options
+from octavo.cli.shared import add_settings_options
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--outputs", metavar="SIZE", help="the same of kept outputs (gc.outputs_bytes)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_config_options(parser)
+    add_settings_options(parser)
     parser.epilog = EPILOG
 
 
@@ -55,7 +55,6 @@ def run(args: Namespace) -> int:
         env=dict(os.environ),
         profile=args.profile,
         overrides=tuple(args.config),
-        strict_config=args.strict_config,
         source="cli",
     )
     result = ask(lambda client: client.call(g.GC, params), launch)
@@ -106,8 +105,10 @@ def _print(result: g.GcResult, again: str) -> None:
         if step.failed is not None:
             what, why = visible_line(step.detail), visible_line(step.failed)
             print(f"octavo: {what} stays: {why}", file=sys.stderr)
-    if not done:
+    if not result.steps:
         print("There is nothing to let go.")
+    elif not done:
+        return
     elif result.applied:
         print(f"About {_size(result.freed_bytes)} freed.")
     else:

@@ -18,6 +18,9 @@ TURNS_UNDONE = b'{"type":"turns_undone"'
 UNDO_UNDONE = b'{"type":"undo_undone"'
 _TURN_STARTED = b'{"type":"turn_started"'
 _MARKS = (TURNS_UNDONE, UNDO_UNDONE)
+_SIGN = b'undone","at_ms":'
+"""What both have at their beginning, and hardly anything else: one look finds either."""
+_CHUNK_BYTES = 1 << 20
 
 
 class _Started(msgspec.Struct):
@@ -88,11 +91,18 @@ def is_undone_in(data: bytes) -> bool:
 
 
 def _marks(tape: Tape) -> Iterator[tuple[int, bytes]]:
-    places = {mark: tape.find(mark, 0) for mark in _MARKS}
-    while there := [(at, mark) for mark, at in places.items() if at >= 0]:
-        at, mark = min(there)
-        yield next(tape.lines(at))
-        places[mark] = tape.find(mark, at + 1)
+    """Yield the lines that undo something, or take that back, each with its place."""
+    at = 0
+    while at < tape.size:
+        chunk = tape.read(at, at + _CHUNK_BYTES + len(_SIGN) - 1)
+        found = chunk.find(_SIGN)
+        while found >= 0:
+            start = tape.line_at(at + found + 1)
+            line = next(tape.lines(start), (0, b""))[1]
+            if line.startswith(_MARKS):
+                yield start, line
+            found = chunk.find(_SIGN, found + 1)
+        at += _CHUNK_BYTES
 
 
 def _span(tape: Tape, at: int, line: bytes) -> tuple[int, int] | None:

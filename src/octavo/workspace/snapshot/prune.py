@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from octavo.workspace.snapshot import Entry, SnapshotFailed
-from octavo.workspace.snapshot.archive import archive_pieces, new_name, sync_folder
+from octavo.workspace.snapshot.archive import ENDING, archive_pieces, new_name, sync_folder
 from octavo.workspace.snapshot.holdings import LIST, Holdings, Piece, holdings
 from octavo.workspace.snapshot.locking import alone, begin_anew
 from octavo.workspace.snapshot.log import Record, SnapshotLog
@@ -84,11 +84,15 @@ def plan(there: Holdings, kept: Iterable[int]) -> Plan:
     )
 
 
-def prune(folder: Path, kept: Sequence[int], archive: Path, about: str) -> tuple[Plan, list[Path]]:
+def prune(
+    folder: Path, kept: Sequence[int], archive: Path, name: str, about: str
+) -> tuple[Plan, list[Path]]:
     """Keep only the snapshots `kept` of `folder`, the last one, and those taken meanwhile.
 
     Args:
         archive: the folder for what would be lost.
+        name: how the names of archives begin.
+        about: what is said in them.
 
     Returns:
         What was done, and the archives that were written.
@@ -102,7 +106,7 @@ def prune(folder: Path, kept: Sequence[int], archive: Path, about: str) -> tuple
     first = plan(before, kept)
     made: list[Path] = []
     if first.lost:
-        target = new_name(archive, folder.name)
+        target = new_name(archive, name)
         _archive(before, first.lost, target, about)
         made.append(target)
     # From here on nobody takes or restores a snapshot. What was taken since stays.
@@ -113,7 +117,7 @@ def prune(folder: Path, kept: Sequence[int], archive: Path, about: str) -> tuple
         archived = {piece.name for piece in first.lost}
         if any(piece.name not in archived for piece in final.lost):
             raise SnapshotFailed(f"{folder} changed meanwhile; nothing was removed.")
-        made += _move_strays(folder, final.strays, archive)
+        made += _move_strays(folder, final.strays, archive, name)
         if final.dropped or final.removed:
             _let_go(folder, final, lock)
         return final, made
@@ -151,13 +155,13 @@ def _archive(there: Holdings, lost: Sequence[Piece], target: Path, about: str) -
         packs.close()
 
 
-def _move_strays(folder: Path, strays: Sequence[int], archive: Path) -> list[Path]:
+def _move_strays(folder: Path, strays: Sequence[int], archive: Path, name: str) -> list[Path]:
     """What a process left that was killed between a pack and the record that refers to it."""
     moved = []
     for pack in strays:
         archive.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = new_name(archive, f"{folder.name}-{pack:08d}")
-        target = target.with_name(target.name.split(".")[0] + ".pack")
+        target = new_name(archive, f"{name}-{pack:08d}")
+        target = target.with_name(target.name.removesuffix(ENDING) + ".pack")
         os.rename(pack_path(folder, pack), target)
         moved.append(target)
     return moved

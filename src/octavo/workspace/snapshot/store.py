@@ -38,6 +38,7 @@ LIMIT_ENTRIES = 400_000
 RACY_NS = 20_000_000
 """An inode's time moves with the kernel's tick, 10 ms at most: what changed this shortly before
 the listing may change again and keep its stamp."""
+OBJECTS = b".git/objects"
 TRIES = 3
 _PROGRESS_EVERY = 500
 
@@ -141,7 +142,14 @@ class Store:
                 packs.close()
             now = self._take(None)
             left = [one for one in wanted if not is_same(self._entries.get(one.path), one.after)]
+            if self._lacks_objects(wanted):
+                left.append(Change(OBJECTS, None, None))
             return Undone(before, now, tuple(wanted), tuple(left))
+
+    def _lacks_objects(self, wanted: Sequence[Change]) -> bool:
+        """Whether the folder's own repository came back without its objects, which are not kept."""
+        came = any(one.path == b".git" and one.before is None for one in wanted)
+        return came and not os.path.exists(os.path.join(os.fsencode(self.root), OBJECTS))
 
     def _apply(self, wanted: list[Change], packs: PackReader) -> None:
         def content(entry: Entry) -> bytes:
