@@ -26,6 +26,7 @@ MODULES = {
     "array": (),
     "asyncio.sslproto": (),
     "asyncio.staggered": (),
+    "dataclasses": ("fields",),
     "inspect": (*("getcoroutinestate", "isasyncgen", "isawaitable", "isgenerator"),),
     "linecache": (),
     "ipaddress": ("IPv4Address", "IPv6Address", "ip_address"),
