@@ -59,6 +59,9 @@ for thing in things:
 coroutine = Methods().later()
 assert kept["iscoroutine"](coroutine)
 coroutine.close()
+import datetime
+assert all(getattr(datetime, word) is value for word, value in light.KEPT["datetime"].items())
+assert set(datetime.__all__) <= set(light.KEPT["datetime"])
 assert light.LENT["platform"]["system"]() == platform.system()
 print("as it is")
 """)

@@ -27,6 +27,7 @@ MODULES = {
     "asyncio.sslproto": (),
     "asyncio.staggered": (),
     "dataclasses": ("fields",),
+    "datetime": (),
     "inspect": (*("getcoroutinestate", "isasyncgen", "isawaitable", "isgenerator"),),
     "linecache": (),
     "ipaddress": ("IPv4Address", "IPv6Address", "ip_address"),

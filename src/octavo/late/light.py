@@ -5,6 +5,7 @@ Each is as the real one for what it is used for there; `tests/late/test_late.py`
 
 from __future__ import annotations
 
+import _datetime  # type: ignore[import-not-found]  # what `datetime` is made of
 import os
 import sys
 import typing
@@ -155,6 +156,8 @@ def _ask_anyio(scope: dict[str, Any], name: str) -> Any:
 KEPT: dict[str, dict[str, Any]] = {
     "dataclasses": {"dataclass": unfinished.dataclass, "field": unfinished.Field},
     "anyio._lazyimport": {"install_lazy_importer": install_lazy_importer},
+    # Before 3.12, the module writes all its classes in Python, and then takes these instead.
+    "datetime": {name: value for name, value in vars(_datetime).items() if name[0] != "_"},
     "inspect": {
         "CORO_RUNNING": "CORO_RUNNING",
         "CORO_SUSPENDED": "CORO_SUSPENDED",
