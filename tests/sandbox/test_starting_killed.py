@@ -37,7 +37,8 @@ class Starting:
     """A cage that is on its way, of one tier."""
 
     def __init__(self, where: Path, tier: str) -> None:
-        policy = Policy(mode=Mode.WORKSPACE_WRITE, cwd=where)
+        # Others on this machine put things into the host's /tmp meanwhile, and take them away.
+        policy = Policy(mode=Mode.WORKSPACE_WRITE, cwd=where, tmp="private")
         ordered = Ordered(policy, (tier,), start_keeper())
         self._sock, self.keeper = ordered.zygote, ordered.keeper
         self._tier = tier
