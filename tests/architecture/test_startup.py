@@ -24,7 +24,18 @@ HEAVY = {
     *("httpx", "keyring", "mcp", "opentelemetry", "pydantic", "requests", "rich", "textual"),
     *("ssl", "_ssl", "hashlib", "random", "secrets", "base64", "msgspec.inspect"),
     *("starlette", "websockets", "importlib.metadata", "octavo.trial"),
-    *("inspect", "ast", "dis", "tokenize", "typing_extensions", "logging", "traceback", "textwrap"),
+    *(
+        "inspect",
+        "ast",
+        "dis",
+        "tokenize",
+        "typing_extensions",
+        "datetime",
+        "binascii",
+        "logging",
+        "traceback",
+        "textwrap",
+    ),
     *("subprocess", "locale", "platform", "ipaddress", "json"),
     *("ctypes", "asyncio.sslproto", "anyio.streams.tls", "anyio.streams.stapled"),
     # Of octavo itself: what only a resumed thread, a patch, a fault or a way around the cage needs.
@@ -58,6 +69,11 @@ HEAVY = {
     *("octavo.model.providers.chat", "octavo.model.providers.messages"),
 }
 
+OURS = {"octavo", "anyio", "msgspec", "pyqwest", "sniffio"}
+"""Packages whose modules are listed one by one; those of Python differ between its versions."""
+LIST = Path(__file__).with_name("start.txt")
+BESIDE = "octavo.workspace.snapshot"
+"""Only where there are files to take back."""
 OCTAVO = Path(sys.executable).parent / "octavo"
 
 
@@ -93,6 +109,11 @@ async def test_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
     modules = imported(stderr)
     assert "octavo.agent.loop" in modules
     assert heavy(modules) == set()
+    listed = set(re.findall(r"^[^#\n]+$", LIST.read_text(), re.MULTILINE))
+    mine = {name for name in modules if name.partition(".")[0] in OURS}
+    assert mine - listed == set(), f"new on the way to the first request: see {LIST}"
+    gone = {name for name in listed - mine if not name.startswith(BESIDE)}
+    assert gone == set(), f"no longer imported, so take it off {LIST}"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=lambda words: words[0])

@@ -59,6 +59,9 @@ for thing in things:
 coroutine = Methods().later()
 assert kept["iscoroutine"](coroutine)
 coroutine.close()
+import datetime
+assert all(getattr(datetime, word) is value for word, value in light.KEPT["datetime"].items())
+assert set(datetime.__all__) <= set(light.KEPT["datetime"])
 assert light.LENT["platform"]["system"]() == platform.system()
 print("as it is")
 """)
@@ -97,6 +100,42 @@ asyncio.log.logger.debug("and wanted now")
 """)
         == "asyncio and wanted now"
     )
+
+
+def test_a_dataclass_is_finished_with_its_first_instance() -> None:
+    assert run("""
+with loading_late():
+    from dataclasses import dataclass, field
+    @dataclass(eq=False)
+    class Base:
+        first: int
+        many: list = field(default_factory=list)
+    @dataclass(frozen=True)
+    class Frozen:
+        x: int
+        y: str = "y"
+    @dataclass
+    class Derived(Base):
+        last: int = 3
+        def __post_init__(self): self.first += 1
+assert "dataclasses" not in sys.modules
+made = Derived(1)
+assert "inspect" not in sys.modules
+print(made, Base(1).many is not Base(1).many, Base(1) != Base(1), Derived(1) == made)
+print(Frozen(1), Frozen(1) == Frozen(1), len({Frozen(1), Frozen(1)}), Frozen.__match_args__)
+try: Frozen(1).x = 2
+except AttributeError as error: print(type(error).__name__)
+try: Frozen()
+except TypeError as error: print(error)
+from dataclasses import fields, replace
+print([one.name for one in fields(Derived)], replace(Frozen(1), x=5))
+""").splitlines() == [
+        "Derived(first=2, many=[], last=3) True True True",
+        "Frozen(x=1, y='y') True 1 ('x', 'y')",
+        "FrozenInstanceError",
+        "Frozen.__init__() missing 1 required positional argument: 'x'",
+        "['first', 'many', 'last'] Frozen(x=5, y='y')",
+    ]
 
 
 @pytest.mark.parametrize("package", ["anyio", "anyio.abc"])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import assert_never
 
 from octavo.context.encode import Part, message, text_part
-from octavo.context.images import image_parts
 from octavo.context.visible import visible_line
 from octavo.protocol.errors import UsageError
 from octavo.protocol.inputs import ImageUrl, LocalImage, Mention, Skill, Text, UserInput
@@ -34,6 +33,8 @@ def encode_user_message(inputs: Sequence[UserInput], *, cwd: Path | None = None)
                 images += 1
                 parts.append({"type": "input_image", "image_url": _checked(url)})
             case LocalImage(path):
+                from octavo.context.images import image_parts  # few messages have one
+
                 images += 1
                 file = Path(path).expanduser()
                 parts += image_parts(cwd / file if cwd else file, images)

@@ -26,6 +26,8 @@ MODULES = {
     "array": (),
     "asyncio.sslproto": (),
     "asyncio.staggered": (),
+    "dataclasses": ("fields",),
+    "datetime": (),
     "inspect": (*("getcoroutinestate", "isasyncgen", "isawaitable", "isgenerator"),),
     "linecache": (),
     "ipaddress": ("IPv4Address", "IPv6Address", "ip_address"),

@@ -5,12 +5,15 @@ Each is as the real one for what it is used for there; `tests/late/test_late.py`
 
 from __future__ import annotations
 
+import _datetime  # type: ignore[import-not-found]  # what `datetime` is made of
 import os
 import sys
 import typing
 from importlib import import_module
 from types import CoroutineType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+from octavo.late import unfinished
 
 _CO_COROUTINE = 0x80
 _DEBUG, _WARNING = 10, 30
@@ -69,6 +72,15 @@ def _is_coroutine_function(thing: Any) -> bool:
     import inspect
 
     return inspect.iscoroutinefunction(thing)
+
+
+def _annotations(thing: Any, **how: Any) -> Any:
+    """Return what a class has of its own; anything else `inspect` does."""
+    if isinstance(thing, type) and not how:
+        return dict(vars(thing).get("__annotations__", {}))
+    import inspect
+
+    return inspect.get_annotations(thing, **how)
 
 
 def _unwrap(thing: Any, **how: Any) -> Any:
@@ -142,10 +154,14 @@ def _ask_anyio(scope: dict[str, Any], name: str) -> Any:
 
 
 KEPT: dict[str, dict[str, Any]] = {
+    "dataclasses": {"dataclass": unfinished.dataclass, "field": unfinished.Field},
     "anyio._lazyimport": {"install_lazy_importer": install_lazy_importer},
+    # Before 3.12, the module writes all its classes in Python, and then takes these instead.
+    "datetime": {name: value for name, value in vars(_datetime).items() if name[0] != "_"},
     "inspect": {
         "CORO_RUNNING": "CORO_RUNNING",
         "CORO_SUSPENDED": "CORO_SUSPENDED",
+        "get_annotations": _annotations,
         "iscoroutine": lambda thing: isinstance(thing, CoroutineType),
         "iscoroutinefunction": _is_coroutine_function,
         "isfunction": lambda thing: isinstance(thing, FunctionType),
@@ -168,11 +184,6 @@ KEPT: dict[str, dict[str, Any]] = {
 """By module, what its importers may keep: it stays true."""
 
 LENT: dict[str, dict[str, Any]] = {
-    "inspect": {
-        "get_annotations": lambda declared: dict(vars(declared).get("__annotations__", {})),
-        # It would become the text of a class that says nothing of itself.
-        "signature": lambda _: "",
-    },
     "logging": {"getLogger": Logger},
     "platform": {"system": lambda: os.uname().sysname},
 }

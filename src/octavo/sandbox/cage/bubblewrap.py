@@ -97,8 +97,10 @@ class BubblewrapCage:
         def hold(path: str) -> None:
             self._holds[path] = None
 
-        zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
-        _end_all()
+        try:
+            zygote.serve_supervisor(sock, make, hide=hide, hold=hold)
+        finally:  # also where a supervisor that has gone cannot be given what it asked for
+            _end_all()
 
     def _end_orphans(self) -> None:
         """End what a `bwrap` has left that somebody has killed, when memory ran out for one."""

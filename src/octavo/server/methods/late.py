@@ -1,4 +1,4 @@
-"""Methods that no thread needs at its start: hooks, undo, models, the account, commands.
+"""Methods that no thread needs at its start: hooks, undo, pins, models, the account, commands.
 
 Only the names are here: what answers them is loaded when it is asked, as no thread needs it.
 """
@@ -63,6 +63,16 @@ NAMES = {
         "octavo/thread/turns",
     ),
     "octavo.server.gc": ("octavo/gc",),
+    "octavo.server.methods.approvals": ("octavo/approvals/list", "octavo/approvals/revoke"),
+    "octavo.server.methods.compaction": (
+        "thread/compact/start",
+        "octavo/thread/compact/undo",
+        "octavo/thread/pin",
+        "octavo/thread/unpin",
+        "octavo/thread/pins",
+    ),
+    "octavo.server.methods.loaded": ("thread/loaded/list", "thread/unsubscribe"),
+    "octavo.server.methods.usage": ("octavo/thread/usage",),
     "octavo.server.commands": (
         "command/exec",
         "command/exec/write",
