@@ -65,6 +65,14 @@ HEAVY = {
     *("octavo.agent.record", "octavo.tools.record", "octavo.context.parts"),
     *("yaml", "octavo.context.skills.lock", "octavo.context.skills.folder"),
     *("octavo.context.skills.bodies", "octavo.protocol.skills", "octavo.server.skills"),
+    *(
+        "octavo.protocol.files",
+        "octavo.server.files",
+        "octavo.server.cages",
+        "octavo.sandbox.trees",
+    ),
+    *("octavo.server.search", "octavo.server.listings", "octavo.workspace.fuzzy"),
+    *("octavo.server.config", "octavo.config.change", "octavo.config.edit"),
     *("octavo.sandbox.net", "octavo.model.providers.either", "octavo.model.providers.spoken"),
     *("octavo.model.providers.chat", "octavo.model.providers.messages"),
 }

@@ -22,13 +22,15 @@ LISTS_OF_TABLES = st.lists(st.dictionaries(NAMES, SCALARS, max_size=2), min_size
 
 
 def written(table: dict[str, Any], at: tuple[str, ...] = ()) -> str:
-    """Write a table as a person might: a comment on every line, tables with headers or inline."""
+    """Write a table as a person might: with comments, tables under headers, inline or dotted."""
     from octavo.config.keys import dotted
 
     lines = [f"# about {number}" for number in range(len(table) > 1)]
     inner = ""
     for number, (name, value) in enumerate(table.items()):
-        if isinstance(value, dict) and number % 3:
+        if isinstance(value, dict) and value and number % 3 == 2:
+            lines += [f"{dotted((name, n))} = {encode_value(v)} # dotted" for n, v in value.items()]
+        elif isinstance(value, dict) and number % 3:
             inner += f"\n# table\n[{dotted((*at, name))}] # header\n{written(value, (*at, name))}"
         else:
             lines.append(f"{dotted((name,))}  =  {encode_value(value)}   # why")
@@ -134,6 +136,17 @@ def test_only_what_is_meant_is_touched(edit: Edit, old: str, new: str) -> None:
         assert changed.split() == PERSONS.replace(old, new).split()
     else:
         assert changed == PERSONS.replace(old, new)
+
+
+def test_a_table_without_a_header_gets_more_in_its_own_way() -> None:
+    text = "# mine\ntui.notifications = true # ring\n\n[budget]\nturn.max_tokens = 5 # few\n"
+    first = edited(tomllib.loads(text), Edit(("tui", "notification_method"), "bel"))
+    wanted = edited(first, Edit(("budget", "turn", "max_time_s"), 2.5))
+
+    assert rewritten(text, wanted) == (
+        '# mine\ntui.notifications = true # ring\ntui.notification_method = "bel"\n'
+        "\n[budget]\nturn.max_tokens = 5 # few\nturn.max_time_s = 2.5\n"
+    )
 
 
 @pytest.mark.parametrize(

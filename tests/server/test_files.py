@@ -211,6 +211,39 @@ async def test_what_a_profile_denies_is_not_read_also_when_it_comes_later(
     assert [entry["fileName"] for entry in beside["entries"]] == [".env"]
 
 
+async def test_what_one_thread_may_not_read_no_client_reads(workspace: Path) -> None:
+    secret = workspace.parent / "notes" / "secret.txt"
+    secret.parent.mkdir()
+    secret.write_text("hunter2")
+    profile = {"filesystem": {str(secret.parent): "deny", ":workspace_roots": {".": "write"}}}
+    config = {"permissions": {"mine": profile}, "default_permissions": "mine"}
+    (workspace / "way").symlink_to(secret)
+    async with program(workspace.parent / "octavo-home") as server:
+        await server.hello()
+        before = await server.call("fs/readFile", {"path": str(secret)})
+        await server.start(workspace, ephemeral=True, config=config)
+        after = await server.refused("fs/readFile", {"path": str(secret)})
+        linked = await server.refused("fs/readFile", {"path": str(workspace / "way")})
+        through = f"{workspace}/../notes/secret.txt"
+        around = await server.refused("fs/readFile", {"path": through})
+
+    assert before == {"dataBase64": encoded("hunter2")}
+    codes = {refusal["data"]["code"] for refusal in (after, linked, around)}
+    assert codes == {"files.unreadable"}
+
+
+async def test_a_workspace_is_known_by_all_its_names(workspace: Path) -> None:
+    name = workspace.parent / "name"
+    name.symlink_to(workspace)
+    async with program(workspace.parent / "octavo-home") as server:
+        await server.hello()
+        await server.start(name, ephemeral=True)
+        for path in (name / "a", workspace / "b"):
+            await server.call("fs/writeFile", {"path": str(path), "dataBase64": encoded("x")})
+
+    assert sorted(path.name for path in workspace.iterdir() if path.is_file()) == ["a", "b"]
+
+
 async def test_keys_and_logs_of_octavo_are_not_read(server: Program, workspace: Path) -> None:
     home = workspace.parent / "octavo-home"
     home.mkdir(exist_ok=True)

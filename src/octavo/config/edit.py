@@ -114,8 +114,32 @@ def _with(text: str, key: Key, value: object, wanted: Mapping[str, object]) -> s
     if value is None:
         return text
     for inner, leaf in _leaves(key, value):
-        text = set_value(text, inner, leaf)
+        text = _beside(text, inner, leaf) or set_value(text, inner, leaf)
     return text
+
+
+def _beside(text: str, key: Key, value: object) -> str | None:
+    """Return `text` with one value more in a table that has no header: `table.name = value`."""
+    layout = scan(text)
+    for depth in range(len(key) - 1, 0, -1):
+        table = key[:depth]
+        if any(header.key == table for header in layout.headers):
+            return None
+        inside = [e for e in layout.entries if not e.inline and e.key[:depth] == table]
+        headers = {entry: _header(layout, entry) for entry in inside}
+        dotted_ones = [entry for entry in inside if len(headers[entry]) < depth]
+        if dotted_ones:
+            last = max(dotted_ones, key=lambda entry: entry.start)
+            line = f"{dotted(key[len(headers[last]) :])} = {encode_value(value)}\n"
+            end = text.find("\n", last.value_end)
+            return f"{text}\n{line}" if end < 0 else text[: end + 1] + line + text[end + 1 :]
+    return None
+
+
+def _header(layout: Layout, entry: Entry) -> Key:
+    """Return the table under whose header an entry stands."""
+    above = [header for header in layout.headers if header.start < entry.start]
+    return max(above, key=lambda header: header.start).key if above else ()
 
 
 def _inline_around(layout: Layout, key: Key) -> Entry | None:

@@ -206,7 +206,13 @@ def file_policy(server: Server, path: Path) -> Policy:
     """Return what may be done at `path`; see the module."""
     policies = [agent.choices.policy for agent in server.threads.values()]
     own = Path(os.getcwd())
-    places = [place for place in {own, *(p.cwd for p in policies)} if path.is_relative_to(place)]
+    names = (path, Path(os.path.realpath(path)))  # to choose; the cage's walls go by neither
+    places = [
+        place
+        for place in {own, *(policy.cwd for policy in policies)}
+        for way in {place, Path(os.path.realpath(place))}
+        if any(name.is_relative_to(way) for name in names)
+    ]
     place = max(places, key=lambda place: len(place.parts), default=own)
     policy = sandbox_policy(load_for(server, str(place)), place, server.launch.add_dirs)
     globs = policy.deny_globs
