@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
     put = actions.add_parser("set", help="change a setting of your own")
     put.add_argument("key", metavar="KEY", help="as in config.toml: tui.notifications")
-    put.add_argument("value", metavar="VALUE", help="as TOML; what is none is a string")
+    put.add_argument("value", metavar="VALUE", help="as TOML; anything else is taken as text")
     put.description = (
         "Set KEY in your own config.toml. Comments and layout stay; what would not load is refused."
     )
