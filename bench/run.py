@@ -32,6 +32,7 @@ FIGURES = (
     "one_shot",
     "skills",
     "sessions",
+    "file_search",
     "events",
     "followers",
     "many_threads",
