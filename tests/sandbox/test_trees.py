@@ -61,6 +61,27 @@ async def test_a_tree_with_something_protected_in_it_is_not_begun_to_be_removed(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("tier", TIERS)
+async def test_nothing_is_made_or_put_where_it_would_run_or_decide_later(
+    tier: str, workspace: Callable[[], Path]
+) -> None:
+    folder = workspace()
+    (folder / "script").write_text("#!/bin/sh\n")
+    (folder / "way").symlink_to(".git/hooks")
+    hooks = sorted((folder / ".git").rglob("*"))
+    async with cage_on(folder, tier) as cage:
+        for name in (".git/hooks/pre-commit", "way/pre-commit", ".envrc", ".octavo/config.toml"):
+            with pytest.raises(FileChangeRefused):
+                await trees.copy(cage, folder / "script", folder / name, recursive=False)
+        for name in (".git/hooks/more", "way/more", ".octavo/skills"):
+            with pytest.raises(FileChangeRefused):
+                await trees.make_directory(cage, folder / name, parents=True)
+
+    assert sorted((folder / ".git").rglob("*")) == hooks
+    assert not (folder / ".octavo").exists()
+
+
+@pytest.mark.anyio
 async def test_a_tree_too_deep_to_hold_is_refused(workspace: Callable[[], Path]) -> None:
     folder = workspace()
     deep = folder / "deep" / "/".join(["d"] * 250)

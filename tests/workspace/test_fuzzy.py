@@ -65,6 +65,13 @@ def test_typing_on_finds_what_asking_at_once_does(paths: list[str], query: str) 
     assert [found.path for found in search.found] == find(within, query)
 
 
+def test_what_is_deleted_again_finds_what_it_did_before() -> None:
+    within, search = listing("abc", "abd"), Search()
+    found = [find(within, query, search) for query in ("ab", "abc", "ab", "b d", "", "d")]
+
+    assert found == [["abc", "abd"], ["abc"], ["abc", "abd"], ["abd"], [], ["abd"]]
+
+
 @pytest.mark.parametrize(
     ("query", "paths"),
     [
