@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -212,6 +213,31 @@ async def test_nothing_lives_after_a_kill(spawn, machine: Machine) -> None:
 
     assert _alive(mark) == 0
     assert await _read_all(process) == b""
+
+
+async def test_nothing_lives_of_a_command_whose_start_is_cancelled(spawn, machine: Machine) -> None:
+    """Also when it runs already, and only the news of that has not come."""
+    begun = machine.workspace / "begun"
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(spawn, _bash(f"sleep 1000 & echo $! $$ > {begun}; wait", machine))
+            deadline = time.monotonic() + _DEADLINE_S
+            while not (begun.exists() and begun.read_text()) and time.monotonic() < deadline:
+                await anyio.lowlevel.checkpoint()
+                time.sleep(0.02)  # nothing is heard of it meanwhile
+            scope.cancel()
+
+    assert scope.cancelled_caught
+    assert begun.read_text()
+    own = f"echo $! $$ > {begun}".encode()
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if own in _read(p)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 async def test_a_cancelled_reader_and_waiter_leave_the_process_usable(

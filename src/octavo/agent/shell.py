@@ -136,7 +136,7 @@ class _Running:
         self._redact = redact
         self._limit_tokens = limit_tokens
         self._exit: Exit | None = None
-        self._why = "It was not started, as octavo was ending."
+        self._why = "It was not started, as the turn was interrupted."
         self._gone = anyio.Event()
         self._began_s = time.monotonic()
         self._ended_s = self._began_s
@@ -145,13 +145,13 @@ class _Running:
         """Run it to its end, and to nothing beyond: cancelled or out of time, it is killed."""
         from octavo.sandbox.uncaged import spawn_uncaged
 
+        self._why = "It was ended before it was done, as the turn was interrupted."
         try:
             process = await spawn_uncaged(command)
         except SandboxError as failure:
             self._why = f"It could not be started: {failure}"
             return
         self._began_s = time.monotonic()
-        self._why = "It was ended before it was done, as the turn was interrupted."
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, process)
             try:

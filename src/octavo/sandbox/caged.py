@@ -196,7 +196,12 @@ class Caged:
         finally:
             if writer >= 0:
                 os.close(writer)
-        message, got = await _answer(init, pidfd)
+        kill_signal = _kill_signal(report)
+        try:
+            message, got = await _answer(init, pidfd, kill_signal)
+        except BaseException:
+            _discard((init, pidfd))
+            raise
         if not message.startswith(words.STARTED):
             from octavo.sandbox import refusal
 
@@ -204,7 +209,6 @@ class Caged:
             raise refusal.not_started(command, message)
         if output is None:
             output = Output(got[0] if got else -1, is_terminal=bool(got))
-        kill_signal = signal.SIGKILL if report.tier in words.WITH_NAMESPACES else signal.SIGTERM
         process = CagedProcess(
             init=init, pidfd=pidfd, output=output, kill_signal=kill_signal, on_end=self._ended
         )
@@ -250,9 +254,10 @@ class Caged:
         return message[1:], fds, message.startswith(words.RESULT)
 
     async def _do(self, word: bytes, request: object) -> tuple[bytes, list[int]]:
+        report = await self.ready()
         init, pidfd = await self._request(word, request)
         try:
-            return await _answer(init, pidfd)
+            return await _answer(init, pidfd, _kill_signal(report))
         finally:
             _discard((init, pidfd))
             self._refill()
@@ -401,14 +406,23 @@ def _discard(init: Init) -> None:
     os.close(init[1])
 
 
-async def _answer(init: socket.socket, pidfd: int) -> tuple[bytes, list[int]]:
-    """Wait for an init's first word; a caller that stops waiting has it killed."""
+def _kill_signal(report: Report) -> signal.Signals:
+    """What ends an init and all that it holds: without namespaces its guard has to do it."""
+    return signal.SIGKILL if report.tier in words.WITH_NAMESPACES else signal.SIGTERM
+
+
+async def _answer(
+    init: socket.socket, pidfd: int, kill_signal: signal.Signals
+) -> tuple[bytes, list[int]]:
+    """Wait for an init's first word; a caller that stops waiting has all of it killed."""
     try:
         await anyio.wait_readable(init)
     except BaseException:
         try:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            signal.pidfd_send_signal(pidfd, kill_signal)
         except ProcessLookupError:
             pass
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            await anyio.wait_readable(pidfd)
         raise
     return words.receive(init)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import anyio
+
 from octavo.sandbox import Command, Exit, FileChange, Mode, Policy, Process
 from octavo.sandbox.caged import Caged
 from octavo.sandbox.ordered import Ordered
@@ -26,7 +28,8 @@ async def spawn_uncaged(command: Command) -> Process:
     try:
         process = await cage.spawn(command)
     except BaseException:
-        await cage.close()
+        with anyio.CancelScope(shield=True):
+            await cage.close()
         raise
     return _Alone(process, cage)
 
