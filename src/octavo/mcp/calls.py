@@ -130,7 +130,8 @@ class Calls:
         if not hands.asks:
             raise Declined(
                 f"Not called: it needs the user's leave, and nobody can be asked here. {why}"
-                f" {how_to_allow(remote)} Go on without it, and say in your answer what is missing."
+                f" {how_to_allow(server, remote)} Go on without it, and say in your answer what is"
+                " missing."
             )
         drifted = bool(server.agreed) and server.agreed.get(remote.tool) != remote
         # Nothing is remembered of a yes to what leaves.

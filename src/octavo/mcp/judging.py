@@ -54,10 +54,10 @@ def may_leave(server: Server, tool: Remote) -> bool:
     return bool(server.spec.reaches) and not stays
 
 
-def how_to_allow(tool: Remote) -> str:
+def how_to_allow(server: Server, tool: Remote) -> str:
     """Return what a person can do so that a call is not refused where nobody can be asked."""
-    return (
-        f"The user can start octavo with --allow-mcp {tool.server}.{tool.tool}, or agree to the"
-        f" server's tools with `octavo mcp accept {tool.server}`, after which those that only read"
-        " run."
-    )
+    flag = f"The user can start octavo with --allow-mcp {tool.server}.{tool.tool}"
+    agreed = server.agreed.get(tool.tool)
+    if agreed is not None and agreed.digest == tool.digest:
+        return f"{flag}."
+    return f"{flag}, or look at the server's tools with `octavo mcp accept {tool.server}`."

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from octavo.mcp.calls import Calls
 from octavo.mcp.connection import ServerFailed
-from octavo.mcp.remote import Remote
+from octavo.mcp.remote import Remote, told_apart
 from octavo.mcp.results import bounded, contents
 from octavo.mcp.search import Index
 from octavo.mcp.servers import Server, Servers
@@ -76,6 +77,8 @@ class Offer:
     def __init__(self, servers: Servers, calls: Calls) -> None:
         self._servers = servers
         self._calls = calls
+        self._owners: dict[str, tuple[str, str]] = {}
+        """Whose tool a name is, once it was given."""
         self._index: tuple[tuple[str, ...], Index] | None = None
         known = self._declarable()
         direct = [calls.tool(remote) for remote in known]
@@ -96,22 +99,28 @@ class Offer:
         return None if remote is None else self._calls.tool(remote)
 
     def _remotes(self) -> list[Remote]:
-        """All tools that there are now, each name once."""
-        found: dict[str, Remote] = {}
-        for server in self._servers.by_name.values():
-            for remote in server.offered:
-                found.setdefault(remote.name, remote)
-        return list(found.values())
+        """All tools that there are now, each under a name of its own."""
+        servers = self._servers.by_name.values()
+        return [self._named(remote) for server in servers for remote in server.offered]
+
+    def _named(self, remote: Remote) -> Remote:
+        """Return a tool under its name, which it keeps: no other tool is ever called by it."""
+        mine = (remote.server, remote.tool)
+        name = remote.name
+        if self._owners.setdefault(name, mine) != mine:
+            name = told_apart(name, "\0".join(mine))
+            self._owners.setdefault(name, mine)
+        return remote if name == remote.name else replace(remote, name=name)
 
     def _declarable(self) -> list[Remote]:
         """What is told of before anything was asked: what was agreed to as it was agreed to."""
-        found: dict[str, Remote] = {}
+        found: list[Remote] = []
         for server in self._servers.by_name.values():
             for remote in server.offered:
                 said = server.agreed.get(remote.tool) if server.agreed else remote
                 if said is not None:
-                    found.setdefault(remote.name, said)
-        return list(found.values())
+                    found.append(self._named(said))
+        return found
 
     def _instructions(self) -> str:
         told = [

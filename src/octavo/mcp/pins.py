@@ -7,14 +7,16 @@ that, a tool that the server describes otherwise is not what was agreed to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from octavo.config.paths import read_private, write_private
+from octavo.config.paths import make_private, read_private, write_private
 from octavo.mcp.remote import Remote, remotes
 from octavo.protocol.errors import ConfigError
 
@@ -94,13 +96,31 @@ class Pins:
 
     def keep(self, server: str, pin: Pin) -> None:
         """Write a pin in place of what there was. Raises ConfigError."""
-        self._write({**self.read(), server: pin})
+        with self._alone():
+            self._write({**self.read(), server: pin})
 
     def forget(self, server: str) -> None:
         """Take a pin away. Raises ConfigError."""
-        kept = self.read()
-        if kept.pop(server, None) is not None:
-            self._write(kept)
+        with self._alone():
+            kept = self.read()
+            if kept.pop(server, None) is not None:
+                self._write(kept)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes, and threads, from changing the pins meanwhile."""
+        import fcntl
+
+        try:
+            make_private(self._path.parent)
+            number = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise ConfigError(f"{self._path} cannot be written: {error.strerror}.") from None
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(number)
 
     def _write(self, servers: dict[str, Pin]) -> None:
         data = msgspec.json.encode(_File(dict(sorted(servers.items()))), order="deterministic")

@@ -80,7 +80,7 @@ def remotes(server: str, listed: Iterable[Mapping[str, Any]]) -> list[Remote]:
             continue
         name = called(server, tool)
         if name in found:
-            name = _told_apart(name, tool)
+            name = told_apart(name, tool)
         said = {key: raw[key] for key in _KEPT if raw.get(key) is not None}
         found[name] = Remote(server, tool, name, said, digest_of(said))
     return list(found.values())
@@ -89,7 +89,7 @@ def remotes(server: str, listed: Iterable[Mapping[str, Any]]) -> list[Remote]:
 def called(server: str, tool: str) -> str:
     """Return `mcp__server__tool` in the characters and the length that providers take."""
     name = f"mcp__{_plain(server)}__{_plain(tool)}"
-    return name if len(name) <= NAME_CHARACTERS else _told_apart(name, f"{server}\0{tool}")
+    return name if len(name) <= NAME_CHARACTERS else told_apart(name, f"{server}\0{tool}")
 
 
 def digest_of(said: Mapping[str, Any]) -> str:
@@ -101,6 +101,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-def _told_apart(name: str, real: str) -> str:
+def told_apart(name: str, real: str) -> str:
+    """Return another name for what `real` stands for, where `name` is taken or too long."""
     mark = hashlib.sha256(real.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[: NAME_CHARACTERS - 9]}_{mark}"

@@ -18,6 +18,7 @@ import msgspec
 
 from octavo.agent.allowed import Allowed
 from octavo.client import AnswerQuestion, Client, connect
+from octavo.config.keys import dotted
 from octavo.config.load import Loaded, load
 from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
@@ -133,9 +134,11 @@ class _Range:
         report = await _look(asked, world)
         model = Model()
         async with serve(model, keep_bodies=False) as provider, listening(world.root) as canaries:
+            own = _settings(asked, world).settings.mcp_servers
             overrides = (
                 *asked.overrides,
                 *OWN_OFF,
+                *(f"{dotted(('mcp_servers', name))}.enabled=false" for name in own),
                 f'model_providers.attack={{name="attack",base_url="{provider.base_url}"}}',
                 'model_provider="attack"',
                 'model="scripted"',
