@@ -41,7 +41,7 @@ def command(base_url: str) -> list[str]:
 
 @asynccontextmanager
 async def program(
-    script: Script, workspace: Path, answer: Answerer = decline
+    script: Script, workspace: Path, answer: Answerer | None = None
 ) -> AsyncIterator[Octavo]:
     """A server as a process of its own."""
     env = {**os.environ, "OCTAVO_HOME": str(workspace.parent / "octavo-home")}
@@ -55,7 +55,7 @@ async def program(
 
 @asynccontextmanager
 async def inside(
-    script: Script, workspace: Path, answer: Answerer = decline
+    script: Script, workspace: Path, answer: Answerer | None = None
 ) -> AsyncIterator[Octavo]:
     """A server in this process."""
     env = {**os.environ, "OCTAVO_HOME": str(workspace.parent / "octavo-home")}
@@ -177,7 +177,7 @@ def asker(*replies: Reply) -> tuple[Answerer, list[Asked]]:
     return answer, asked
 
 
-async def clean(workspace: Path, answer: Answerer, *, times: int = 1) -> list[Sequence[Any]]:
+async def clean(workspace: Path, answer: Answerer | None, *, times: int = 1) -> list[Sequence[Any]]:
     """The commands of `times` turns that each ask for what cannot be undone."""
     script = [step for _ in range(times) for step in (call("exec_command", cmd=CLEAN), say("."))]
     async with inside(script, workspace, answer) as octavo:
@@ -189,9 +189,40 @@ async def clean(workspace: Path, answer: Answerer, *, times: int = 1) -> list[Se
     return found
 
 
-async def test_without_an_answerer_everything_is_declined(workspace: Path) -> None:
-    await clean(workspace, decline)
+@pytest.mark.parametrize("answer", [None, decline])
+async def test_without_a_yes_everything_is_declined(
+    workspace: Path, answer: Answerer | None
+) -> None:
+    await clean(workspace, answer)
     assert (workspace / "junk").exists()
+
+
+@pytest.mark.parametrize("reply", ["accept", None])
+async def test_a_program_that_answers_nothing_leaves_it_to_the_others(
+    workspace: Path, tmp_path: Path, reply: str | None
+) -> None:
+    async def answer(asked: Asked) -> Reply:
+        return "accept"
+
+    path = tmp_path / "socket"
+    (workspace / "junk").mkdir()
+    async with scripted.serve([call("exec_command", cmd=CLEAN), say(".")]) as model:
+        words = [*command(model.base_url), "--listen", f"unix://{path}"]
+        server = await anyio.open_process(words, stderr=subprocess.PIPE)
+        assert server.stderr is not None
+        await server.stderr.receive()
+        with anyio.fail_after(DEADLINE_S):
+            async with (
+                connected(f"unix://{path}") as one,
+                connected(f"unix://{path}", answer=answer if reply else None) as other,
+            ):
+                thread = await one.start_thread(cwd=str(workspace), approval_policy="on-request")
+                await other.resume_thread(thread.id)
+                await thread.run("clean")
+        server.terminate()
+        await server.aclose()
+
+    assert (workspace / "junk").exists() == (reply is None)
 
 
 async def test_a_question_is_typed_and_a_yes_is_for_this_once(workspace: Path) -> None:

@@ -24,12 +24,12 @@ from octavo import __version__
 from octavo.client import Client, connect
 from octavo.client.listening import Ears
 from octavo.client.lone import unwrapped
-from octavo.client.questions import Answerer, Reply, decline, read_question, write_reply
+from octavo.client.questions import Answerer, Reply, read_question, write_reply
 from octavo.client.turn import Turn, TurnFailed, TurnResult, turning
 from octavo.protocol import methods as m
 from octavo.protocol.inputs import ImageUrl, LocalImage, Mention, Skill, Text, UserInput
 from octavo.protocol.notifications import Notification
-from octavo.rpc import Link
+from octavo.rpc import NO_METHOD, Link, RpcError
 
 if TYPE_CHECKING:
     from octavo.protocol.items import Thread as ThreadInfo
@@ -168,7 +168,7 @@ async def connected(
     to: Link | str,
     *,
     token: str | None = None,
-    answer: Answerer = decline,
+    answer: Answerer | None = None,
     name: str = "octavo_sdk",
     version: str = __version__,
 ) -> AsyncIterator[Octavo]:
@@ -177,7 +177,8 @@ async def connected(
     Args:
         to: a link, or where it listens: "unix:///path/to/socket", "ws://127.0.0.1:4500".
         token: what a websocket wants to be shown.
-        answer: answers questions; by default all are declined. What it raises, the turn raises.
+        answer: answers questions. Without it this program answers none: where nobody else does,
+            they are declined. What it raises, the turn raises.
         name: of the program, as the server is told.
         version: of the program.
 
@@ -189,6 +190,8 @@ async def connected(
 
     async def reply_to(method: str, params: bytes) -> Any:
         asked = read_question(method, params)
+        if answer is None:
+            raise RpcError(NO_METHOD, "This program answers no questions.")
         try:
             reply: Reply = await answer(asked)
         except Exception as error:
@@ -217,7 +220,7 @@ async def started(
     command: Sequence[str] | None = None,
     *,
     env: Mapping[str, str] | None = None,
-    answer: Answerer = decline,
+    answer: Answerer | None = None,
     name: str = "octavo_sdk",
     version: str = __version__,
 ) -> AsyncIterator[Octavo]:

@@ -44,6 +44,7 @@ class Followers:
         self._connections: list[Connection] = []
         self._open: dict[str, QuestionAsked] = {}
         self._asking: dict[str, list[anyio.CancelScope]] = {}
+        self._cannot: dict[str, list[Connection]] = {}
         self.live = Live()
 
     def add(self, connection: Connection) -> None:
@@ -59,6 +60,8 @@ class Followers:
         if connection not in self._connections:
             return False
         self._connections.remove(connection)
+        for question_id in list(self._cannot):
+            self._give_up(question_id)
         return True
 
     @property
@@ -110,6 +113,7 @@ class Followers:
     def _resolve(self, question_id: str) -> None:
         if self._open.pop(question_id, None) is None:
             return
+        self._cannot.pop(question_id, None)
         for scope in self._asking.pop(question_id, ()):
             scope.cancel()
         self.tell(ServerRequestResolved(self._agent.id, question_id))
@@ -125,8 +129,14 @@ class Followers:
                 result = await connection.ask(question_id, method, params)
             except LinkClosed:
                 return
-            except RpcError:  # it cannot answer; if nobody else is here to, the answer is no
-                if self._connections == [connection]:
-                    self._agent.answer(question_id, Answer("decline"))
+            except RpcError:  # it cannot answer
+                self._cannot.setdefault(question_id, []).append(connection)
+                self._give_up(question_id)
                 return
             self._agent.answer(question_id, read_answer(asked.question, result))
+
+    def _give_up(self, question_id: str) -> None:
+        """Where nobody of those that are here can answer, the answer is no."""
+        cannot = self._cannot[question_id]
+        if self._connections and all(one in cannot for one in self._connections):
+            self._agent.answer(question_id, Answer("decline"))
