@@ -87,6 +87,14 @@ def test_an_address_is_no_name(host: str) -> None:
     assert is_here(host)
 
 
+def test_a_name_that_was_given_is_one_of_ours() -> None:
+    gate = Gate(holds_token(sha256(TOKEN.encode()).digest()), ["Octavo.example"])
+    assert gate(hello(hosts=["octavo.example:443"])) is None
+    refused = gate(hello(hosts=["evil.octavo.example"]))
+    assert refused is not None
+    assert refused.status == 403
+
+
 @given(st.text(max_size=30))
 @example("127.0.0.1.evil.example")
 @example("127.0.0.1@evil.example")

@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import stat
 import sys
 import time
@@ -25,7 +27,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from octavo.client import connect as octavo_connect
 from octavo.client.websocket import websocket_link
 from octavo.protocol.errors import OctavoError, UsageError
-from octavo.protocol.methods import ThreadStartParams
+from octavo.protocol.methods import THREAD_LIST, ThreadListParams, ThreadStartParams
 from octavo.server.gate import Gate, holds_token
 from octavo.server.listen_ws import Door
 from octavo.trial import scripted
@@ -320,6 +322,47 @@ async def test_the_client_of_the_guide_runs(home: Path, workspace: Path) -> None
 
 async def nobody(method: str, params: bytes) -> Any:
     raise AssertionError(method)
+
+
+async def test_a_server_that_speaks_tls_may_stand_before_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    made = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=x"
+    named = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    await anyio.run_process(["openssl", *made.split(), *named], cwd=tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    async with listening(home) as at:
+        port = int(at.url.rpartition(":")[2])
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            back, forth = await asyncio.open_connection("127.0.0.1", port)
+
+            async def copy(into: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+                with suppress(ConnectionError):
+                    while data := await into.read(65536):
+                        out.write(data)
+                        await out.drain()
+                out.close()
+
+            await asyncio.gather(copy(reader, forth), copy(back, writer))
+
+        proxy = await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context)
+        url = f"wss://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        with pytest.raises(OctavoError, match="certificate"):
+            async with websocket_link(url, token=at.token):
+                pass
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        async with (
+            websocket_link(url, token=at.token) as link,
+            octavo_connect(link, name="tests", version="1", answer=nobody) as client,
+        ):
+            found = await client.call(THREAD_LIST, ThreadListParams())
+        proxy.close()
+
+    assert found.data == ()
 
 
 @pytest.mark.parametrize(

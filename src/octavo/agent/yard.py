@@ -38,8 +38,10 @@ UNUSED_S = 30.0
 """After so long a cage gives up its place also in the middle of a turn."""
 FORGOTTEN_S = 300.0
 """After so long a cage without a turn is closed, wanted or not."""
-_FEW = 4
-"""Up to so many cages, each has the usual number of processes ready; beyond, one."""
+_FEW = 2
+"""Up to so many cages, each has a keeper and the usual number of processes ready of its own."""
+_OVERLAP = 1
+"""So many more may be there while others are being closed."""
 _CLOSING = "The thread is closing; nothing is started any more."
 
 
@@ -85,6 +87,11 @@ class Yard:
         return len(self._open) - len(self._leaving)
 
     @property
+    def _is_full(self) -> bool:
+        most = self._places + _OVERLAP
+        return self.count >= self._places or len(self._open) >= most
+
+    @property
     def has_place(self) -> bool:
         """Whether one could be had without waiting, and without taking it from another."""
         return len(self._open) < self._places and not self._queue.locked()
@@ -94,8 +101,8 @@ class Yard:
         """Have a place, as soon as there is one."""
         arrived_at = anyio.current_time()
         async with self._queue:
-            while not cage.is_ended and self.count >= self._places:
-                if self._send_away():
+            while not cage.is_ended and self._is_full:
+                if self.count >= self._places and self._send_away():
                     continue
                 left_s = max(arrived_at, self._moved_at) + self._patience_s - anyio.current_time()
                 if left_s <= 0:

@@ -61,6 +61,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="how far clocks may differ (default: 30)",
     )
     parser.add_argument(
+        "--ws-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name that requests may have as their Host; addresses and localhost always may",
+    )
+    parser.add_argument(
         "--ws-allow-remote",
         action="store_true",
         help="listen where other machines can connect, though nothing is encrypted",

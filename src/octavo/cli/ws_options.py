@@ -97,18 +97,18 @@ def open_gate(args: Namespace, env: Mapping[str, str], say: Callable[[str], None
             audience=args.ws_audience,
             skew_s=30 if skew_s is None else skew_s,
         )
-        return Gate(check)
+        return Gate(check, args.ws_host)
     if args.ws_token_sha256 is not None:
         if args.ws_token_file is not None:
             raise UsageError("--ws-token-file and --ws-token-sha256: give one of them.")
-        return Gate(holds_token(_read_digest(args.ws_token_sha256)))
+        return Gate(holds_token(_read_digest(args.ws_token_sha256)), args.ws_host)
     if args.ws_token_file is not None:
         token = _read_secret(Path(args.ws_token_file), _LEAST_TOKEN_CHARACTERS)
     else:
         path = server_token_file(octavo_home(env))
         token = _own_token(path)
         say(f"The token that clients must show is in {path}.")
-    return Gate(holds_token(sha256(token).digest()))
+    return Gate(holds_token(sha256(token).digest()), args.ws_host)
 
 
 def _own_token(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 
 from octavo.rpc.websocket import Hello, Reply
@@ -22,17 +22,24 @@ _SCHEME = "bearer "
 
 
 class Gate:
-    """Decides on each introduction."""
+    """Decides on each introduction.
 
-    def __init__(self, check: Check) -> None:
+    Args:
+        check: looks at the token.
+        names: what this machine may be called besides localhost, where a server that is known by
+            them stands before this one.
+    """
+
+    def __init__(self, check: Check, names: Collection[str] = ()) -> None:
         self._check = check
+        self._names = frozenset(name.lower() for name in names)
 
     def __call__(self, hello: Hello) -> Reply | None:
         """Return what the client is answered in place of a websocket; None to let it in."""
         if hello.origins:
             return Reply(403, "Requests of browsers are refused: they have an Origin.\n")
-        if len(hello.hosts) != 1 or not is_here(hello.hosts[0]):
-            return Reply(403, "The Host must be an address, or localhost.\n")
+        if len(hello.hosts) != 1 or not is_here(hello.hosts[0], self._names):
+            return Reply(403, "The Host must be an address, localhost, or a --ws-host.\n")
         if hello.path.partition("?")[0] in _HEALTH:
             return Reply(200, "")
         if len(hello.authorizations) != 1:
@@ -44,7 +51,7 @@ class Gate:
         return None if wrong is None else Reply(401, f"{wrong}\n")
 
 
-def is_here(host: str) -> bool:
+def is_here(host: str, names: Collection[str] = ()) -> bool:
     """Whether a Host header cannot be a name that somebody else has made to lead here."""
     name = host.strip().lower()
     if name.startswith("["):
@@ -58,7 +65,7 @@ def is_here(host: str) -> bool:
         return False
     if port and not (port.isascii() and port.isdecimal()):
         return False
-    if name == "localhost":
+    if name == "localhost" or name in names:
         return True
     try:
         ipaddress.ip_address(name)
