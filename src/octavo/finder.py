@@ -21,7 +21,7 @@ _BY_TIME = bytes(4)
 
 
 def find_octavo() -> None:
-    """Find octavo's modules so from now on, if Python's compiled files are where they mostly are."""
+    """Find octavo's modules so from now on, if compiled files are where Python mostly has them."""
     if sys.pycache_prefix is None and not sys.flags.optimize:
         sys.meta_path.insert(0, Finder("octavo"))
 
