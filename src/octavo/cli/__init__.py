@@ -83,7 +83,10 @@ def program() -> NoReturn:
     import gc
     import os
 
+    from octavo.finder import find_octavo
+
     gc.set_threshold(COLLECT_AFTER)
+    find_octavo()
     status = main()
     for stream in (sys.stdout, sys.stderr):
         try:
