@@ -44,6 +44,15 @@ OLD = Gc(max_age_days=30)
 ALL = Gc(max_age_days=0, snapshots_bytes=0, outputs_bytes=0)
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of its own: what lies in the machine's is looked at, too."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
@@ -379,16 +388,13 @@ def test_killed_at_any_moment_nothing_is_lost_and_it_is_done_the_next_time(
     assert moments > sample(15, 2)
 
 
-def test_a_clone_that_a_killed_process_left_is_archived(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    clone, fresh = tmp_path / "octavo-skill-abc", tmp_path / "octavo-skill-def"
+def test_a_clone_that_a_killed_process_left_is_archived(home: Path, temporary: Path) -> None:
+    clone, fresh = temporary / "octavo-skill-abc", temporary / "octavo-skill-def"
     for folder in (clone, fresh):
         folder.mkdir()
         (folder / "SKILL.md").write_text("edited here")
         (folder / "link").symlink_to("/etc/passwd")
-    (tmp_path / "octavo-skill-link").symlink_to(home)
+    (temporary / "octavo-skill-link").symlink_to(home)
     age(clone, 2)
 
     done = collect(home, Gc(), apply=True)

@@ -12,6 +12,7 @@ from tests.store.logs import write_thread
 
 
 def test_what_could_go_is_shown_and_goes_when_told_to(shell: Shell) -> None:
+    shell.env["TMPDIR"] = str(shell.cwd)  # what lies in the machine's is looked at, too
     thread_id, _ = write_thread(shell.home, ("do it", "done"), cwd=str(shell.cwd))
     output = KeptOutput.open(shell.home, thread_id, "call-1")
     output.write(b"x" * 8192)
