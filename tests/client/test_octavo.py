@@ -232,7 +232,8 @@ async def test_a_question_is_typed_and_a_yes_is_for_this_once(workspace: Path) -
     assert (workspace / "junk").exists()
     first, second = asked
     assert isinstance(first, CommandAsked)
-    assert first.command == second.command == CLEAN  # type: ignore[union-attr]
+    assert isinstance(second, CommandAsked)
+    assert first.command == second.command == CLEAN
     assert first.cwd == str(workspace)
 
 

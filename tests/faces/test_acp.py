@@ -317,7 +317,8 @@ async def test_a_model_is_chosen_for_the_next_turn(workspace: Path) -> None:
         started = await editor.start(workspace)
         await editor.prompt("one")
         options = {one.id: one for one in started.config_options or []}
-        other = next(one.value for one in options["model"].options if one.value != "scripted")  # type: ignore[union-attr]
+        models = [one.value for one in options["model"].options]  # type: ignore[union-attr]  # not of an on/off option
+        other = next(value for value in models if value != "scripted")
         now = await editor.agent.set_config_option(
             session_id=editor.session_id, config_id="model", value=other
         )

@@ -20,8 +20,12 @@ FACES = pytest.mark.parametrize("face", ["acp", "mcp-server"])
 def test_a_signal_ends_it_though_its_client_says_nothing(
     workspace: Path, face: str, number: int
 ) -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([str(OCTAVO), face], cwd=workspace, text=True, **pipes) as program:  # type: ignore[call-overload]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [str(OCTAVO), face], cwd=workspace, text=True, stdin=pipe, stdout=pipe, stderr=pipe
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
         program.stdin.write(PING)
         program.stdin.flush()
         assert json.loads(program.stdout.readline())["id"] == 1
