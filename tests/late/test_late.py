@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +239,32 @@ print(pathlib.Path("/a b").as_uri(), pathlib.PureWindowsPath("c:/x").as_uri(),
 """)
         == "file:///a%20b file:///c:/x {'type': 'integer'} {'type': 'integer'}"
     )
+
+
+def test_a_library_for_which_a_stand_in_is_not_enough_is_imported_all_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "newer.py").write_text(
+        "import logging\nassert type(logging).__name__ == 'module', 'a stand-in'\nFOUND = 1\n"
+    )
+    code = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+from octavo.late import import_late
+import_late("newer")
+import newer
+print(newer.FOUND, type(sys.modules["logging"]).__name__)
+"""
+    assert run(code) == "1 module"
+
+
+def test_a_fault_that_is_not_of_a_stand_in_comes_out_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    code = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+from octavo.late import import_late
+try:
+    import_late("broken")
+except ZeroDivisionError as error:
+    print(error)
+"""
+    assert run(code) == "division by zero"

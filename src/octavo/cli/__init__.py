@@ -149,12 +149,11 @@ def load_command(name: str) -> Command:
 
 def _run(name: str, words: list[str]) -> int:
     keeper = _start_keeper() if name in CAGED and words[:1] != ["explain"] else None
-    from octavo.late import loading_late
+    from octavo.late import call_late
     from octavo.protocol.errors import ConfigError, OctavoError, UsageError
 
     try:
-        with loading_late():
-            command = load_command(name)
+        command = call_late(lambda: load_command(name))
         args = _arguments(name, command, words)
         if keeper is not None:
             args.keeper = keeper

@@ -98,26 +98,21 @@ def run(args: Namespace) -> int:
         address = read_address(args.listen, remote=args.ws_allow_remote)
     else:
         path = _socket_path(args.listen)
-    from importlib import import_module
-
     from octavo.cli.standard import open_standard_files
-    from octavo.late import loading_late
+    from octavo.late import import_late
 
     open_standard_files()
-    with loading_late():
-        import anyio
+    import_late("anyio._backends._asyncio", "octavo.server.listen")
+    import anyio
 
-        for name in ("anyio._backends._asyncio", "octavo.server.listen"):
-            import_module(name)
     return anyio.run(_serve, args, path, address)
 
 
 def _load() -> Mapping[str, Handler]:
-    from octavo.late import loading_late
+    from octavo.late import call_late
     from octavo.server.server import load_handlers
 
-    with loading_late():
-        return load_handlers()
+    return call_late(load_handlers)
 
 
 async def _serve(args: Namespace, path: Path | None, address: Address | None) -> int:

@@ -121,16 +121,13 @@ def run(args: Namespace) -> int:
 
 def _load() -> Spare:
     """Import what a run is made of, and start its sandbox beside that."""
-    from importlib import import_module
+    from octavo.late import import_late
 
-    from octavo.late import loading_late
+    import_late("octavo.sandbox.keeper")
+    from octavo.sandbox.keeper import Spare, start_keeper
 
-    with loading_late():
-        from octavo.sandbox.keeper import Spare, start_keeper
-
-        spare = Spare(start_keeper())
-        for name in ("anyio._backends._asyncio", "octavo.server.methods", "octavo.faces.exec.run"):
-            import_module(name)
+    spare = Spare(start_keeper())
+    import_late("anyio._backends._asyncio", "octavo.server.methods", "octavo.faces.exec.run")
     return spare
 
 

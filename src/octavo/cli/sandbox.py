@@ -87,10 +87,9 @@ def _more(args: Namespace) -> Namespace:
 
 
 def _run(args: Namespace, argv: list[str]) -> int:
-    from octavo.late import loading_late
+    from octavo.late import import_late
 
-    with loading_late():
-        import msgspec  # noqa: F401  # loaded now
+    import_late("msgspec")
     from octavo.sandbox.keeper import start_keeper, started
 
     ends = getattr(args, "keeper", None)

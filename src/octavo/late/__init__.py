@@ -11,13 +11,15 @@ module.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 from octavo.late import light
+
+T = TypeVar("T")
 
 MODULES = {
     "anyio._lazyimport": ("fix_package_names", "set_deprecated_aliases"),
@@ -61,6 +63,24 @@ def loading_late() -> Iterator[None]:
         for stand_in in stand_ins:
             stand_in.forget()
             _leave(stand_in)
+
+
+def call_late(load: Callable[[], T]) -> T:
+    """Call what imports libraries, late; a second time and plainly where that fails.
+
+    The stand-ins fit the versions that they were tried with. A newer one may want more at once,
+    which costs it some milliseconds, and never the run. A fault of another kind comes again.
+    """
+    try:
+        with loading_late():
+            return load()
+    except Exception:  # noqa: BLE001 - whatever a library makes of a stand-in
+        return load()
+
+
+def import_late(*names: str) -> None:
+    """Import modules so; an `import` of them then finds them."""
+    call_late(lambda: [__import__(name) for name in names])
 
 
 class _Module(ModuleType):

@@ -17,7 +17,7 @@ from typing import Literal
 
 from pyqwest import HTTPTransport, Proxy
 
-from octavo.late import loading_late
+from octavo.late import call_late
 from octavo.protocol.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 15.0
@@ -63,8 +63,7 @@ def open_transport(
     atexit.unregister(_let_workers_leave)
     atexit.register(_let_workers_leave)
     try:
-        with loading_late():  # it asks for json, and for a logger
-            return _without_tracing(build)
+        return call_late(lambda: _without_tracing(build))  # it asks for json, and for a logger
     except RuntimeError as error:
         raise ConfigError(
             f"The certificates to verify providers with cannot be used: {error}.",
