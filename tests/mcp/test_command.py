@@ -53,7 +53,16 @@ def test_a_server_is_added_looked_at_agreed_to_and_removed(shell: Shell) -> None
     assert (shown["agreed"], shown["tools"]) == (True, ["echo"])
     assert (shown["env"], shown["network"]) == (["A"], ["example.com"])
     assert removed.returncode == 0
+    assert f"stays in {shell.home}/servers/acting" in removed.stdout
     assert (shell.home / "config.toml").read_text().rstrip() == before.rstrip()
+
+
+def test_a_servers_keys_are_not_shown(shell: Shell) -> None:
+    shell.octavo("mcp", "add", "x", "--env", "X_TOKEN=hunter2", "--", "server")
+
+    shown = [shell.octavo(*words) for words in (("config", "show"), ("mcp", "get", "x"))]
+
+    assert all("X_TOKEN" in done.stdout and "hunter2" not in done.stdout for done in shown)
 
 
 def test_after_a_change_only_the_difference_is_shown(shell: Shell) -> None:

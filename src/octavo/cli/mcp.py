@@ -227,6 +227,7 @@ def _remove(name: str) -> int:
     from octavo.config.paths import config_file, octavo_home, write_private
     from octavo.config.remove import remove_table
     from octavo.mcp.pins import Pins
+    from octavo.sandbox.policy import SERVER_HOMES
 
     home = octavo_home(os.environ)
     file = config_file(home)
@@ -238,6 +239,9 @@ def _remove(name: str) -> int:
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
     Pins(home).forget(name)
     print(f"Removed {name} from {visible_line(str(file))}.")
+    kept = home / SERVER_HOMES / name
+    if kept.is_dir():
+        print(f"What it kept for itself stays in {visible_line(str(kept))}.")
     return 0
 
 

@@ -18,7 +18,7 @@ def masked(key: Key, value: object) -> object:
         return value
     if key[-1] == "experimental_bearer_token" or "http_headers" in key[:-1]:
         return MASK
-    if key[-2:-1] in (("query_params",), ("set",)) and _SECRET_NAME.search(key[-1]):
+    if key[-2:-1] in (("query_params",), ("set",), ("env",)) and _SECRET_NAME.search(key[-1]):
         return MASK
     return _PASSWORD_IN_URL.sub(rf"\1{MASK}@", value)
 

@@ -83,7 +83,10 @@ class Calls:
             raise ToolFailed(f"{failure} Nothing was called. Go on without it.") from None
         remote = self._as_it_is_now(server, remote)
         await self._permit(server, remote, arguments, hands)
-        reads = remote.hints.read_only_hint and remote.tool in server.agreed
+        agreed = server.agreed.get(remote.tool)
+        reads = (
+            remote.hints.read_only_hint and agreed is not None and agreed.digest == remote.digest
+        )
         await hands.begin(ToolIntent(remote.server, remote.tool, reads))
         began_s = time.monotonic()
         waiting = self._open.setdefault(remote.server, [])

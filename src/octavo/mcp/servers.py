@@ -32,7 +32,7 @@ FETCHERS = frozenset("bunx docker npm npx pipx pnpm pnpx uv uvx yarn".split())
 LATER_S = 0.1
 """How much later than the first request servers are started that need not be waited for: to start
 takes a processor for most of a second, and there may be no other."""
-STARTS = 5
+STARTS = 3
 """How often one server is started in a thread, the first time included."""
 LOG_LINES = 50
 NOTICES = 5
@@ -85,7 +85,11 @@ class Server:
         self.connection: Connection | None = None
         self.starts = 0
         self.scope: anyio.CancelScope | None = None
+        self.missed = False
+        """A turn was not begun without it; the next one tries again."""
         self.notices = 0
+        self.tried = anyio.Event()
+        """Set when it was tried to start it, whatever came of that."""
         self.has_resources = pin is not None and pin.resources
         self.instructions = None if pin is None else pin.instructions
         self.lock = anyio.Lock()
@@ -135,6 +139,7 @@ class Servers:
                     await server.connection.gone.wait()
                     server.connection = None
                 server.state = "notStarted"
+                server.tried = anyio.Event()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold the servers until cancelled; all of them are gone then."""
@@ -164,14 +169,17 @@ class Servers:
             ServerFailed: one that is required is not there.
         """
         for server in self.by_name.values():
-            if server.pin is None or server.spec.config.required:
-                try:
-                    await self.connection(server)
-                except OctavoError as error:
-                    if server.spec.config.required:
-                        raise ServerFailed(
-                            f"{error} It is required, so the turn was not begun."
-                        ) from None
+            required = server.spec.config.required
+            if server.pin is not None and not required:
+                continue
+            if server.state == "notStarted" or (required and server.missed):
+                server.tried = anyio.Event()
+                self._start(server, 0)
+            await server.tried.wait()
+            server.missed = server.state != "ready"
+            if required and server.state != "ready":
+                why = server.error or f"MCP server {server.name} is not there."
+                raise ServerFailed(f"{why} It is required, so the turn was not begun.")
 
     async def relisted(self) -> None:
         """Wait for the servers that are saying which tools they have now."""
@@ -209,6 +217,8 @@ class Servers:
             except BaseException:
                 self._set(server, "cancelled")
                 raise
+            finally:
+                server.tried.set()
 
     def _start(self, server: Server, after_s: float) -> None:
         async def quietly() -> None:

@@ -93,7 +93,8 @@ def test_json_is_one_object_with_every_case(person: Person) -> None:
         "withoutWall": None,
         "tookS": 0,
     }
-    assert {"id": "A-11", "joinsWith": "MCP servers"}.items() <= run["waiting"][1].items()
+    [known] = [one for one in run["waiting"] if one["id"] == "A-60"]
+    assert known["joinsWith"] == "MCP servers"
 
 
 @pytest.mark.parametrize(
@@ -182,10 +183,10 @@ def test_lists_have_every_case_and_every_attack(person: Person) -> None:
 
     assert all(f"the model {case.way}" in cases for case in CASES)
     assert [line[:4] for line in attacks.splitlines()] == [known.id for known in catalog.ATTACKS]
-    assert "A-57  Instructions in a tool's description (foreign tools): joins with MCP" in attacks
+    assert "A-59  A server that shadows another (foreign tools): joins with MCP" in attacks
 
 
-@pytest.mark.parametrize(("only", "said"), [("A-99", "no attack 'A-99'"), ("A-11", "MCP servers")])
+@pytest.mark.parametrize(("only", "said"), [("A-99", "no attack 'A-99'"), ("A-60", "MCP servers")])
 def test_an_attack_that_is_not_there_is_a_usage_error(only: str, said: str, person: Person) -> None:
     done = person.attack("--only", only)
 
