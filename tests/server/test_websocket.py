@@ -21,7 +21,7 @@ from typing import Any
 
 import anyio
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from octavo.client import connect as octavo_connect
@@ -33,7 +33,7 @@ from octavo.server.listen_ws import Door
 from octavo.trial import scripted
 from octavo.trial.scripted import say
 from tests.scenarios.playing import playing
-from tests.server.programs import HELLO, OCTAVO, Program, program
+from tests.server.programs import HELLO, OCTAVO, Program, connected, program
 from tests.server.test_gate import SECRET, signed
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +121,25 @@ async def test_a_turn_over_a_websocket_and_a_second_client_that_joins(
     assert joined["thread"]["id"] == thread_id
     assert "".join(m["params"].get("delta", "") for m in told) == "Hello."
     assert (one.close_code, code) == (1001, 0)
+
+
+async def test_at_a_unix_socket_each_client_speaks_as_it_likes(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    async with program(home, "--listen", f"unix://{path}") as server:
+        assert server.process.stderr is not None
+        await server.process.stderr.readline()
+        async with connected(path) as lines, unix_connect(str(path)) as websocket:
+            await ask(websocket, "initialize", HELLO)
+            found = await ask(websocket, "thread/list")
+            assert (await lines.call("thread/list"))["data"] == found["data"] == []
+            _, silent = await asyncio.open_unix_connection(path)
+            server.signal(signal.SIGTERM)
+            with anyio.fail_after(30):
+                await websocket.wait_closed()
+        code, _ = await server.end()
+        silent.close()
+
+    assert code == 0
 
 
 async def test_the_token_is_made_once_and_is_its_owners_alone(home: Path) -> None:

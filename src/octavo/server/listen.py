@@ -60,7 +60,13 @@ async def serve_unix(server: Server, path: Path, say: Callable[[str], None]) -> 
     """
     with _listening(path) as listener:
         say(f"Listening at unix://{path}.")
-        await serve_all(server, listener, lambda it: _serve(server, it, say))
+        silent: set[anyio.CancelScope] = set()
+
+        def hush() -> None:
+            for scope in silent:
+                scope.cancel()
+
+        await serve_all(server, listener, lambda it: _serve(server, it, say, silent), hush)
 
 
 async def serve_all(
@@ -101,8 +107,27 @@ async def _accept(listener: socket.socket, serve: Callable[[socket.socket], obje
         serve(connection)
 
 
-async def _serve(server: Server, connection: socket.socket, say: Callable[[str], None]) -> None:
+async def _serve(
+    server: Server,
+    connection: socket.socket,
+    say: Callable[[str], None],
+    silent: set[anyio.CancelScope],
+) -> None:
+    """Serve a client in lines, or over a websocket if that is how it begins, as Codex's do.
+
+    Args:
+        silent: where to cancel the wait for its first word.
+    """
+    connection.setblocking(False)
     with connection:
+        if await _first_byte(connection, silent) == b"G":  # of GET; no line of JSON begins so
+            from octavo.rpc.websocket import is_installed
+
+            if is_installed():
+                from octavo.server.listen_ws import Door
+
+                await Door(server, lambda _: None, say).welcome(connection)
+                return
         link = socket_link(connection)
         try:
             dropped = await server.connect(link, cut_off_bytes=CUT_OFF_BYTES, finish_s=FINISH_S)
@@ -110,6 +135,20 @@ async def _serve(server: Server, connection: socket.socket, say: Callable[[str],
             link.close()
     if dropped is not None:
         say(f"A client was cut off. {dropped}")
+
+
+async def _first_byte(connection: socket.socket, silent: set[anyio.CancelScope]) -> bytes:
+    """Return what the client begins with, and leave it there; b"" when nothing came."""
+    with anyio.CancelScope() as scope:
+        silent.add(scope)
+        try:
+            await anyio.wait_readable(connection)
+            return connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return b""
+        finally:
+            silent.discard(scope)
+    return b""
 
 
 async def _heed_signals(end: Callable[[], None]) -> None:

@@ -20,6 +20,8 @@ from octavo.rpc.websocket import (
     GOING_AWAY,
     NORMAL,
     TOO_SLOW,
+    Hello,
+    Reply,
     SocketPipe,
     WebsocketLink,
     accept,
@@ -63,7 +65,7 @@ class Door:
     def __init__(
         self,
         server: Server,
-        gate: Gate,
+        gate: Callable[[Hello], Reply | None],
         say: Callable[[str], None],
         *,
         cut_off_bytes: int = CUT_OFF_BYTES,
