@@ -24,6 +24,12 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+@server.tool()
+def big(size: int) -> str:
+    """Say very much."""
+    return "x" * size
+
+
 @server.resource("notes://today")
 def today() -> str:
     """What is to be done."""

@@ -94,6 +94,24 @@ async def test_a_server_that_is_not_there_is_told(workspace: Path) -> None:
     )
 
 
+@pytest.mark.anyio
+async def test_an_answer_without_end_over_http_fails_alone(workspace: Path) -> None:
+    script: Script = [
+        call("mcp__web__big", size=100_000_000),
+        call("mcp__web__add", a=2, b=3),
+        say("Done."),
+    ]
+    with serving() as port:
+        web = f'mcp_servers.web={{url="http://127.0.0.1:{port}/mcp",tool_timeout_sec=20.0}}'
+        async with playing(script, workspace, overrides=[web], allowed=ALL) as play:
+            turn = await play.turn("go")
+
+    assert turn.status == "completed"
+    big, added = play.outputs()
+    assert big.startswith("MCP server web did not carry out big")
+    assert '{"result":5}' in added
+
+
 POLICY = Policy(Mode.WORKSPACE_WRITE, Path("/work"), deny_read=(Path("/work/secret"),))
 
 
