@@ -20,6 +20,7 @@ STATE = ContextState(
     skills="<skills>",
     agents_md="# AGENTS.md",
     pins="Pinned.",
+    goal="Reach it.",
 )
 
 states = st.builds(
@@ -49,6 +50,7 @@ def test_a_new_thread_is_told_everything_in_order() -> None:
         ("agents_md", "user", "# AGENTS.md"),
         ("environment", "user", "Today."),
         ("pins", "user", "Pinned."),
+        ("goal", "user", "Reach it."),
     ]
 
 
