@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import anyio
@@ -169,6 +171,27 @@ async def test_a_server_that_takes_another_ones_names_gets_none_of_its_calls(
     assert found.count('"mcp__a__b__c"') == 1
     assert '{"n": 1}' in first
     assert '{"n": 2}' in second
+
+
+@pytest.mark.parametrize(
+    ("given", "ran"),
+    [
+        ('env_vars=["TRACKER_TOKEN"]', False),
+        ('network=["tracker.example.com"]', False),
+        ('env_vars=["TRACKER_TOKEN"],cwd="."', True),
+        ("enabled=true", True),
+    ],
+)
+async def test_a_repository_does_not_supply_the_program_that_gets_a_key(
+    workspace: Path, given: str, ran: bool
+) -> None:
+    (workspace / "tracker.py").write_text("open('ran', 'w').close()")
+    command = f'command={json.dumps(sys.executable)},args=["-m","tracker"]'
+    tracker = f"mcp_servers.tracker={{{command},{given}}}"
+    async with playing([say("Done.")], workspace, overrides=[tracker]) as play:
+        await play.turn("go")
+
+    assert (workspace / "ran").exists() is ran
 
 
 async def test_no_tool_gets_the_name_that_another_one_is_given_instead(workspace: Path) -> None:
