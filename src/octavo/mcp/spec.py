@@ -129,7 +129,7 @@ def make_spec(
     caged = replace(
         cage.policy,
         network=replace(network, deny=policy.network.deny),
-        deny_read=policy.deny_read,
+        deny_read=(*policy.deny_read, *cage.policy.deny_read),
         deny_globs=(*policy.deny_globs, *cage.policy.deny_globs),
         read_only=policy.read_only,
         limits=policy.limits,
