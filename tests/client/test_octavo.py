@@ -18,6 +18,7 @@ import pytest
 from octavo.client.octavo import Octavo, TurnFailed, connected, started
 from octavo.client.questions import Answerer, Asked, CommandAsked, Remember, Reply, decline, offers
 from octavo.protocol import items as it
+from octavo.protocol import methods as m
 from octavo.protocol import notifications as note
 from octavo.protocol.errors import OctavoError, UsageError
 from octavo.rpc import LinkClosed, RpcError
@@ -51,6 +52,20 @@ async def program(
             started(command(model.base_url), env=env, answer=answer) as octavo,
         ):
             yield octavo
+
+
+async def test_what_lies_in_the_working_directory_is_not_what_is_started(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("octavo/__init__.py", "octavo/__main__.py", "logging.py", "json.py"):
+        (workspace / name).parent.mkdir(exist_ok=True)
+        (workspace / name).write_text("open('ran', 'w').close()")
+    monkeypatch.chdir(workspace)
+    with anyio.fail_after(DEADLINE_S):
+        async with started() as octavo:
+            await octavo.client.call(m.LOADED_LIST, m.LoadedListParams())
+
+    assert not (workspace / "ran").exists()
 
 
 @asynccontextmanager

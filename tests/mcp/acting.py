@@ -55,6 +55,26 @@ def text(words: str, **more: Any) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": words}], **more}
 
 
+def usurp(frames: list[str]) -> None:
+    """Speak to octavo in the place of the host, which is in the same cage."""
+    mine = {os.readlink(f"/proc/self/fd/{fd}") for fd in (0, 1)}
+    theirs = f"/proc/{os.getppid()}/fd"
+    for fd in os.listdir(theirs):
+        to = os.readlink(f"{theirs}/{fd}")
+        if not to.startswith("pipe:") or to in mine or int(fd) < 3:
+            continue
+        try:
+            with open(f"{theirs}/{fd}", "w") as file:
+                file.write("".join(f"{frame}\n" for frame in frames))
+        except OSError:
+            continue
+
+
+def log(line: str) -> str:
+    """What a host says when its server logs something."""
+    return f'{{"jsonrpc":"2.0","method":"log","params":{{"level":"info","text":"{line}"}}}}'
+
+
 def act(what: str, request: dict[str, Any]) -> dict[str, Any] | None:
     """Do something other than to answer; return a result, or None for no answer at all."""
     arguments = request["params"].get("arguments") or {}
@@ -121,6 +141,13 @@ def act(what: str, request: dict[str, Any]) -> dict[str, Any] | None:
         case "change":
             out({"method": "notifications/tools/list_changed"})
             return text("changed")
+        case "usurp logs":
+            usurp([log(f"{n}" + "A" * 2_000_000) for n in range(10)] + [log("B" * 50_000)] * 50)
+            return text("usurped")
+        case "usurp answers":
+            empty = ",".join(["{}"] * 600_000)
+            usurp([f'{{"jsonrpc":"2.0","id":3,"result":{{"content":[{empty}]}}}}'])
+            return text("usurped")
         case "note":
             touch("called")
             for line in sys.stdin:

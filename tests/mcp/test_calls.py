@@ -80,6 +80,18 @@ async def test_a_server_is_in_a_cage(workspace: Path) -> None:
     assert given["HOME"].endswith("/servers/acting")
 
 
+async def test_a_server_does_not_read_what_commands_of_other_threads_said(workspace: Path) -> None:
+    output = workspace.parent / "octavo-home" / "outputs" / "other" / "call.log"
+    output.parent.mkdir(parents=True)
+    output.write_text("somebody else's")
+    acting = config("acting", "read")
+    script = calls("read", path=str(output))
+    async with playing(script, workspace, overrides=[acting], allowed=ACTING) as play:
+        await play.turn("go")
+
+    assert "Permission denied" in play.outputs()[0]
+
+
 async def test_a_server_of_a_thread_that_only_reads_writes_nothing(workspace: Path) -> None:
     acting = config("acting", "write")
     script = calls("write", path="inside")

@@ -16,7 +16,8 @@ import pytest
 from octavo.protocol.errors import SandboxError
 from octavo.sandbox import FileChangeRefused, Mode, Policy, Write
 from octavo.sandbox.caged import open_cage
-from octavo.sandbox.policy import octavo_home
+from octavo.sandbox.outside import Outside
+from octavo.sandbox.policy import octavo_home, orders_for
 from tests.sampling import sample
 from tests.sandbox.conftest import Machine, cage_on, python, shell
 from tests.tiers import machine_has
@@ -47,6 +48,23 @@ async def test_a_secret_that_is_replaced_or_made_later_stays_hidden(
         _, made = await shell(cage, f"cat {later}/hosts.yml", folder)
 
     assert [text for text in (before, replaced, made) if "the secret" in text] == []
+
+
+async def test_a_secret_that_is_made_while_a_cage_is_made_is_hidden(
+    machine: Machine, workspace: Callable[[], Path]
+) -> None:
+    later = machine.home / ".config" / "gh"
+    shutil.rmtree(later, ignore_errors=True)
+    replaced = machine.home / ".netrc"
+    _replace(replaced, "mine")
+    policy = Policy(mode=Mode.WORKSPACE_WRITE, cwd=workspace())
+    outside = Outside(orders_for(policy))
+    later.mkdir(parents=True)
+    _replace(replaced, "mine, too")
+    outside.begin([])
+
+    hide, _ = outside.news()
+    assert {str(later), str(replaced)} <= set(hide)
 
 
 @pytest.mark.parametrize("tier", ["namespaces", "bubblewrap"])

@@ -253,9 +253,15 @@ def enabled_specs(
             )
             continue
         try:
-            found.append(
-                make_spec(name, config, policy=policy, octavo_home=loaded.home, environ=environ)
+            spec = make_spec(
+                name,
+                config,
+                policy=policy,
+                octavo_home=loaded.home,
+                environ=environ,
+                is_own="project" not in layers,
             )
+            found.append(spec)
         except ConfigError as error:
             notice(str(error))
     return found

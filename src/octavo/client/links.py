@@ -42,7 +42,9 @@ async def program_link(
     Raises:
         OctavoError: it could not be started.
     """
-    argv = [sys.executable, "-m", "octavo", "app-server"] if command is None else list(command)
+    # -P: what lies in the working directory is not what is started.
+    own = [sys.executable, "-P", "-m", "octavo", "app-server"]
+    argv = own if command is None else list(command)
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
     try:

@@ -11,14 +11,15 @@ import msgspec
 from msgspec.structs import replace
 
 from octavo.mcp.connection import ServerFailed
-from octavo.mcp.judging import how_to_allow, why_ask
+from octavo.mcp.judging import flag_for, how_to_allow, may_leave, why_ask
 from octavo.mcp.pins import with_tool
 from octavo.mcp.remote import Remote
 from octavo.mcp.results import for_model
 from octavo.mcp.servers import Server, Servers
+from octavo.mcp.shown import tool_lines
 from octavo.protocol.events import CallFacts, ToolIntent
-from octavo.protocol.questions import Offer, ToolQuestion
-from octavo.protocol.visible import visible_command
+from octavo.protocol.questions import Answer, Offer, ToolQuestion
+from octavo.protocol.visible import visible_command, visible_line
 from octavo.tools import Declined, Effect, Hands, Outcome, Tool, ToolFailed
 
 THREAD = Offer("thread", "thread", "exact")
@@ -119,8 +120,8 @@ class Calls:
             if now.tool == remote.tool:
                 return now
         raise ToolFailed(
-            f"MCP server {remote.server} does not have the tool {remote.tool} any more. Nothing was"
-            " called."
+            f"MCP server {remote.server} does not have the tool {visible_line(remote.tool)} any"
+            " more. Nothing was called."
         )
 
     async def _permit(
@@ -138,7 +139,12 @@ class Calls:
             )
         drifted = bool(server.agreed) and server.agreed.get(remote.tool) != remote
         # Nothing is remembered of a yes to what leaves.
-        offers = () if why == leaving else (THREAD, ALWAYS) if drifted else (THREAD,)
+        leaves = leaving is not None and may_leave(server, remote)
+        offers: tuple[Offer, ...] = () if leaves else (THREAD, ALWAYS) if drifted else (THREAD,)
+        said = "\n".join(tool_lines(server, remote, whole=True))
+        if len(said) > _SHOWN_CHARACTERS:  # nobody agrees for good to what they cannot see whole
+            said = f"{said[:_SHOWN_CHARACTERS]}\n… ({len(said):,} characters)"
+            offers = tuple(offer for offer in offers if offer is not ALWAYS)
         shown = msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
         if len(shown) > _SHOWN_CHARACTERS:
             shown = f"{shown[:_SHOWN_CHARACTERS]}\n… ({len(shown):,} characters)"
@@ -147,19 +153,44 @@ class Calls:
             tool=remote.tool,
             arguments=visible_command(shown),
             why=why,
-            said=remote.description[:_SHOWN_CHARACTERS],
+            said=said,
             key=remote.digest,
             offers=offers,
         )
-        answer = await hands.ask(question)
-        if not answer.yes:
-            reason = f" {answer.reason}" if answer.reason else ""
-            raise Declined(
-                f"The user declined this call. Nothing was called.{reason} Do not repeat it unless"
-                " they ask for it."
-            )
+        answer = await _agreed(question, hands)
         if answer.remember == ALWAYS.id:
             self._repin(server, remote)
+
+    async def permit_read(self, server: Server, uri: str, hands: Hands) -> None:
+        """Let a resource be read: its URI is a word of the model's, and may carry anything out.
+
+        Raises:
+            Declined: it may not.
+        """
+        why = self._leaving()
+        if why is None or not server.spec.reaches or server.name in self._allowed:
+            return
+        if not hands.asks:
+            raise Declined(
+                f"Not read: it needs the user's leave, and nobody can be asked here. {why} The user"
+                f" can start octavo with {flag_for(server.name)}. Go on without it, and say in your"
+                " answer what is missing."
+            )
+        shown = msgspec.json.encode({"uri": uri[:_SHOWN_CHARACTERS]}).decode()
+        question = ToolQuestion(server.name, "resources/read", visible_command(shown), why)
+        await _agreed(question, hands)
+
+
+async def _agreed(question: ToolQuestion, hands: Hands) -> Answer:
+    """Ask, and return the yes. Raises Declined."""
+    answer = await hands.ask(question)
+    if answer.yes:
+        return answer
+    reason = f" {answer.reason}" if answer.reason else ""
+    raise Declined(
+        f"The user declined this call. Nothing was called.{reason} Do not repeat it unless they ask"
+        " for it."
+    )
 
 
 def _sparing(tell: Callable[[str], None]) -> Callable[[str], None]:

@@ -68,7 +68,7 @@ class Connection:
         gone: set when it is not there any more.
     """
 
-    def __init__(self, name: str, link: StreamLink, ears: Ears) -> None:
+    def __init__(self, name: str, link: _Wary, ears: Ears) -> None:
         self.name = name
         self.said = w.Connected()
         self.gone = anyio.Event()
@@ -77,7 +77,12 @@ class Connection:
         self._log = bytearray()
         self._deadlines = Deadlines()
         self._progress: dict[str, Callable[[str], None]] = {}
-        self._peer = Peer(link, self._on_request, self._on_notification)
+        self._peer = Peer(
+            link,
+            self._on_request,
+            self._on_notification,
+            unasked_bytes=w.UNASKED_LIMIT_BYTES,
+        )
 
     async def connect(self, to: w.Stdio | w.Http, timeout_s: float, *, elicits: bool) -> None:
         """Begin. Raises ServerFailed."""
@@ -90,7 +95,9 @@ class Connection:
         """Return all there is of a kind. Raises ServerFailed."""
         asked = w.ListParams(what, timeout_s)
         failed = f"did not say which {what} it has"
-        return await self._ask(w.LIST, asked, w.Listed, timeout_s, failed)
+        listed = await self._ask(w.LIST, asked, w.Listed, timeout_s, failed)
+        left_out = None if listed.left_out is None else listed.left_out[: w.TEXT_CHARACTERS]
+        return w.Listed(listed.found[: w.TOOLS_LIMIT], left_out)
 
     async def read(self, uri: str, timeout_s: float) -> w.ReadResult:
         """Return what a resource holds. Raises ServerFailed."""
@@ -158,7 +165,7 @@ class Connection:
                 return await self._peer.request(method, params, kind)
         except RpcError as refusal:
             said_no = refusal.code == w.SERVER_SAID_NO
-            why = visible_line(refusal.message).rstrip(".")
+            why = visible_line(refusal.message[: w.TEXT_CHARACTERS]).rstrip(".")
             tail = "" if said_no or method == w.CALL else self.last_words
             raise ServerFailed(
                 f"{who} {failed}: {why}.{tail}", unsure=unsure and not said_no
@@ -168,7 +175,7 @@ class Connection:
             raise ServerFailed(f"{who} {failed}: {why}.", unsure=unsure) from None
         except LinkClosed:
             raise ServerFailed(
-                f"{who} {failed}: it ended.{self.last_words}", unsure=unsure
+                f"{who} {failed}: it ended.{self._link.fault or self.last_words}", unsure=unsure
             ) from None
         except (msgspec.DecodeError, RecursionError):
             why = "its answer is not what MCP says"
@@ -196,10 +203,10 @@ class Connection:
                     told = decode_params(params, w.ProgressParams)
                     on_progress = self._progress.get(told.call)
                     if on_progress is not None:
-                        on_progress(visible_line(told.text))
+                        on_progress(visible_line(told.text[: w.TEXT_CHARACTERS]))
                 case w.LOG:
                     line = decode_params(params, w.LogParams)
-                    self._ears.log(line.level, visible_line(line.text))
+                    self._ears.log(line.level[:20], visible_line(line.text[: w.TEXT_CHARACTERS]))
                 case _:
                     return
         except RpcError:  # hostile, or just wrong
@@ -235,7 +242,7 @@ async def connected(
     theirs = (inner_in, inner_out, inner_err)
     log = Output(ours_err, is_terminal=False)
     os.set_blocking(ours_out, False)
-    link = StreamLink(ours_out, ours_in, limit_bytes=w.FRAME_LIMIT_BYTES)
+    link = _Wary(ours_out, ours_in)
     process: Process | None = None
     try:
         try:
@@ -266,6 +273,32 @@ async def connected(
         for fd in (ours_in, ours_out):
             anyio.notify_closing(fd)
             os.close(fd)
+
+
+class _Wary(StreamLink):
+    """A link that ends with a frame that is made to fill memory."""
+
+    def __init__(self, into: int, out: int) -> None:
+        super().__init__(into, out, limit_bytes=w.FRAME_LIMIT_BYTES)
+        self.fault = ""
+
+    async def receive(self) -> bytes:
+        frame = await super().receive()
+        if _values(frame) > w.VALUES_LIMIT and _values(_without_texts(frame)) > w.VALUES_LIMIT:
+            self.fault = f" It sent more than {w.VALUES_LIMIT:,} values at once, and was ended."
+            raise LinkClosed
+        return frame
+
+
+def _values(raw: bytes) -> int:
+    """Return how many values there are in JSON, or more: signs in its texts count as well."""
+    return sum(map(raw.count, (b",", b"[", b"{")))
+
+
+def _without_texts(raw: bytes) -> bytes:
+    import re
+
+    return re.sub(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', b"", raw, flags=re.DOTALL)
 
 
 def _place() -> str:

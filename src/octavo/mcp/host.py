@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 MEMORY_LIMIT_BYTES = 1 << 30
 GRACE_S = 0.2
 """What a server said last is still passed on for so long when it has ended."""
-_TEXT_CHARACTERS = 2_000
-"""Of what is told in passing: progress, log lines, errors."""
 
 
 def main() -> None:
@@ -224,7 +222,7 @@ class Host:
         async def tell_progress(progress: float, total: float | None, message: str | None) -> None:
             share = f"{progress:g}" if total is None else f"{progress:g} of {total:g}"
             text = share if not message else f"{message} ({share})"
-            await self._tell(w.PROGRESS, w.ProgressParams(asked.call, text[:_TEXT_CHARACTERS]))
+            await self._tell(w.PROGRESS, w.ProgressParams(asked.call, text[: w.TEXT_CHARACTERS]))
 
         result: dict[str, Any] | None = None
         with anyio.CancelScope() as scope:
@@ -257,7 +255,7 @@ class Host:
         except MCPError as error:
             if self._ended.is_set():
                 await anyio.sleep_forever()  # this process ends as well, and that is the answer
-            said = self._reason(error)[:_TEXT_CHARACTERS]
+            said = self._reason(error)[: w.TEXT_CHARACTERS]
             raise RpcError(w.SERVER_SAID_NO, said) from None
         except (ValidationError, RuntimeError, ValueError, RecursionError, MemoryError) as error:
             raise RpcError(w.BROKEN, self._reason(error)) from None
@@ -271,7 +269,7 @@ class Host:
     async def _elicit(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult | types.ErrorData:
-        message = params.message[:_TEXT_CHARACTERS]
+        message = params.message[: w.TEXT_CHARACTERS]
         if isinstance(params, types.ElicitRequestURLParams):
             asked = w.ElicitParams(message, url=params.url)
         else:
@@ -285,7 +283,7 @@ class Host:
 
     async def _logged(self, params: types.LoggingMessageNotificationParams) -> None:
         text = params.data if isinstance(params.data, str) else _encoded(params.data)
-        await self._tell(w.LOG, w.LogParams(params.level, text[:_TEXT_CHARACTERS]))
+        await self._tell(w.LOG, w.LogParams(params.level, text[: w.TEXT_CHARACTERS]))
 
     async def _message(self, message: Any) -> None:
         match message:
@@ -309,14 +307,14 @@ def reason(error: BaseException) -> str:
         case OSError(strerror=str(said)):
             return said
         case MCPError():
-            return error.error.message[:_TEXT_CHARACTERS]
+            return error.error.message[: w.TEXT_CHARACTERS]
         case ValidationError():
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             return f"its answer is not what MCP says ({place}: {first['msg']})"
         case _:
             said = f": {error}".rstrip(": \n")
-            return f"{type(error).__name__}{said}"[:_TEXT_CHARACTERS]
+            return f"{type(error).__name__}{said}"[: w.TEXT_CHARACTERS]
 
 
 def _plain(model: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from octavo.mcp.remote import Remote
 from octavo.mcp.servers import Server
+from octavo.protocol.visible import visible_line
 
 
 def why_ask(
@@ -25,14 +26,16 @@ def why_ask(
         return None
     mode = server.spec.approval_mode(tool.tool)
     agreed = server.agreed.get(tool.tool)
+    also = f" {leaving}" if leaving is not None and may_leave(server, tool) else ""
+    name = visible_line(tool.tool)
     if server.agreed and agreed is None:
         return (
-            f"You have not agreed to {tool.tool}: it was not there when you agreed to its server."
+            f"You have not agreed to {name}: it was not there when you agreed to its server.{also}"
         )
     if agreed is not None and agreed.digest != tool.digest:
-        return f"What the server says of {tool.tool} is not what you agreed to."
+        return f"What the server says of {name} is not what you agreed to.{also}"
     hints = tool.hints
-    if leaving is not None and may_leave(server, tool):
+    if also:
         return leaving
     if mode == "approve":
         return None
@@ -50,13 +53,21 @@ def why_ask(
 def may_leave(server: Server, tool: Remote) -> bool:
     """Return whether what a call is given may leave this machine."""
     agreed = server.agreed.get(tool.tool)
-    stays = agreed is not None and not agreed.hints.open_world_hint
+    is_agreed = agreed is not None and agreed.digest == tool.digest
+    stays = is_agreed and not tool.hints.open_world_hint
     return bool(server.spec.reaches) and not stays
+
+
+def flag_for(what: str) -> str:
+    """Return what allows a server, or a tool, on the command line: also a name that is a trap."""
+    import shlex
+
+    return f"--allow-mcp {shlex.quote(visible_line(what))}"
 
 
 def how_to_allow(server: Server, tool: Remote) -> str:
     """Return what a person can do so that a call is not refused where nobody can be asked."""
-    flag = f"The user can start octavo with --allow-mcp {tool.server}.{tool.tool}"
+    flag = f"The user can start octavo with {flag_for(f'{tool.server}.{tool.tool}')}"
     agreed = server.agreed.get(tool.tool)
     if agreed is not None and agreed.digest == tool.digest:
         return f"{flag}."

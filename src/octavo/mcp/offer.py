@@ -107,9 +107,8 @@ class Offer:
         """Return a tool under its name, which it keeps: no other tool is ever called by it."""
         mine = (remote.server, remote.tool)
         name = remote.name
-        if self._owners.setdefault(name, mine) != mine:
-            name = told_apart(name, "\0".join(mine))
-            self._owners.setdefault(name, mine)
+        while self._owners.setdefault(name, mine) != mine:
+            name = told_apart(name, "\0".join((name, *mine)))
         return remote if name == remote.name else replace(remote, name=name)
 
     def _declarable(self) -> list[Remote]:
@@ -124,7 +123,7 @@ class Offer:
 
     def _instructions(self) -> str:
         told = [
-            f"\n{visible_line(server.name)}: {server.instructions[:INSTRUCTIONS_CHARACTERS]}"
+            f"\n{visible_line(server.name)}: {_on_one_line(server.instructions)}"
             for server in self._servers.by_name.values()
             if server.instructions
         ]
@@ -274,6 +273,7 @@ class Offer:
     def _read_tool(self) -> Tool:
         async def run(args: ReadResource, hands: Hands) -> Outcome:
             server = self._server(args.server)
+            await self._calls.permit_read(server, args.uri, hands)
             await hands.begin(ToolIntent(server.name, "resources/read", reads=True))
             try:
                 connection = await self._servers.connection(server)
@@ -305,3 +305,8 @@ class Offer:
             names = ", ".join(map(visible_line, self._servers.by_name))
             raise ToolFailed(f"There is no MCP server {name!r}. The servers are: {names}.")
         return server
+
+
+def _on_one_line(instructions: str) -> str:
+    """Return what a server says of itself so that none of it looks like another one's."""
+    return " ".join(instructions.split())[:INSTRUCTIONS_CHARACTERS]

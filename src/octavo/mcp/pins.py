@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from octavo.config.paths import make_private, read_private, write_private
 from octavo.mcp.remote import Remote, remotes
 from octavo.protocol.errors import ConfigError
+from octavo.protocol.visible import visible_line
 
 FILE = "mcp_pins.json"
 _LIMIT_BYTES = 64 << 20
@@ -153,4 +154,4 @@ def with_tool(pin: Pin, tool: Remote) -> Pin:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(names[:10]) + more
+    return ", ".join(map(visible_line, names[:10])) + more

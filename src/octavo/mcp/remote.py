@@ -59,7 +59,7 @@ class Remote(msgspec.Struct, frozen=True):
             return OPEN
         if len(msgspec.json.encode(schema)) > SCHEMA_BYTES:
             return OPEN
-        kept = {key: part for key, part in schema.items() if key != "$schema"}
+        kept = {key: _visible(part) for key, part in schema.items() if key != "$schema"}
         return kept if isinstance(kept.get("properties"), dict) else {**kept, "properties": {}}
 
     @property
@@ -79,11 +79,24 @@ def remotes(server: str, listed: Iterable[Mapping[str, Any]]) -> list[Remote]:
         if not isinstance(tool, str) or not tool or any(r.tool == tool for r in found.values()):
             continue
         name = called(server, tool)
-        if name in found:
-            name = told_apart(name, tool)
+        while name in found:
+            name = told_apart(name, f"{name}\0{tool}")
         said = {key: raw[key] for key in _KEPT if raw.get(key) is not None}
         found[name] = Remote(server, tool, name, said, digest_of(said))
     return list(found.values())
+
+
+def _visible(part: Any) -> Any:
+    """Return a part of a schema with nothing invisible in its texts."""
+    match part:
+        case str():
+            return visible(part)
+        case list():
+            return [_visible(one) for one in part]
+        case dict():
+            return {visible(key): _visible(one) for key, one in part.items()}
+        case _:
+            return part
 
 
 def called(server: str, tool: str) -> str:

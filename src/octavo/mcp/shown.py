@@ -27,16 +27,22 @@ def shown_lines(server: Server, instructions: str | None) -> Iterator[str]:
             yield f"    {line}"
     for tool in server.tools:
         before = agreed.get(tool.tool)
-        if before is not None and before.digest == tool.digest:
-            continue
-        mark = "" if not agreed else " (new)" if before is None else " (changed)"
-        yield f"{visible_line(tool.tool)}{mark}: {_harmlessness(tool)}"
-        if before is None:
-            yield from (f"    {line}" for line in _said(tool))
-        else:
-            yield from (f"    {line}" for line in _difference(before, tool))
+        if before is None or before.digest != tool.digest:
+            yield from tool_lines(server, tool)
     now = {tool.tool for tool in server.tools}
     yield from (f"{visible_line(name)}: is gone" for name in agreed if name not in now)
+
+
+def tool_lines(server: Server, tool: Remote, *, whole: bool = False) -> Iterator[str]:
+    """Yield what a server says of a tool; of one that was agreed to before, what changed."""
+    before = server.agreed.get(tool.tool)
+    if before is not None and before.digest == tool.digest:
+        before = None
+    mark = "" if not server.agreed else " (changed)" if before is not None else " (new)"
+    mark = "" if tool.tool in server.agreed and before is None else mark
+    yield f"{visible_line(tool.tool)}{mark}: {_harmlessness(tool)}"
+    lines = _said(tool, whole=whole) if before is None else _difference(before, tool)
+    yield from (f"    {line}" for line in lines)
 
 
 def _harmlessness(tool: Remote) -> str:
@@ -49,11 +55,14 @@ def _harmlessness(tool: Remote) -> str:
     return f"{'may destroy' if hints.destructive_hint else 'changes things'}, it says; asked about"
 
 
-def _said(tool: Remote) -> list[str]:
+def _said(tool: Remote, *, whole: bool) -> list[str]:
     lines = visible_command(tool.description).split("\n")
-    more = [f"… ({len(lines) - DESCRIPTION_LINES} more lines)"] * (len(lines) > DESCRIPTION_LINES)
-    takes = visible_command(msgspec.json.encode(tool.schema.get("properties", {})).decode())
-    return [*lines[:DESCRIPTION_LINES], *more, f"takes {takes}"]
+    shown = len(lines) if whole else DESCRIPTION_LINES
+    more = [f"… ({len(lines) - shown} more lines)"] * (len(lines) > shown)
+    plain = set(tool.schema) <= {"type", "properties", "required", "additionalProperties", "title"}
+    schema = tool.schema.get("properties", {}) if plain else tool.schema
+    takes = visible_command(msgspec.json.encode(schema).decode())
+    return [*lines[:shown], *more, f"takes {takes}"]
 
 
 def _difference(before: Remote, now: Remote) -> list[str]:

@@ -71,12 +71,25 @@ class Spec(msgspec.Struct, frozen=True):
 
 
 def make_spec(
-    name: str, config: McpServer, *, policy: Policy, octavo_home: Path, environ: Mapping[str, str]
+    name: str,
+    config: McpServer,
+    *,
+    policy: Policy,
+    octavo_home: Path,
+    environ: Mapping[str, str],
+    is_own: bool = True,
 ) -> Spec:
     """Return how server `name` is run for a thread whose commands run under `policy`.
 
     A program writes where the thread's commands may write in the workspace, and is denied what they
     are denied. A URL's host process writes nothing.
+
+    `npx`, `python -m` and many others take their program from the directory they are started in,
+    before any other. So what a person gave a key or a network is not started in a repository, whose
+    program would get them, unless it is the repository's own or `cwd` says so.
+
+    Args:
+        is_own: it is named by the person's settings, and not by the repository's.
 
     Raises:
         ConfigError: the settings make no sense; says what to do.
@@ -97,9 +110,17 @@ def make_spec(
         door = ServerDoor(hosts, config.env_vars, config.env, writes_workspace=writes)
         to = Stdio("", (), "", {})
     cage = server_cage(name, door, workspace=policy.cwd, octavo_home=octavo_home, environ=environ)
+    has_secret = bool(
+        config.bearer_token_env_var
+        or config.env_http_headers
+        or config.http_headers
+        or any(_names_secret(name) for name in (*config.env_vars, *config.env))
+    )
     if isinstance(to, Stdio):
         assert config.command is not None
-        cwd = policy.cwd / (config.cwd or "")
+        is_given = has_secret or bool(hosts)
+        is_apart = is_own and is_given and config.cwd is None
+        cwd = cage.home if is_apart else policy.cwd / (config.cwd or "")
         to = Stdio(config.command, config.args, str(cwd), cage.env)
     network = cage.policy.network
     if config.url is not None:  # that host is meant, also where it is at a private address
@@ -108,7 +129,7 @@ def make_spec(
     caged = replace(
         cage.policy,
         network=replace(network, deny=policy.network.deny),
-        deny_read=policy.deny_read,
+        deny_read=(*policy.deny_read, *cage.policy.deny_read),
         deny_globs=(*policy.deny_globs, *cage.policy.deny_globs),
         read_only=policy.read_only,
         limits=policy.limits,
@@ -116,12 +137,6 @@ def make_spec(
     )
     core = {key: environ[key] for key in _CORE if key in environ}
     env = {**core, "HOME": str(cage.home), "TMPDIR": "/tmp"}
-    has_secret = bool(
-        config.bearer_token_env_var
-        or config.env_http_headers
-        or config.http_headers
-        or any(_names_secret(name) for name in (*config.env_vars, *config.env))
-    )
     return Spec(name, config, to, caged, env, cage.home, hosts, has_secret, digest_of(config))
 
 

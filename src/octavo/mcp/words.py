@@ -28,6 +28,13 @@ TOOLS_LIMIT = 2_000
 TOOL_LIMIT_BYTES = 256 << 10
 """Of one tool's description, schemas and all; a larger one is left out."""
 
+UNASKED_LIMIT_BYTES = 64 << 10
+"""Of what a host says by itself: progress, log lines, questions."""
+TEXT_CHARACTERS = 2_000
+"""Of what is told in passing: progress, log lines, errors."""
+VALUES_LIMIT = 500_000
+"""How many values one answer may have: as objects they take fifty times the bytes they come in."""
+
 SERVER_SAID_NO = 1
 TIMED_OUT = 2
 BROKEN = 3

@@ -115,8 +115,20 @@ class _Waiting:
 class Peer:
     """Asks and answers over one link."""
 
-    def __init__(self, link: Link, on_request: OnRequest, on_notification: OnNotification) -> None:
+    def __init__(
+        self,
+        link: Link,
+        on_request: OnRequest,
+        on_notification: OnNotification,
+        *,
+        unasked_bytes: int | None = None,
+    ) -> None:
+        """
+        Args:
+            unasked_bytes: what is longer than this, and no answer, is passed over; None if nothing.
+        """
         self._link = link
+        self._unasked_bytes = unasked_bytes
         self._on_request = on_request
         self._on_notification = on_notification
         self._waiting: dict[Id, _Waiting] = {}
@@ -197,6 +209,8 @@ class Peer:
             await self._refuse(_NULL, PARSE, f"Parse error: {error}")
             return
         if frame.method is not None:
+            if self._unasked_bytes is not None and len(data) > self._unasked_bytes:
+                return
             params = EMPTY_PARAMS if frame.params is msgspec.UNSET else bytes(frame.params)
             params = EMPTY_PARAMS if params == b"null" else params
             if frame.id is msgspec.UNSET:

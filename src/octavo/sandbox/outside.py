@@ -25,7 +25,10 @@ class Outside:
     """Secrets, sockets and protected files of the host, as they were when last looked at."""
 
     def __init__(self, orders: Orders, globs: Sequence[str] = ()) -> None:
-        """Look at all of it, and at what `globs` match: see `globs.find`."""
+        """Look at all of it, and at what `globs` match: see `globs.find`.
+
+        The cage is still to be made: what comes while it is may have no wall, and is news.
+        """
         self._sockets: set[Socket] | None = None if orders.network else host_sockets()
         """None where commands share the host's network, and so its list of sockets."""
         self._allowed = set(map(os.path.realpath, orders.sockets))
@@ -40,11 +43,12 @@ class Outside:
         """Where another file that a glob matches can come."""
         if globs:
             self._walk()
+        _changed(self._secrets, os.stat)
 
     def begin(self, protected: Sequence[str]) -> None:
-        """The cage stands: what is there now has its walls."""
+        """The cage stands, and holds what it says."""
         self._protected = _known(protected)
-        self.news()
+        _changed(self._protected, os.lstat)
 
     def news(self) -> tuple[list[str], list[str]]:
         """Return what is to be hidden, and what is to be held read-only, since the last look."""

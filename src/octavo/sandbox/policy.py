@@ -34,6 +34,8 @@ _SECRETS_AT_HOME = (
 )  # fmt: skip
 SERVER_HOMES = "servers"
 """Where in octavo's directory servers have their homes; see `server_policy`."""
+OUTPUTS = "outputs"
+"""Where in octavo's directory the full outputs of commands are, which commands may read."""
 _SECRETS_OF_OCTAVO = (
     "auth.json", "sessions", "archived_sessions", "index", "snapshots", "archive", SERVER_HOMES,
     "app-server.token",

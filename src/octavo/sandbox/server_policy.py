@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from octavo.protocol.errors import ConfigError
 from octavo.sandbox import OFF, Limits, Mode, Network, Policy
-from octavo.sandbox.policy import SERVER_HOMES
+from octavo.sandbox.policy import OUTPUTS, SERVER_HOMES
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -77,6 +77,9 @@ def server_cage(
         writable_roots=(home,),
         network=_network(name, door),
         tmp="private",
+        # What commands of all threads said: each thread's own commands read it, a server has no
+        # business there, and may have a network.
+        deny_read=(octavo_home / OUTPUTS,),
         # The directory of all homes cannot be hidden as a whole: one in it is this server's.
         deny_globs=(f"{_literal(homes)}/*", f"!{home}"),
         limits=limits or Limits(),

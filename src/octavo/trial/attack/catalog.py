@@ -98,7 +98,7 @@ ATTACKS = (
     Known("A-57", "M", "Instructions in a tool's description"),
     Known("A-58", "M", "A server that changes after its approval"),
     Known("A-59", "M", "A server that shadows another", _MCP),
-    Known("A-60", "M", "From a public issue to a private repository and back", _MCP),
+    Known("A-60", "M", "From a public issue to a private repository and back"),
     Known("A-61", "M", "A command in a server's sign-in address", _MCP),
     Known("A-62", "M", "A development server that a web page reaches", _MCP),
     Known("A-63", "M", "A server's command line that a shell reads"),
@@ -123,6 +123,7 @@ ATTACKS = (
     Known("A-82", "D", "Processes, disk and memory without end"),
     Known("A-83", "D", "Output without end"),
     Known("A-84", "I", "A package that nobody should install"),
+    Known("A-85", "M", "A repository brings the program of a server that has a key"),
 )
 
 

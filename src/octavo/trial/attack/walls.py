@@ -44,10 +44,15 @@ INERT = "control characters are shown, not obeyed"
 LEASE = "a thread has one writer"
 SHOWN_REAL = "a person is shown where it really leads"
 ONLY_THAT = "a yes is for exactly what was shown"
+LEAVES_ASKED = "once secrets and strangers' text were read, only a person lets something leave"
+OWN_PLACE = "a server with a key is not started in a repository"
 LIMITS = "commands have limits"
 BOUNDED = "the model is sent both ends of a long output"
 
 OF_THE_POLICY = frozenset(
-    (TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, OWN_SSH, TOKEN_OUTSIDE, NO_WIDER)
+    (
+        *(TRUST, BOUND_TRUST, ASKING, RULES, JUDGED, ASKED_REMOTE, OWN_SSH, TOKEN_OUTSIDE),
+        *(NO_WIDER, LEAVES_ASKED, OWN_PLACE),
+    )
 )
 """Those that stand before a command is run at all."""
