@@ -44,7 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         ("fork", "begin a new thread that goes on from a turn of another one"),
         ("export", "write a thread as Markdown, JSON or one page of HTML"),
     ):
-        action = actions.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+        action = actions.add_parser(
+            name, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}."
+        )
         if name in ("archive", "unarchive", "delete"):
             action.add_argument("ids", metavar="ID", nargs="+", help="which threads")
         elif name == "search":
