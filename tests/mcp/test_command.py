@@ -54,7 +54,7 @@ def test_a_server_is_added_looked_at_agreed_to_and_removed(shell: Shell) -> None
     assert (shown["env"], shown["network"]) == (["A"], ["example.com"])
     assert removed.returncode == 0
     assert f"stays in {shell.home}/servers/acting" in removed.stdout
-    assert (shell.home / "config.toml").read_text().rstrip() == before.rstrip()
+    assert (shell.home / "config.toml").read_text() == before
 
 
 def test_a_servers_keys_are_not_shown(shell: Shell) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from octavo.cli.asking import ask
-from octavo.cli.shared import working_directory
+from octavo.cli.shared import columns, working_directory
 from octavo.protocol.errors import UsageError
 from octavo.protocol.visible import visible_command, visible_name
 
@@ -104,7 +104,7 @@ def _list(cwd: str | None, *, as_json: bool) -> int:
     if not found.data:
         print("There are no skills.")
     width = max((len(visible_name(one.name)) for one in found.data), default=0)
-    room = max(LEAST_CHARS, _columns() - width - 14)
+    room = max(LEAST_CHARS, columns() - width - 14)
     for (root, scope, trusted), skills in groupby(
         found.data, key=lambda one: (one.root, one.scope, one.trusted)
     ):
@@ -261,14 +261,6 @@ def _origin(skill: s.SkillInfo) -> str:
     words += [f"({skill.ref})"] if skill.ref else []
     words += ["and changed since"] if skill.edited else []
     return " ".join(words)
-
-
-def _columns() -> int:
-    """Return how wide the lines of a list may be: as the terminal, if it is one."""
-    try:
-        return os.get_terminal_size(1).columns
-    except OSError:
-        return 120
 
 
 def _short(text: str, chars: int = 100) -> str:

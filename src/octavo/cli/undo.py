@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.shared import add_config_options, working_directory
+from octavo.cli.shared import add_config_options, columns, working_directory
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from octavo.protocol import methods as m
 
 PATHS_SHOWN = 20
-TEXT_SHOWN = 60
+TEXT_SHOWN = 40
 TURN_SHOWN = 13
 """Characters of a turn's id that are shown, and name it: the millisecond it began in."""
 EPILOG = """\
@@ -124,5 +124,6 @@ def _print_turns(turns: tuple[m.UndoableTurn, ...]) -> None:
     for turn in turns:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(turn.started_at))
         what = "undone" if turn.undone else "files" if turn.changes_files else ""
-        shown = visible_start(turn.text, TEXT_SHOWN)
-        print(f"{turn.id[:TURN_SHOWN]}  {when}  {what:<6}  {shown}".rstrip())
+        facts = f"{turn.id[:TURN_SHOWN]}  {when}  {what:<6}  "
+        room = max(TEXT_SHOWN, columns() - len(facts))
+        print(f"{facts}{visible_start(turn.text, room)}".rstrip())

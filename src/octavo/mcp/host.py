@@ -316,6 +316,8 @@ def reason(error: BaseException) -> str:
             return f"its answer is not what MCP says ({place}: {first['msg']})"
         case _:
             said = f": {error}".rstrip(": \n")
+            if (type(error).__name__, said) == ("ConnectError", ""):  # of the HTTP library
+                return "nothing answers there"
             return f"{type(error).__name__}{said}"[:_TEXT_CHARACTERS]
 
 

@@ -62,9 +62,8 @@ def visible_name(text: str) -> str:
 
 def visible_start(text: str, characters: int) -> str:
     """Return how `text` begins, its words on one line of at most `characters`, for a person."""
-    words = " ".join(text[: characters * 4].split())
-    cut = words if len(words) <= characters else words[: characters - 1] + "…"
-    return visible_name(cut)
+    words = visible_name(" ".join(text[: characters * 4].split()))
+    return words if len(words) <= characters else words[: characters - 1] + "…"
 
 
 def _has_ink(char: str) -> bool:
