@@ -86,7 +86,7 @@ def test_a_help_fits_into_the_terminal_there_is(name: str, shell: Shell) -> None
         (["config", "show", "-c", "x"], "-c 'x' is not key=value. For example: -c model=gpt-5."),
         (
             ["config", "show", "--prof", "x"],
-            "Unrecognized arguments: --prof x. Did you mean --profile?",
+            "Unrecognized arguments: --prof. Did you mean --profile?",
         ),
     ],
 )

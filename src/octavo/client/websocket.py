@@ -12,12 +12,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from octavo.protocol.errors import OctavoError, UsageError
 from octavo.protocol.extras import missing
 from octavo.rpc import Link
+from octavo.rpc.websocket import is_installed
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def websocket_link(
         NotInstalled: the library is missing.
         OctavoError: the server is not there, or does not let this client in.
     """
-    if find_spec("websockets") is None:
+    if not is_installed():
         raise missing("A websocket", "websockets", "ws")
     _check(url, insecure=insecure)
     from octavo.rpc.websocket_client import Refused, open_websocket

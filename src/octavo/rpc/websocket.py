@@ -344,6 +344,13 @@ async def accept(
     return link
 
 
+def is_installed() -> bool:
+    """Whether the library is there: it is an extra of octavo's, `octavo[ws]`."""
+    from importlib.util import find_spec
+
+    return find_spec("websockets") is not None
+
+
 def silence() -> logging.Logger:
     """A log for the library that keeps nothing; what it finds wrong is told to the other side."""
     import logging
