@@ -26,7 +26,7 @@ LISTED = 25
 TURNS_SHOWN = 20
 PAGE = 100
 _ID_SHOWN = 13
-_LEAST = 40
+_LEAST = 30
 """Characters that are shown of a name at least, however narrow the terminal is."""
 """The time an id was made, to the millisecond: enough to tell one thread from another."""
 
