@@ -12,7 +12,6 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from octavo.protocol.gaps import gap
 from octavo.tools.plain import Plain
 
 _PAUSE_S = 0.1
@@ -61,6 +60,8 @@ class Progress:
         text = self._plain.feed(bytes(self._pending))
         self._pending.clear()
         if text and self._left_out:
+            from octavo.protocol.gaps import gap
+
             line_end = "\n" if self._in_line else ""
             text = f"{line_end}{gap(self._left_out)}\n{text}"
             self._left_out = 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from octavo.protocol.gaps import gap, lines_of_gap
 from octavo.protocol.items import CommandExecution, DynamicToolCall
 
 HEAD_LINES, TAIL_LINES = 14, 6
@@ -57,11 +56,14 @@ class _Command:
         if self._partial:
             self._add(self._partial)
         left_out = self._lines - self._head_lines - len(self._tail)
-        between = [gap(left_out)] if left_out > 0 else []
-        return [*self.take_head(), *between, *self._tail]
+        if left_out <= 0:
+            return [*self.take_head(), *self._tail]
+        from octavo.protocol.gaps import gap
+
+        return [*self.take_head(), gap(left_out), *self._tail]
 
     def _add(self, line: str) -> None:
-        left_out = lines_of_gap(line)  # before it came here
+        left_out = _stands_for(line)
         self._lines += left_out or 1
         if left_out:
             return
@@ -71,6 +73,15 @@ class _Command:
         else:
             self._head_lines += 1
             self._head.append(shown)
+
+
+def _stands_for(line: str) -> int:
+    """Return how many lines were left out before they came here, if `line` says so; else 0."""
+    if not line.startswith("… "):
+        return 0
+    from octavo.protocol.gaps import lines_of_gap
+
+    return lines_of_gap(line)
 
 
 class Commands:
