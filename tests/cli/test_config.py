@@ -84,6 +84,22 @@ def test_json_tells_values_layers_lines_and_warnings(shell: Shell) -> None:
     assert shown["trusted"] is False
 
 
+def test_one_setting_or_table_is_shown_alone(shell: Shell) -> None:
+    shell.settings('model = "a"\n[gc]\nmax_age_days = 3\n')
+    one = shell.octavo("config", "show", "gc.max_age_days").stdout.splitlines()
+    table = shell.octavo("config", "show", "gc").stdout.splitlines()
+    none = shell.octavo("config", "show", "modle")
+
+    assert [line.split("  #")[0].rstrip() for line in one] == ["gc.max_age_days = 3"]
+    assert [line.split(" = ")[0] for line in table] == [
+        *("gc.max_age_days", "gc.outputs_bytes", "gc.snapshots_bytes"),
+    ]
+    assert (none.returncode, none.stdout) == (2, "")
+    assert none.stderr == (
+        "octavo: error: There is no setting modle. `octavo config show --all` shows all.\n"
+    )
+
+
 def test_path_lists_the_files_that_count(shell: Shell) -> None:
     file = shell.settings("")
     project = shell.cwd / ".octavo/config.toml"

@@ -69,6 +69,15 @@ def test_a_help_fits_into_the_terminal_there_is(name: str, shell: Shell) -> None
         (["exec", "--jsn", "x"], "Unrecognized arguments: --jsn. Did you mean --json?"),
         (["skills", "list", "--jsno"], "Unrecognized arguments: --jsno. Did you mean --json?"),
         (["skills", "show"], "Missing: NAME. See `octavo skills show --help`."),
+        (
+            ["sessions", "lst"],
+            "There is no `octavo sessions lst`. Did you mean `octavo sessions list`?",
+        ),
+        (
+            ["thread", "frob"],
+            "There is no `octavo thread frob`. There is: compact, pins, pin, unpin.",
+        ),
+        (["mcp", "add"], "Missing: NAME, COMMAND. See `octavo mcp add --help`."),
         (["login", "--frob"], "Unrecognized arguments: --frob. See `octavo login --help`."),
         (
             ["config"],
@@ -77,7 +86,7 @@ def test_a_help_fits_into_the_terminal_there_is(name: str, shell: Shell) -> None
         (["config", "show", "-c", "x"], "-c 'x' is not key=value. For example: -c model=gpt-5."),
         (
             ["config", "show", "--prof", "x"],
-            "Unrecognized arguments: --prof x. Did you mean --profile?",
+            "Unrecognized arguments: --prof. Did you mean --profile?",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 
 import pytest
@@ -24,7 +25,7 @@ async def test_it_goes_on_until_the_goal_is_reached(place: Place) -> None:
 
     assert (done.status, done.out) == (0, "All is there.\n"), done.err
     assert (place.work / "b").exists()
-    assert "a is there." in done.err
+    assert done.err.index("a is there.") < done.err.index("tokens: ")
     assert "goal reached · " in done.err
     assert " of 1,000,000 tokens" in done.err
 
@@ -58,10 +59,19 @@ async def test_a_goal_that_is_out_of_budget_ends_the_run_and_can_be_gone_on_with
 
 async def test_a_goal_that_is_blocked_is_no_success(place: Place) -> None:
     script: Script = [call("update_goal", status="blocked"), say("I need the password.")]
-    done = await place.exec(script, "--goal", "Log in.")
+    goal = "Log in, it's me."
+    done = await place.exec(script, "--goal", goal)
 
     assert (done.status, done.out) == (1, "I need the password.\n"), done.err
     assert "goal blocked" in done.err
+    assert done.err.endswith(f" --goal {shlex.quote(goal)}\n")
+
+
+async def test_a_goal_that_is_no_plain_line_is_not_repeated_as_a_command(place: Place) -> None:
+    script: Script = [call("update_goal", status="blocked"), say("No.")]
+    done = await place.exec(script, "--goal", "Log in.\nThen wait.")
+
+    assert done.err.endswith(" --goal 'THE SAME TEXT'\n")
 
 
 async def test_a_signal_pauses_it(place: Place) -> None:

@@ -7,6 +7,7 @@ which a question is the answer to a call; what concerns questions is tried in bo
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -370,5 +371,22 @@ def test_without_the_package_one_sentence_says_how_to_get_it() -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "octavo: error: `octavo mcp-server` needs the package mcp, which is not installed. "
-        "Install it: pip install 'octavo[mcp]'\n"
+        f"Install it: {shlex.quote(sys.executable)} -m pip install 'octavo[mcp]'\n"
     )
+
+
+@pytest.mark.parametrize("command", ["mcp-server", "acp", "app-server"])
+def test_started_by_hand_it_says_who_is_waited_for(command: str) -> None:
+    ours, terminal = os.openpty()
+    argv = [sys.executable, "-m", "octavo", command]
+    with subprocess.Popen(argv, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as (
+        running
+    ):
+        os.close(terminal)
+        assert running.stderr is not None
+        said = running.stderr.readline()
+        running.terminate()
+    os.close(ours)
+
+    assert b" starts this, and talks to it here in " in said
+    assert said.endswith(b". Ctrl-C ends it.\n")

@@ -40,7 +40,7 @@ def test_a_server_is_added_looked_at_agreed_to_and_removed(shell: Shell) -> None
     assert "no MCP servers" in shell.octavo("mcp", "list").stdout
 
     added(shell, "--env", "A=b", "--network", "example.com")
-    assert "asks" in shell.octavo("mcp", "list").stdout
+    assert "not agreed" in shell.octavo("mcp", "list").stdout
     refused = shell.octavo("mcp", "accept", "acting")
     accepted = shell.octavo("mcp", "accept", "acting", "-y")
     shown = json.loads(shell.octavo("mcp", "get", "acting", "--json").stdout)
@@ -49,12 +49,12 @@ def test_a_server_is_added_looked_at_agreed_to_and_removed(shell: Shell) -> None
     assert refused.returncode == 1
     assert "echo: only reads, it says; runs without a question" in refused.stderr
     assert "Says it⟨U+200B⟩ again." in refused.stderr
-    assert accepted.stdout == "Accepted: acting, 1 tools.\n"
+    assert accepted.stdout == "Accepted: acting, 1 tool.\n"
     assert (shown["agreed"], shown["tools"]) == (True, ["echo"])
     assert (shown["env"], shown["network"]) == (["A"], ["example.com"])
     assert removed.returncode == 0
     assert f"stays in {shell.home}/servers/acting" in removed.stdout
-    assert (shell.home / "config.toml").read_text().rstrip() == before.rstrip()
+    assert (shell.home / "config.toml").read_text() == before
 
 
 def test_a_servers_keys_are_not_shown(shell: Shell) -> None:
@@ -154,6 +154,41 @@ def test_a_repositorys_servers_run_only_as_they_were_agreed_to(shell: Shell) -> 
     assert there()
     file.write_text('[mcp_servers.theirs]\ncommand = "rm"\n')
     assert not there()
+
+
+def test_who_lacks_the_package_is_told_when_a_server_is_added_and_listed(shell: Shell) -> None:
+    hide = (
+        "import sys; import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'mcp' else find(name, *a)\n"
+        "from octavo.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    def octavo(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-c", hide, "mcp", *words]
+        return subprocess.run(argv, cwd=shell.cwd, env=shell.env, capture_output=True, text=True)
+
+    added, listed = octavo("add", "mine", "--", "true"), octavo("list")
+
+    for done in (added, listed):
+        assert done.returncode == 0
+        assert done.stderr.endswith(f"{sys.executable} -m pip install 'octavo[mcp]'\n")
+    assert listed.stdout == "mine  not agreed  true\n"
+
+
+def test_exec_shows_what_a_tool_says_when_it_fails(shell: Shell) -> None:
+    import anyio
+
+    from octavo.trial import scripted
+    from octavo.trial.scripted import call, say
+
+    async def run() -> str:
+        async with scripted.serve([call("mcp__acting__fail"), say("Done.")]) as model:
+            provider = f'model_providers.t={{name="t",base_url="{model.base_url}"}}'
+            words = ["exec", "--skip-git-repo-check", "-c", provider, "-c", 'model_provider="t"']
+            words += ["-m", "scripted", "-c", config("acting", "fail"), "--allow-mcp", "acting"]
+            return (await anyio.to_thread.run_sync(lambda: shell.octavo(*words, "go"))).stderr
+
+    assert "! The tool says that it failed: no such thing\n" in anyio.run(run)
 
 
 def test_exec_lets_what_is_allowed_on_the_command_line_be_called(shell: Shell) -> None:

@@ -84,7 +84,7 @@ async def undo_undo(
     last = journal.thread.undone
     if last is None:
         raise UsageError(
-            "There is no undo to take back.", hint="It can be until the thread goes on."
+            "There is no undo to take back.", hint="One can be until the thread goes on."
         )
     done = []
     for folder in last.folders:
@@ -107,7 +107,8 @@ def _turns(journal: Journal, turn_id: str | None) -> list[Turn]:
         )
     turns = [turn for turn in thread.turns if not turn.undone]
     if not turns:
-        raise UsageError("There is no turn to undo.")
+        redo = "`octavo undo --redo` takes the last undo back." if thread.undone else None
+        raise UsageError("There is no turn to undo.", hint=redo)
     if turn_id is None:
         return turns[-1:]
     found = [at for at, turn in enumerate(turns) if turn.started.turn_id.startswith(turn_id)]

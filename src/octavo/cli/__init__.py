@@ -44,7 +44,7 @@ COMMANDS = {
     "Set up": {
         "login": "Store an API key, or see whether one is there",
         "logout": "Remove a stored API key",
-        "config": "Show settings and where they come from; take over Codex's",
+        "config": "Show and change settings, and where they come from",
         "trust": "Trust a repository's own settings",
         "untrust": "Stop trusting a repository's own settings",
         "skills": "List, show, make, check, add, remove and accept skills",

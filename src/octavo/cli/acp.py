@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 EPILOG = """\
 An editor starts this, and talks to it over standard input and output. For Zed, in settings.json:
 
-  "agent_servers": {"octavo": {"type": "custom", "command": "octavo", "args": ["acp"]}}
+  "agent_servers": {
+    "octavo": {"type": "custom", "command": "octavo", "args": ["acp"]}
+  }
 
 docs/guide/editors.md says more, also for JetBrains.
 """
@@ -30,10 +32,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Serve one editor until it ends its output."""
     from octavo.cli.extras import need
-    from octavo.cli.standard import open_standard_files
+    from octavo.cli.standard import open_standard_files, say_who_talks_here
 
     open_standard_files()
     need("acp", "acp", "agent-client-protocol", "acp")
+    say_who_talks_here("An editor", "ACP")
     import anyio
 
     anyio.run(_serve, args)

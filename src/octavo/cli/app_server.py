@@ -98,10 +98,12 @@ def run(args: Namespace) -> int:
         address = read_address(args.listen, remote=args.ws_allow_remote)
     else:
         path = _socket_path(args.listen)
-    from octavo.cli.standard import open_standard_files
+    from octavo.cli.standard import open_standard_files, say_who_talks_here
     from octavo.late import import_late
 
     open_standard_files()
+    if path is None and address is None:
+        say_who_talks_here("A program", "JSON-RPC")
     import_late("anyio._backends._asyncio", "octavo.server.listen")
     import anyio
 
@@ -145,14 +147,11 @@ async def _serve(args: Namespace, path: Path | None, address: Address | None) ->
 
 
 async def _serve_websockets(args: Namespace, server: Server, address: Address) -> None:
+    from octavo.cli.extras import need
     from octavo.cli.ws_options import open_gate
-    from octavo.rpc.websocket import is_installed
     from octavo.server.listen_ws import serve_websockets
 
-    if not is_installed():
-        raise UsageError(
-            "What speaks websockets is not installed.", hint="pip install 'octavo[ws]'"
-        )
+    need("app-server --listen ws://…", "websockets", "websockets", "ws")
     await serve_websockets(server, address, open_gate(args, os.environ, _say), _say)
 
 

@@ -18,6 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
     show = actions.add_parser("show", help="every value that is set, and where")
+    show.add_argument("key", nargs="?", metavar="KEY", help="this setting, or table, alone")
     show.add_argument("--all", action="store_true", help="defaults too")
     show.add_argument("--json", action="store_true", help="print one JSON object")
     add_config_options(show)
@@ -55,7 +56,7 @@ def run(args: Namespace) -> int:
         case "show":
             from octavo.cli.show import show
 
-            return show(load_settings(args), defaults=args.all, as_json=args.json)
+            return show(load_settings(args), args.key, defaults=args.all, as_json=args.json)
         case "path":
             return _path(args)
         case "set":

@@ -27,7 +27,8 @@ INTERMIXED = True
 
 EPILOG = """\
 The prompt is the argument, or standard input (also with `-`), or both. Nobody is asked anything.
-Exit codes: 0 done · 1 failed · 2 wrong usage or settings · 3 over budget · 128+n ended by signal n
+
+Exit codes: 0 done · 1 failed, or goal not reached · 2 usage or settings · 3 budget · 128+n signal n
 """
 
 

@@ -26,13 +26,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("-y", "--yes", action="store_true", help="do it, instead of showing it")
     parser.add_argument(
-        "--days", metavar="N", help="of snapshots and outputs unused for N days (gc.max_age_days)"
+        "--days", metavar="N", help="let go of what no turn used for N days (gc.max_age_days)"
     )
     parser.add_argument(
-        "--snapshots", metavar="SIZE", help="the most they may take: 500M, 10G (gc.snapshots_bytes)"
+        "--snapshots",
+        metavar="SIZE",
+        help="keep at most SIZE of snapshots: 10G (gc.snapshots_bytes)",
     )
     parser.add_argument(
-        "--outputs", metavar="SIZE", help="the same of kept outputs (gc.outputs_bytes)"
+        "--outputs", metavar="SIZE", help="keep at most SIZE of outputs: 500M (gc.outputs_bytes)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_settings_options(parser)
@@ -82,7 +84,7 @@ def _again(args: Namespace) -> str:
 
 
 def _print(result: g.GcResult, again: str) -> None:
-    from octavo.protocol.visible import visible_line
+    from octavo.protocol.visible import visible_name
 
     done = [step for step in result.steps if step.failed is None]
     word = "Let go" if result.applied else "Would go"
@@ -90,20 +92,20 @@ def _print(result: g.GcResult, again: str) -> None:
         steps = [step for step in done if step.kind == kind]
         for step in steps[:SHOWN]:
             more = ", what exists nowhere else archived" if step.archives else ""
-            print(f"{word}: {visible_line(step.detail)} ({_size(step.bytes)}{more})")
-            print(f"  {visible_line(step.path)}")
+            print(f"{word}: {visible_name(step.detail)} ({_size(step.bytes)}{more})")
+            print(f"  {visible_name(step.path)}")
         if len(steps) > SHOWN:
             rest = sum(step.bytes for step in steps[SHOWN:])
             print(f"{word}: {len(steps) - SHOWN} more of these ({_size(rest)})")
     for one in result.kept[:SHOWN]:
-        print(f"Stays: {visible_line(one.what)}: {visible_line(one.why)}.")
+        print(f"Stays: {visible_name(one.what)}: {visible_name(one.why)}.")
     if len(result.kept) > SHOWN:
         print(f"Stays: {len(result.kept) - SHOWN} more.")
     for path in result.archives:
-        print(f"Archived: {visible_line(path)}")
+        print(f"Archived: {visible_name(path)}")
     for step in result.steps:
         if step.failed is not None:
-            what, why = visible_line(step.detail), visible_line(step.failed)
+            what, why = visible_name(step.detail), visible_name(step.failed)
             print(f"octavo: {what} stays: {why}", file=sys.stderr)
     if not result.steps:
         print("There is nothing to let go.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import UsageError
-from octavo.protocol.visible import visible_command, visible_line
+from octavo.protocol.visible import visible_command, visible_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     listing = actions.add_parser("list", help="show the servers of your settings")
-    get = actions.add_parser("get", help="show one, and what is known of its tools")
-    add = actions.add_parser("add", help="put one into your settings")
-    remove = actions.add_parser("remove", help="take one out of your settings")
-    accept = actions.add_parser("accept", help="look at what its tools say, and agree to it")
+    get = actions.add_parser("get", help="show a server, and what is known of its tools")
+    add = actions.add_parser("add", help="put a server into your settings")
+    remove = actions.add_parser("remove", help="take a server out of your settings")
+    accept = actions.add_parser(
+        "accept", help="look at what a server says of its tools, and agree to it"
+    )
     for each in (listing, get):
         each.add_argument("--json", action="store_true", help="print JSON")
     for each in (get, add, remove, accept):
@@ -37,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "       octavo mcp add NAME [OPTIONS] --url URL"
     )
     _add_options(add)
-    add.add_argument("rest", nargs=REMAINDER, help=SUPPRESS)
+    add.add_argument("rest", nargs=REMAINDER, metavar="COMMAND", help=SUPPRESS)
     accept.add_argument("-y", "--yes", action="store_true", help="agree without being asked")
     for each in (listing, get, accept):
         each.add_argument("-C", "--cd", metavar="DIR", help="look from DIR instead of here")
@@ -105,10 +107,12 @@ def _list(loaded: Loaded, *, as_json: bool) -> int:
         return 0
     if not servers:
         print("There are no MCP servers. `octavo mcp add NAME -- COMMAND` adds one.")
-    width = max((len(visible_line(name)) for name in servers), default=0)
+    else:
+        _say_what_is_missing()
+    width = max((len(visible_name(name)) for name in servers), default=0)
     for name, config in servers.items():
         agreement = _agreement(config, known.get(name))
-        print(f"{visible_line(name):<{width}}  {agreement:<9} {_what(config)}")
+        print(f"{visible_name(name):<{width}}  {agreement:<10}  {_what(config)}")
     return 0
 
 
@@ -127,13 +131,13 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
         ("from", "" if source is None else str(source.file or "the command line")),
         ("variables", ", ".join([*config.env_vars, *config.env])),
         ("reaches", ", ".join(config.network) or ("its own host" if config.url else "no host")),
-        ("agreed to", _agreement(config, pin)),
+        ("state", _agreement(config, pin)),
         ("tools", ", ".join(str(one.get("name")) for one in pin.tools) if pin else "not seen yet"),
     ]
-    print(visible_line(name))
+    print(visible_name(name))
     for title, fact in facts:
         if fact:
-            print(f"  {title:<11}{visible_line(fact)}")
+            print(f"  {title:<11}{visible_name(fact)}")
     return 0
 
 
@@ -145,7 +149,7 @@ def _add(args: Namespace) -> int:
     if (args.url is None) == (not words):
         raise UsageError(
             "Give either a command after `--`, or --url.",
-            hint="octavo mcp add docs -- docs-server --stdio",
+            hint="For example: octavo mcp add docs -- docs-server --stdio",
         )
     values: dict[str, object] = {}
     if args.url is not None:
@@ -176,9 +180,20 @@ def _add(args: Namespace) -> int:
     for key, value in values.items():
         text = set_value(text, ("mcp_servers", args.name, key), value)
     write_private(file, text.encode())
-    print(f"Added {args.name} to {visible_line(str(file))}.")
+    print(f"Added {args.name} to {visible_name(str(file))}.")
+    _say_what_is_missing()
     print(f"Look at what its tools say, and agree to it: octavo mcp accept {args.name}")
     return 0
+
+
+def _say_what_is_missing() -> None:
+    """Say how to get the package that speaks with servers, where it is not there."""
+    from importlib.util import find_spec
+
+    if find_spec("mcp") is None:
+        from octavo.protocol.extras import missing
+
+        print(f"octavo: {missing('Speaking with MCP servers', 'mcp', 'mcp')}", file=sys.stderr)
 
 
 def _split(args: Namespace) -> tuple[Namespace, list[str]]:
@@ -238,10 +253,10 @@ def _remove(name: str) -> int:
         )
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
     Pins(home).forget(name)
-    print(f"Removed {name} from {visible_line(str(file))}.")
+    print(f"Removed {name} from {visible_name(str(file))}.")
     kept = home / SERVER_HOMES / name
     if kept.is_dir():
-        print(f"What it kept for itself stays in {visible_line(str(kept))}.")
+        print(f"What it kept for itself stays in {visible_name(str(kept))}.")
     return 0
 
 
@@ -254,7 +269,7 @@ def _accept(args: Namespace) -> int:
     wanted = p.McpChangesParams(args.name, cwd)
     found = ask(lambda client: client.call(p.MCP_CHANGES, wanted))
     if found.agreement == "agreed":
-        print(f"{args.name} says what was agreed to: {found.tools} tools.")
+        print(f"{args.name} says what was agreed to: {_tools(found.tools)}.")
         return 0
     for line in found.lines:
         print(visible_command(line), file=sys.stderr)
@@ -263,8 +278,12 @@ def _accept(args: Namespace) -> int:
         return EXIT_FAILED
     params = p.McpAcceptParams(args.name, found.digest, cwd)
     accepted = ask(lambda client: client.call(p.MCP_ACCEPT, params))
-    print(f"Accepted: {args.name}, {accepted.tools} tools.")
+    print(f"Accepted: {args.name}, {_tools(accepted.tools)}.")
     return 0
+
+
+def _tools(count: int) -> str:
+    return "1 tool" if count == 1 else f"{count} tools"
 
 
 def _is_agreed(name: str) -> bool:
@@ -300,15 +319,15 @@ def _pins(loaded: Loaded) -> dict[str, Pin]:
 def _agreement(config: McpServer, pin: Pin | None) -> str:
     if not config.enabled:
         return "disabled"
-    return "agreed" if pin is not None and pin.agreed else "asks"
+    return "agreed" if pin is not None and pin.agreed else "not agreed"
 
 
 def _what(config: McpServer) -> str:
     if config.url is not None:
-        return visible_line(config.url)
+        return visible_name(config.url)
     import shlex
 
-    return visible_line(shlex.join([config.command or "", *config.args]))
+    return visible_name(shlex.join([config.command or "", *config.args]))
 
 
 def _as_json(name: str, config: McpServer, pin: Pin | None) -> dict[str, object]:

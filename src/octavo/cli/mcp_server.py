@@ -28,10 +28,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Serve one client until it ends its output."""
     from octavo.cli.extras import need
-    from octavo.cli.standard import open_standard_files
+    from octavo.cli.standard import open_standard_files, say_who_talks_here
 
     open_standard_files()
     need("mcp-server", "mcp", "mcp", "mcp")
+    say_who_talks_here("A program", "MCP")
     place = working_directory(args.cd)
     import anyio
 

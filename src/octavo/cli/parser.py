@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import textwrap
 from typing import Any, NoReturn
 
@@ -13,6 +14,8 @@ from octavo.protocol.errors import UsageError
 _MISSING = "the following arguments are required: "
 _UNKNOWN = "unrecognized arguments: "
 """How argparse begins two of its messages."""
+_CHOICE = re.compile(r"invalid choice: '([^']*)'")
+"""What is in a third one."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,6 +45,9 @@ class Parser(argparse.ArgumentParser):
                 f"Unrecognized arguments: {words}.",
                 hint=f"Did you mean {near}?" if near else advice,
             )
+        word = _CHOICE.search(message)
+        if word is not None and message.startswith(f"argument {_title_of_actions(self)}:"):
+            raise UsageError(f"There is no `{self.prog} {word[1]}`.", hint=_meant(word[1], self))
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=advice)
 
 
@@ -101,6 +107,27 @@ def _columns() -> int:
         return os.get_terminal_size(1).columns
     except OSError:
         return 100
+
+
+def _title_of_actions(parser: argparse.ArgumentParser) -> str | None:
+    """Return how argparse calls the choice of an action in its messages."""
+    for action in parser._actions:
+        if isinstance(action, _Actions):
+            return str(action.metavar or action.dest)
+    return None
+
+
+def _meant(word: str, parser: argparse.ArgumentParser) -> str:
+    """Return which action of `parser` may be meant by `word`, or all there are."""
+    import difflib
+
+    names = [
+        name for each in parser._actions if isinstance(each, _Actions) for name in each.choices
+    ]
+    near = difflib.get_close_matches(word, names, n=1)
+    if near:
+        return f"Did you mean `{parser.prog} {near[0]}`?"
+    return f"There is: {', '.join(names)}."
 
 
 def _nearest(word: str, parser: argparse.ArgumentParser) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import anyio
 
 from octavo.config.load import Loaded
-from octavo.context.visible import visible_line
+from octavo.protocol.visible import visible_name
 from octavo.sandbox import Command, Limits, Mode, Network, Policy, Report, open_sandbox
 from octavo.sandbox.cage.plan import Plan, make_plan
 from octavo.sandbox.from_settings import permission_profile
@@ -45,7 +45,7 @@ class Reasons:
             return self.of_profile or "the working directory"
         if path in self._roots:
             named = self._roots[path]
-            return "writable_roots" + ("" if named == path else f": {visible_line(named)}")
+            return "writable_roots" + ("" if named == path else f": {visible_name(named)}")
         if path in (os.path.realpath("/tmp"), os.path.realpath(os.environ.get("TMPDIR", "/tmp"))):
             return self.of_profile or "temporary files"
         return self.of_profile or "--add-dir"
@@ -173,14 +173,14 @@ def _program(command: Command, plan: Plan) -> str:
     path = name if "/" in name else shutil.which(name, path=command.env.get("PATH"))
     full = os.path.join(command.cwd, path) if path else ""
     if not os.path.isfile(full):
-        return f"{visible_line(name)}: there is no such program"
+        return f"{visible_name(name)}: there is no such program"
     if not os.access(full, os.X_OK):
-        return f"{visible_line(full)}: it may not be run"
+        return f"{visible_name(full)}: it may not be run"
     real = os.path.realpath(full)
     if any(real == mask or real.startswith(mask + "/") for mask in plan.masks):
-        return f"{visible_line(real)}: hidden in the sandbox, so it cannot be run"
-    leads = "" if real == full else f" (leads to {visible_line(real)})"
-    return visible_line(full) + leads
+        return f"{visible_name(real)}: hidden in the sandbox, so it cannot be run"
+    leads = "" if real == full else f" (leads to {visible_name(real)})"
+    return visible_name(full) + leads
 
 
 def _writing(policy: Policy, plan: Plan, reasons: Reasons, *, is_full: bool) -> Iterator[Line]:
@@ -189,19 +189,19 @@ def _writing(policy: Policy, plan: Plan, reasons: Reasons, *, is_full: bool) -> 
     yield from _paths("Writes", plan.roots, why=reasons.writable)
     if is_full:
         for path in plan.private:
-            yield "", f"{visible_line(path)}: one of its own, empty at first and gone with it"
+            yield "", f"{visible_name(path)}: one of its own, empty at first and gone with it"
     asked = [os.path.realpath(path) for path in policy.writable_roots]
     for path in asked:
         if path not in plan.roots:
             yield (
                 "",
-                f"{visible_line(path)}: no, it is not a directory that can be written as a whole",
+                f"{visible_name(path)}: no, it is not a directory that can be written as a whole",
             )
     there = [path for path in plan.protected if not _is_placeholder(path)]
     yield from _paths("Read-only", there, why=reasons.held)
     missing = [os.path.basename(path) for path in plan.protected if _is_placeholder(path)]
     if missing:
-        yield "", f"nor can it make {', '.join(missing)} in {visible_line(str(policy.cwd))}"
+        yield "", f"nor can it make {', '.join(missing)} in {visible_name(str(policy.cwd))}"
     if plan.roots and policy.write_cwd:
         yield "Git", "the model's plain git commands (add, commit, switch, …) may write .git"
         yield "", "in a cage of their own, in which only git runs; this command may not"
@@ -229,10 +229,10 @@ def _paths(
     for number, path in enumerate(paths[:_SHOWN]):
         reason = "" if why is None else why(path)
         because = f" ({reason})" if reason else ""
-        yield "" if number else title, prefix + visible_line(path) + because
+        yield "" if number else title, prefix + visible_name(path) + because
     if len(paths) > _SHOWN:
         yield "", f"and {len(paths) - _SHOWN} more"
 
 
 def _names(names: Sequence[str]) -> str:
-    return ", ".join(map(visible_line, names))
+    return ", ".join(map(visible_name, names))

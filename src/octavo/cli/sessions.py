@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from octavo.cli.shared import add_config_options, working_directory
+from octavo.cli.shared import add_config_options, columns, working_directory
 from octavo.protocol.errors import StoreError, UsageError
 
 TYPE_CHECKING = False
@@ -26,6 +26,8 @@ LISTED = 25
 TURNS_SHOWN = 20
 PAGE = 100
 _ID_SHOWN = 13
+_LEAST = 30
+"""Characters that are shown of a name at least, however narrow the terminal is."""
 """The time an id was made, to the millisecond: enough to tell one thread from another."""
 
 
@@ -44,7 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         ("fork", "begin a new thread that goes on from a turn of another one"),
         ("export", "write a thread as Markdown, JSON or one page of HTML"),
     ):
-        action = actions.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+        action = actions.add_parser(
+            name, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}."
+        )
         if name in ("archive", "unarchive", "delete"):
             action.add_argument("ids", metavar="ID", nargs="+", help="which threads")
         elif name == "search":
@@ -345,10 +349,8 @@ def _line(thread: it.Thread, *, with_cwd: bool) -> str:
     turns = thread.octavo_turns or 0
     count = f"{turns} turn{'' if turns == 1 else 's'}"
     where = f"  {_plain(thread.cwd)}" if with_cwd else ""
-    return (
-        f"{thread.id[:_ID_SHOWN]}  {_time(thread.updated_at)}  {count:>9}{where}"
-        f"  {_plain(_cut(name))}"
-    )
+    facts = f"{thread.id[:_ID_SHOWN]}  {_time(thread.updated_at)}  {count:>9}{where}"
+    return f"{facts}  {_plain(_cut(name, max(_LEAST, columns() - len(facts) - 2)))}"
 
 
 def _facts(thread: it.Thread) -> list[tuple[str, str]]:

@@ -159,3 +159,11 @@ def existing_directory(path: str) -> Path:
             hint="Name the directory it is in.",
         )
     return Path(os.path.abspath(path))
+
+
+def columns() -> int:
+    """Return how wide the lines of a list may be: as the terminal, if it is one."""
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return 120

@@ -12,6 +12,7 @@ from octavo.config.load import Loaded
 from octavo.config.masks import masked
 from octavo.config.toml_text import locate
 from octavo.config.write import encode_value
+from octavo.protocol.errors import ConfigError
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -23,9 +24,20 @@ class Shown(msgspec.Struct, frozen=True):
     line: int | None = None
 
 
-def show(loaded: Loaded, *, defaults: bool, as_json: bool) -> int:
-    """Print the settings of `loaded`."""
-    values = dict(sorted(_values(loaded, defaults=defaults)))
+def show(loaded: Loaded, key: str | None, *, defaults: bool, as_json: bool) -> int:
+    """Print the settings of `loaded`; with a key what is set there, or its default.
+
+    Raises:
+        ConfigError: the key names no setting.
+    """
+    values = dict(sorted(_values(loaded, defaults=defaults or key is not None)))
+    if key is not None:
+        wanted = parse_key(key)
+        values = {name: one for name, one in values.items() if _is_in(parse_key(name), wanted)}
+        if not values:
+            raise ConfigError(
+                f"There is no setting {key}.", hint="`octavo config show --all` shows all."
+            )
     if as_json:
         everything = {
             "values": values,
@@ -46,6 +58,10 @@ def show(loaded: Loaded, *, defaults: bool, as_json: bool) -> int:
     for line, shown in lines.items():
         print(f"{line:<{width}}  # {_origin(shown)}")
     return 0
+
+
+def _is_in(key: Key, wanted: Key) -> bool:
+    return key[: len(wanted)] == wanted or wanted[: len(key)] == key
 
 
 def _written(value: object) -> str:

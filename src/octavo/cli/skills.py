@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from octavo.cli.asking import ask
-from octavo.cli.shared import working_directory
+from octavo.cli.shared import columns, working_directory
 from octavo.protocol.errors import UsageError
-from octavo.protocol.visible import visible_command, visible_line
+from octavo.protocol.visible import visible_command, visible_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,17 +103,17 @@ def _list(cwd: str | None, *, as_json: bool) -> int:
         print(problem, file=sys.stderr)
     if not found.data:
         print("There are no skills.")
-    width = max((len(visible_line(one.name)) for one in found.data), default=0)
-    room = max(LEAST_CHARS, _columns() - width - 14)
+    width = max((len(visible_name(one.name)) for one in found.data), default=0)
+    room = max(LEAST_CHARS, columns() - width - 14)
     for (root, scope, trusted), skills in groupby(
         found.data, key=lambda one: (one.root, one.scope, one.trusted)
     ):
         mark = "" if trusted else ", not trusted"
-        print(f"{visible_line(root)} ({_WHOSE[scope]}{mark})")
+        print(f"{visible_name(root)} ({_WHOSE[scope]}{mark})")
         for one in skills:
             pinned = "+" if one.pinned and one.state == "ok" else " "
             what = one.reason or _short(one.description, room)
-            print(f"  {one.state:<8}{pinned} {visible_line(one.name):<{width}}  {what}")
+            print(f"  {one.state:<8}{pinned} {visible_name(one.name):<{width}}  {what}")
     return 0
 
 
@@ -128,17 +128,17 @@ def _show(name: str, cwd: str | None, *, as_json: bool) -> int:
     skill = found.skill
     facts = [
         ("state", f"{skill.state}. {skill.reason}".rstrip(". ")),
-        ("file", visible_line(skill.path)),
+        ("file", visible_name(skill.path)),
         ("whose", _WHOSE[skill.scope] + ("" if skill.trusted else ", not trusted")),
-        ("from", visible_line(_origin(skill))),
+        ("from", visible_name(_origin(skill))),
         ("agreed to", f"sha256 {skill.sha256[:16]}" if skill.sha256 else ""),
-        ("license", visible_line(found.license or "")),
-        ("needs", visible_line(found.compatibility or "")),
-        *(("", visible_line(f"{key}: {value}")) for key, value in found.metadata.items()),
-        ("would allow", visible_line(" ".join(found.allowed_tools))),
+        ("license", visible_name(found.license or "")),
+        ("needs", visible_name(found.compatibility or "")),
+        *(("", visible_name(f"{key}: {value}")) for key, value in found.metadata.items()),
+        ("would allow", visible_name(" ".join(found.allowed_tools))),
         ("files", ", ".join(found.files)),
     ]
-    print(visible_line(skill.name))
+    print(visible_name(skill.name))
     for title, fact in facts:
         if fact:
             print(f"  {title:<12}{fact}")
@@ -151,8 +151,8 @@ def _new(args: Namespace, cwd: str | None) -> int:
 
     params = s.SkillCreateParams(args.name, args.description, _place(args), cwd)
     made = ask(lambda client: client.call(s.SKILLS_CREATE, params))
-    folder = visible_line(os.path.dirname(made.path))
-    print(f"Made {visible_line(made.path)}. Fill it in, then run `octavo skills check {folder}`.")
+    folder = visible_name(os.path.dirname(made.path))
+    print(f"Made {visible_name(made.path)}. Fill it in, then run `octavo skills check {folder}`.")
     return 0
 
 
@@ -160,7 +160,7 @@ def _check(paths: Sequence[str]) -> int:
     status = 0
     for path in paths:
         found = _checked(os.path.abspath(path))
-        print(f"{visible_line(path)}: {'is no valid skill' if found.problems else 'valid'}")
+        print(f"{visible_name(path)}: {'is no valid skill' if found.problems else 'valid'}")
         for line in (*found.problems, *found.advice):
             print(f"  {line}")
         if found.problems:
@@ -187,9 +187,9 @@ def _add(args: Namespace, cwd: str | None) -> int:
     )
     added = ask(lambda client: client.call(s.SKILLS_ADD, params))
     skill = added.skill
-    print(f"Added {skill.name} to {visible_line(skill.root)}")
+    print(f"Added {skill.name} to {visible_name(skill.root)}")
     print(f"  {_short(skill.description)}")
-    print(f"  from      {visible_line(_origin(skill))}")
+    print(f"  from      {visible_name(_origin(skill))}")
     print(f"  sha256    {skill.sha256}")
     print(f"  files     {', '.join(added.files)}")
     if added.executables:
@@ -204,7 +204,7 @@ def _remove(args: Namespace, cwd: str | None) -> int:
 
     params = s.SkillRemoveParams(_absolute(args.name), args.force, cwd)
     removed = ask(lambda client: client.call(s.SKILLS_REMOVE, params))
-    print(f"Removed {visible_line(removed.path)}")
+    print(f"Removed {visible_name(removed.path)}")
     return 0
 
 
@@ -217,7 +217,7 @@ def _accept(args: Namespace, cwd: str | None) -> int:
     if change.agreed:
         print(f"{skill.name} is what was agreed to: sha256 {change.sha256[:16]}")
         return 0
-    place = visible_line(os.path.dirname(skill.path))
+    place = visible_name(os.path.dirname(skill.path))
     print(f"{place} (sha256 {change.sha256[:16]}):", file=sys.stderr)
     for line in change.lines:
         print(f"    {line}", file=sys.stderr)
@@ -261,14 +261,6 @@ def _origin(skill: s.SkillInfo) -> str:
     words += [f"({skill.ref})"] if skill.ref else []
     words += ["and changed since"] if skill.edited else []
     return " ".join(words)
-
-
-def _columns() -> int:
-    """Return how wide the lines of a list may be: as the terminal, if it is one."""
-    try:
-        return os.get_terminal_size(1).columns
-    except OSError:
-        return 120
 
 
 def _short(text: str, chars: int = 100) -> str:

@@ -25,3 +25,13 @@ def take_standard_files() -> tuple[int, int]:
     os.close(null)
     os.dup2(2, 1)
     return into, out
+
+
+def say_who_talks_here(who: str, words: str) -> None:
+    """Say who is waited for, where a person started this: the terminal would just be silent."""
+    if os.isatty(0):
+        print(
+            f"octavo: {who} starts this, and talks to it here in {words}. Ctrl-C ends it.",
+            file=sys.stderr,
+            flush=True,
+        )

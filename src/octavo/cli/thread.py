@@ -24,7 +24,7 @@ thread: a compaction only changes what the model is shown of it, and can be undo
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="compact | undo | pin | unpin | pins", title="actions"
+        dest="action", required=True, metavar="compact | pins | pin | unpin", title="actions"
     )
     parser.epilog = EPILOG
     for name, purpose in (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import ConfigError
-from octavo.protocol.visible import visible_line
+from octavo.protocol.visible import visible_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def agree(loaded: Loaded, directory: Path, *, everything: bool) -> None:
         _show(item)
         if everything or _is_agreed(item):
             accepted.append(item)
-            print(f"Agreed to: {visible_line(item.name)}", file=sys.stderr)
+            print(f"Agreed to: {visible_name(item.name)}", file=sys.stderr)
         else:
             print(
-                f"Not agreed to: {visible_line(item.name)}. It does not count until you run "
+                f"Not agreed to: {visible_name(item.name)}. It does not count until you run "
                 "`octavo trust` on a terminal, or with --accept-all.",
                 file=sys.stderr,
             )
@@ -95,13 +95,13 @@ def _items(loaded: Loaded, directory: Path) -> list[Item]:
 def _list(loaded: Loaded, directory: Path) -> int:
     print("Trusted" if loaded.trusted else "Not trusted")
     for item in _items(loaded, directory):
-        print(f"{item.state:<9} {item.sha256[:16]}  {visible_line(item.name)}")
+        print(f"{item.state:<9} {item.sha256[:16]}  {visible_name(item.name)}")
     return 0
 
 
 def _show(item: Item) -> None:
     what = "has changed since you agreed to it" if item.state == "changed" else "is new"
-    print(f"\n{visible_line(str(item.path))} {what} (sha256 {item.sha256[:16]}):", file=sys.stderr)
+    print(f"\n{visible_name(str(item.path))} {what} (sha256 {item.sha256[:16]}):", file=sys.stderr)
     for line in item.difference():
         print(f"    {line}", file=sys.stderr)
 
@@ -109,6 +109,6 @@ def _show(item: Item) -> None:
 def _is_agreed(item: Item) -> bool:
     if not sys.stdin.isatty():
         return False
-    print(f"Let {visible_line(item.name)} count? [y/N] ", end="", file=sys.stderr)
+    print(f"Let {visible_name(item.name)} count? [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from octavo.cli.shared import add_config_options, working_directory
+from octavo.cli.shared import add_config_options, columns, working_directory
 from octavo.protocol.errors import UsageError
 
 TYPE_CHECKING = False
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from octavo.protocol import methods as m
 
 PATHS_SHOWN = 20
-TEXT_SHOWN = 60
+TEXT_SHOWN = 40
+TURN_SHOWN = 13
+"""Characters of a turn's id that are shown, and name it: the millisecond it began in."""
 EPILOG = """\
 Without TURN the last turn of this directory's newest thread is meant; with one, that turn and all
 after it. What you edited yourself stays, and a file that both of you changed is not overwritten.
@@ -78,11 +80,19 @@ async def _run(client: Client, args: Namespace, cwd: str) -> int:
             overwrite=args.overwrite,
         )
         done = await client.call(m.UNDO, undo)
-        print(f"{_turns(done)} undone. `octavo undo --redo` takes that back.")
+        print(f"{_undone(done, args)} `octavo undo --redo` takes that back.")
     _print_paths(done.paths, cwd)
     for path in done.left:
         print(f"octavo: {_shown(path, cwd)} could not be restored.", file=sys.stderr)
     return 1 if done.left else 0
+
+
+def _undone(done: m.UndoResult, args: Namespace) -> str:
+    if args.files:
+        return "Files are as they were before; the conversation stays."
+    if args.conversation:
+        return f"{_turns(done)} undone; files stay as they are."
+    return f"{_turns(done)} undone."
 
 
 def _turns(done: m.UndoResult) -> str:
@@ -107,11 +117,13 @@ def _shown(path: str, cwd: str) -> str:
 def _print_turns(turns: tuple[m.UndoableTurn, ...]) -> None:
     import time
 
-    from octavo.protocol.visible import visible_line
+    from octavo.protocol.visible import visible_start
 
     if not turns:
         print("This thread has no turn.")
     for turn in turns:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(turn.started_at))
         what = "undone" if turn.undone else "files" if turn.changes_files else ""
-        print(f"{turn.id}  {when}  {what:<6}  {visible_line(turn.text)[:TEXT_SHOWN]}")
+        facts = f"{turn.id[:TURN_SHOWN]}  {when}  {what:<6}  "
+        room = max(TEXT_SHOWN, columns() - len(facts))
+        print(f"{facts}{visible_start(turn.text, room)}".rstrip())

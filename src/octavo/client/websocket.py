@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from octavo.protocol.errors import OctavoError, UsageError
+from octavo.protocol.extras import missing
 from octavo.rpc import Link
 from octavo.rpc.websocket import is_installed
 
@@ -31,13 +32,12 @@ async def websocket_link(
         insecure: the token may go over the network unencrypted.
 
     Raises:
-        UsageError: `url` is none of these, or the library is missing.
+        UsageError: `url` is none of these.
+        NotInstalled: the library is missing.
         OctavoError: the server is not there, or does not let this client in.
     """
     if not is_installed():
-        raise UsageError(
-            "What speaks websockets is not installed.", hint="pip install 'octavo[ws]'"
-        )
+        raise missing("A websocket", "websockets", "ws")
     _check(url, insecure=insecure)
     from octavo.rpc.websocket_client import Refused, open_websocket
 

@@ -23,7 +23,7 @@ def remove_table(text: str, key: Key) -> str:
     for header in reversed(layout.headers):
         if header.key[: len(key)] == key:
             end = min((start for start in starts if start > header.start), default=len(text))
-            text = text[: header.start] + text[end:]
+            text = _joined(text[: header.start], text[end:])
             starts = [header.start for header in scan(text).headers]
     for entry in reversed(scan(text).entries):
         if entry.key[: len(key)] == key and not entry.inline:
@@ -39,6 +39,14 @@ def remove_table(text: str, key: Key) -> str:
             hint="Take it out by hand.",
         )
     return text
+
+
+def _joined(before: str, after: str) -> str:
+    """Return what was around a table, with one empty line between: not one more each time."""
+    before, after = before.rstrip("\n"), after.lstrip("\n")
+    if not before or not after:
+        return f"{before}\n" if before else after
+    return f"{before}\n\n{after}"
 
 
 def _pop(table: dict[str, object], key: Key) -> bool:

@@ -314,7 +314,9 @@ def reason(error: BaseException) -> str:
             return f"its answer is not what MCP says ({place}: {first['msg']})"
         case _:
             said = f": {error}".rstrip(": \n")
-            return f"{type(error).__name__}{said}"[: w.TEXT_CHARACTERS]
+            if (type(error).__name__, said) == ("ConnectError", ""):  # of the HTTP library
+                return "nothing answers there"
+            return f"{type(error).__name__}{said}"[:w.TEXT_CHARACTERS]
 
 
 def _plain(model: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from octavo.mcp.remote import Remote, remotes
 from octavo.mcp.spec import Spec
 from octavo.mcp.words import ElicitParams, ElicitResult, Listed
 from octavo.protocol.errors import ConfigError, OctavoError
+from octavo.protocol.extras import missing
 from octavo.protocol.visible import visible
 from octavo.sandbox import Policy, Sandbox
 
@@ -236,10 +237,7 @@ class Servers:
         """Run a server until it ends; what goes wrong before it is ready is raised."""
         spec = server.spec
         if find_spec("mcp") is None:
-            raise ServerFailed(
-                f"MCP server {spec.name} needs the package that speaks with servers, which is not"
-                " installed: pip install 'octavo[mcp]'"
-            )
+            raise ServerFailed(str(missing(f"MCP server {spec.name}", "mcp", "mcp")))
         try:
             make_private(spec.home)
         except OSError as error:

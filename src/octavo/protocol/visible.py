@@ -52,6 +52,20 @@ def visible_command(text: str) -> str:
     return "".join(c if _has_ink(c) else f"⟨U+{ord(c):04X}⟩" for c in text)
 
 
+def visible_name(text: str) -> str:
+    """Return a name, or a path, on one line of a terminal, for a person.
+
+    As `visible_line` is for the model; here a `<` is a `<`.
+    """
+    return visible_command(text).replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
+
+
+def visible_start(text: str, characters: int) -> str:
+    """Return how `text` begins, its words on one line of at most `characters`, for a person."""
+    words = visible_name(" ".join(text[: characters * 4].split()))
+    return words if len(words) <= characters else words[: characters - 1] + "…"
+
+
 def _has_ink(char: str) -> bool:
     if char in " \n\t":
         return True

@@ -33,6 +33,7 @@ class _Command:
         self._partial = ""
         self._lines = 0
         self._head: list[str] = []
+        self._head_lines = 0
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def feed(self, text: str) -> None:
@@ -54,14 +55,33 @@ class _Command:
         """Return what is left to show when it has ended."""
         if self._partial:
             self._add(self._partial)
-        left_out = self._lines - HEAD_LINES - len(self._tail)
-        gap = [f"… {left_out} more {lines(left_out)} …"] if left_out > 0 else []
-        return [*self.take_head(), *gap, *self._tail]
+        left_out = self._lines - self._head_lines - len(self._tail)
+        if left_out <= 0:
+            return [*self.take_head(), *self._tail]
+        from octavo.protocol.gaps import gap
+
+        return [*self.take_head(), gap(left_out), *self._tail]
 
     def _add(self, line: str) -> None:
-        self._lines += 1
+        left_out = _stands_for(line)
+        self._lines += left_out or 1
+        if left_out:
+            return
         shown = line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]}…"
-        (self._head if self._lines <= HEAD_LINES else self._tail).append(shown)
+        if self._lines > HEAD_LINES:
+            self._tail.append(shown)
+        else:
+            self._head_lines += 1
+            self._head.append(shown)
+
+
+def _stands_for(line: str) -> int:
+    """Return how many lines were left out before they came here, if `line` says so; else 0."""
+    if not line.startswith("… "):
+        return 0
+    from octavo.protocol.gaps import lines_of_gap
+
+    return lines_of_gap(line)
 
 
 class Commands:

@@ -31,8 +31,12 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 _STYLES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _NO_TO_A_CALL = ("blocked", "preToolUse")
+REASON_CHARS = 300
+"""How much is shown of what a tool says when it fails."""
 HOOK_CHARS = 60
 """How much of what a hook says it does is shown beside the spinner."""
+GOAL_CHARS = 300
+"""A longer goal is not repeated in the command that goes on with it."""
 _GOAL_WORDS = {
     "active": "active",
     "paused": "paused",
@@ -163,7 +167,8 @@ class Transcript:
         self._say(f"goal {word} · {used}", "green" if goal.status == "complete" else "yellow")
         if goal.status != "complete":
             more = " --goal-tokens MORE" if goal.status == "budgetLimited" else ""
-            command = f"octavo exec resume {goal.thread_id} --goal 'THE SAME TEXT'{more}"
+            objective = _as_word(goal.objective)
+            command = f"octavo exec resume {goal.thread_id} --goal {objective}{more}"
             self._say(f"Go on: {command}", "bold")
 
     def spin(self) -> None:
@@ -254,7 +259,7 @@ class Transcript:
         if item.error is not None:
             self._say(f"! {plain(item.error.message)}", "yellow")
         elif item.status == "failed":
-            self._say("! The tool says that it failed.", "yellow")
+            self._say(f"! The tool says that it failed{_reason(item)}", "yellow")
 
     def _hook_done(self, run: HookRun) -> None:
         """Show what a hook said to the person; what went well and is for the model is left out.
@@ -301,8 +306,7 @@ class Transcript:
 
     def _ended(self, turn: it.Turn) -> None:
         self.stop()
-        if turn.status != "completed":
-            self._let_go()
+        self._let_go()  # a final message is on stdout by now
         if turn.error is not None and turn.error.codex_error_info == BUDGET:
             self._say(f"octavo: stopped. {plain(turn.error.message)}", "yellow")
         elif turn.status == "failed" and turn.error is not None:
@@ -346,6 +350,24 @@ class Transcript:
             sys.stderr.flush()
         except OSError:  # the person closed the terminal; the work goes on
             return
+
+
+def _reason(item: it.McpToolCall) -> str:
+    """What a tool that failed says of it, in a line."""
+    content = item.result.content if item.result is not None else ()
+    texts = (part.get("text") for part in content)
+    said = " ".join(" ".join(text for text in texts if isinstance(text, str)).split())
+    cut = said if len(said) <= REASON_CHARS else said[: REASON_CHARS - 1] + "…"
+    return f": {plain(cut)}" if cut else "."
+
+
+def _as_word(objective: str) -> str:
+    """A goal as a word of the shell's; one that is long, or not as it looks, is only spoken of."""
+    if len(objective) > GOAL_CHARS or not objective.isprintable():
+        return "'THE SAME TEXT'"
+    import shlex
+
+    return shlex.quote(objective)
 
 
 def _hook_name(run: HookRun) -> str:
