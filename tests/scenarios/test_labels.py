@@ -46,6 +46,20 @@ async def test_what_a_tool_says_is_somebody_elses(workspace: Path, command: str)
     assert await _labels(workspace, command) == {"untrusted"}
 
 
+@pytest.mark.parametrize("named", ["other/call.log", "*/call.log", ""])
+async def test_what_commands_of_other_threads_said_is_private(workspace: Path, named: str) -> None:
+    outputs = workspace.parent / "octavo-home" / "outputs"
+    (outputs / "other").mkdir(parents=True)
+    (outputs / "other" / "call.log").write_text("what was said in another repository")
+    assert await _labels(workspace, f"grep -r said {outputs}/{named}") == BOTH
+
+
+def test_what_the_threads_own_commands_said_is_not(tmp_path: Path) -> None:
+    mine, other = tmp_path / "outputs" / "mine", tmp_path / "outputs" / "mine-too"
+    assert not is_of_others(str(mine / "call.log"), None, mine)
+    assert is_of_others(str(other / "call.log"), None, mine)
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -6,6 +6,7 @@ Light, as every thread has one; what judges a command is imported when the first
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from octavo.agent.allowed import Allowed
@@ -17,6 +18,9 @@ from octavo.protocol.fold import Thread
 if TYPE_CHECKING:
     from octavo.agent.remembered import Remembered
     from octavo.agent.rulebook import Rulebook
+
+
+OUTPUTS = "outputs"
 
 
 def may_widen(approval: ApprovalPolicy, *, present: bool) -> bool:
@@ -61,6 +65,12 @@ class Ground:
         self._notice = notice
         self._remembered: Remembered | None = None
         self._rulebook: Rulebook | None = None
+
+    @property
+    def outputs(self) -> Path | None:
+        """Where the full outputs of the thread's commands are; see `store.kept`."""
+        started = self._thread.started
+        return None if started is None else self.home / OUTPUTS / started.thread_id
 
     @property
     def remembered(self) -> Remembered:

@@ -262,6 +262,7 @@ class CallHands:
             push=ground.allowed.push,
             env=ground.env,
             own=ground.own,
+            outputs=ground.outputs,
             seen=frozenset(room.journal.thread.labels),
             unasked=ground.allowed.unasked,
         )
@@ -269,7 +270,8 @@ class CallHands:
     async def look(self, paths: Sequence[Path]) -> list[FileState]:
         from octavo.agent.labels import reads_others  # off the way to the first request
 
-        if reads_others(map(str, paths), self.cwd, self._room.ground.own):
+        ground = self._room.ground
+        if reads_others(map(str, paths), self.cwd, ground.own, ground.outputs):
             self.labels |= {"private"}
         return await self._room.sandbox.look(paths)
 

@@ -1,7 +1,8 @@
 """Where what a thread has seen comes from: the labels that a person's consent hangs on.
 
     untrusted   others wrote it: output of tools, files, pages; it may hold orders for the model
-    private     it is nobody else's business: keys, and what lies in other repositories
+    private     it is nobody else's business: keys, and what lies in other repositories, or was
+                printed by commands of other threads
 
 A model that has read both can be talked into sending the one where the other says. So from then on
 whatever leaves the cage needs a person: not a remembered yes, not a reviewer. What was allowed
@@ -25,16 +26,26 @@ PATHS_LIMIT = 64
 """How many paths that one command names are looked up."""
 
 
-def is_of_others(path: str, own: Path | None) -> bool:
-    """Whether a path lies in another git repository than `own`, links followed."""
+def is_of_others(path: str, own: Path | None, outputs: Path | None = None) -> bool:
+    """Whether a path lies in another git repository than `own`, links followed.
+
+    Args:
+        outputs: where the thread's own outputs are kept; what is beside it is other threads'.
+    """
     real = os.path.realpath(path)
+    if outputs is not None:
+        mine, everybodys = os.path.realpath(outputs), os.path.realpath(outputs.parent)
+        if _is_in(real, everybodys) and not _is_in(real, mine):
+            return True
     folder = Path(real if os.path.isdir(real) else os.path.dirname(real))
     root = repository_root(folder)
     return root is not None and root != own
 
 
-def reads_others(words: Iterable[str], cwd: Path, own: Path | None) -> bool:
-    """Whether one of a command's words names something in another repository."""
+def reads_others(
+    words: Iterable[str], cwd: Path, own: Path | None, outputs: Path | None = None
+) -> bool:
+    """Whether one of a command's words names something of others; see `is_of_others`."""
     looked = 0
     for word in words:
         for path in _meant(word, cwd):
@@ -43,11 +54,15 @@ def reads_others(words: Iterable[str], cwd: Path, own: Path | None) -> bool:
                 looked += there or "/" in word
                 if looked > PATHS_LIMIT:
                     return True  # who names so many is not looked up, and not believed
-                if there and is_of_others(path, own):
+                if there and is_of_others(path, own, outputs):
                     return True
             except (OSError, ValueError):
                 continue
     return False
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}{os.sep}")
 
 
 def _meant(word: str, cwd: Path) -> Iterator[str]:

@@ -76,6 +76,8 @@ class Terms(msgspec.Struct, frozen=True):
     accepted: tuple[tuple[str, ...], ...] = ()
     own: Path | None = None
     """The repository that the thread works in."""
+    outputs: Path | None = None
+    """Where the full outputs of its own commands are."""
     seen: frozenset[str] = frozenset()
     """Labels of what the thread has seen; see `labels`."""
     push: bool = False
@@ -163,16 +165,16 @@ class _Case:
         )
 
     def _reads_others(self) -> bool:
-        cwd, own = self._wanted.command.cwd, self._terms.own
-        if is_of_others(str(cwd), own):
+        cwd, own, outputs = self._wanted.command.cwd, self._terms.own, self._terms.outputs
+        if is_of_others(str(cwd), own, outputs):
             return True
         for command, where in placed(self._reading, str(cwd)):
-            if where is not None and is_of_others(where, own):
+            if where is not None and is_of_others(where, own, outputs):
                 return True
             words = [*command.argv, *(value for _, value in command.env)]
             words += [redirect.target for redirect in command.redirects if redirect.op != "<<"]
             texts = [word.text for word in words if word.text]
-            if reads_others(texts, cwd if where is None else Path(where), own):
+            if reads_others(texts, cwd if where is None else Path(where), own, outputs):
                 return True
         return False
 
