@@ -105,4 +105,5 @@ def _newest_hint(home: Path) -> str:
     if not written:
         return "There are no threads at all yet."
     newest = [thread_id for _, thread_id in sorted(written, reverse=True)]
-    return f"The newest: {', '.join(newest[:_NAMED_AT_MOST])}. `octavo sessions list --all` shows more."
+    some = ", ".join(newest[:_NAMED_AT_MOST])
+    return f"The newest: {some}. `octavo sessions list --all` shows more."
