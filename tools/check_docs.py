@@ -110,6 +110,14 @@ def missing_decisions() -> Iterator[str]:
                 yield f"docs/adr/{path.name} has no {part!r}"
 
 
+def unlisted_guides() -> Iterator[str]:
+    """Yield the pages of the guide that README.md, its index, leaves out."""
+    index = (ROOT / "README.md").read_text()
+    for path in sorted((ROOT / "docs/guide").glob("*.md")):
+        if f"| [docs/guide/{path.name}](docs/guide/{path.name}) |" not in index:
+            yield f"README.md does not list docs/guide/{path.name}"
+
+
 def private_places(files: list[Path]) -> Iterator[str]:
     """Yield where a file holds a path of this machine, or the host of a package registry."""
     own = [str(ROOT)]
@@ -151,6 +159,7 @@ def problems() -> Iterator[str]:
     if "## Unreleased" not in (ROOT / "CHANGELOG.md").read_text():
         yield "CHANGELOG.md has no section '## Unreleased'"
     yield from missing_decisions()
+    yield from unlisted_guides()
     yield from private_places(files)
 
 

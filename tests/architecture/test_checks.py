@@ -45,6 +45,7 @@ def tree(tmp_path: Path) -> Path:
         ("AGENTS.md", "`octavo frobnicate`", "names `octavo frobnicate`"),
         ("ARCHITECTURE.md", "`src/octavo/gone.py`", "names src/octavo/gone.py"),
         ("README.md", "get it from py" + "pi.org", "names a package registry"),
+        ("docs/guide/secret.md", "A page.", "does not list docs/guide/secret.md"),
         ("docs/adr/9999-secret.md", "A choice.", "does not list 9999-secret.md"),
     ],
 )

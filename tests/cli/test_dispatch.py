@@ -75,7 +75,7 @@ def test_a_help_fits_into_the_terminal_there_is(name: str, shell: Shell) -> None
         ),
         (
             ["thread", "frob"],
-            "There is no `octavo thread frob`. There is: compact, pins, pin, unpin.",
+            "There is no `octavo thread frob`. There are: compact, pins, pin, unpin.",
         ),
         (["mcp", "add"], "Missing: NAME, COMMAND. See `octavo mcp add --help`."),
         (["login", "--frob"], "Unrecognized arguments: --frob. See `octavo login --help`."),

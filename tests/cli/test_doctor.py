@@ -144,3 +144,19 @@ def test_an_uncaged_setting_and_open_keys_are_warned_of(shell: Shell) -> None:
     done = shell.octavo("doctor")
     assert "warn  Sandbox    Commands are not confined" in done.stdout
     assert f"→ Run: chmod 600 {shell.home}/auth.json" in done.stdout
+
+
+def test_servers_that_nothing_can_speak_with_are_named_with_what_to_install(shell: Shell) -> None:
+    shell.settings('[mcp_servers.git]\ncommand = "git-server"\n')
+    hide = (
+        "import sys; import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'mcp' else find(name, *a)\n"
+        "from octavo.cli import main; sys.exit(main(['doctor', '--json']))"
+    )
+    argv = [sys.executable, "-c", hide]
+    done = subprocess.run(argv, cwd=shell.cwd, env=shell.env, capture_output=True, text=True)
+    [missing] = [one for one in json.loads(done.stdout)["checks"] if one["name"] == "MCP"]
+
+    assert missing["status"] == "warn"
+    assert missing["mend"].endswith(" -m pip install 'octavo[mcp]'")
+    assert checks(shell)["MCP"]["said"].startswith("servers git;")

@@ -67,6 +67,14 @@ async def test_a_goal_that_is_blocked_is_no_success(place: Place) -> None:
     assert done.err.endswith(f" --goal {shlex.quote(goal)}\n")
 
 
+async def test_where_no_record_is_kept_nothing_is_said_of_going_on(place: Place) -> None:
+    script: Script = [call("update_goal", status="blocked"), say("No.")]
+    done = await place.exec(script, "--goal", "Log in.", "--ephemeral")
+
+    assert "goal blocked" in done.err
+    assert "Go on" not in done.err
+
+
 async def test_a_goal_that_is_no_plain_line_is_not_repeated_as_a_command(place: Place) -> None:
     script: Script = [call("update_goal", status="blocked"), say("No.")]
     done = await place.exec(script, "--goal", "Log in.\nThen wait.")
@@ -92,7 +100,7 @@ async def test_a_signal_pauses_it(place: Place) -> None:
         (["--goal", "X", "--max-time", "5s"], "--max-time limits one turn"),
         (["--goal", "X", "--output-schema", "s.json"], "--output-schema"),
         (["--goal", "X", "--goal-tokens", "many"], "--goal-tokens 'many' is no number"),
-        (["--goal", " "], "objective is empty"),
+        (["--goal", " "], "goal is empty"),
         (["resume", "--last", "--goal", "X", "--max-cost", "1"], "spent before"),
     ],
 )

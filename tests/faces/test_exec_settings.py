@@ -93,6 +93,7 @@ async def test_an_unknown_key_warns_and_with_strict_config_fails(place: Place) -
         (["resume"], "`resume` needs the id of a thread. Or --last"),
         (["--last", "x"], "--last goes with `resume`."),
         (["x", "--add-dir", "/nope"], "--add-dir /nope: there is no such directory."),
+        (["x", "--allow-mcp", "git"], "--allow-mcp 'git': there is no such MCP server."),
         (["x", "-C", "/nope"], "/nope is not a directory."),
         (["x", "-o", "/nope/x"], "-o /nope/x cannot be written: No such file or directory."),
     ],

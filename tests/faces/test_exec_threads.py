@@ -64,7 +64,7 @@ async def test_an_id_that_is_unknown_or_of_several_is_told(place: Place) -> None
     assert (none.status, none.out) == (1, "")
     assert "There is no thread yet." in none.err
     assert (unknown.status, unknown.kinds(), unknown.requests) == (1, ["turn.failed"], [])
-    assert "There is no thread 'ffff'. The newest are" in unknown.err
+    assert "There is no thread 'ffff'. The newest: " in unknown.err
     assert (several.status, several.requests) == (1, [])
     assert "2 threads begin with" in several.err
     assert all(thread_id in several.err for thread_id in ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,15 @@ def test_a_repositorys_servers_run_only_as_they_were_agreed_to(shell: Shell) -> 
     assert there()
     file.write_text('[mcp_servers.theirs]\ncommand = "rm"\n')
     assert not there()
+
+
+def test_a_program_in_tmp_is_not_seen_and_that_is_said(shell: Shell) -> None:
+    with tempfile.NamedTemporaryFile(dir="/tmp", suffix=".py") as program:
+        shell.octavo("mcp", "add", "mine", "--", sys.executable, program.name)
+        done = shell.octavo("mcp", "accept", "mine")
+
+    assert done.returncode == 1
+    assert f"so it does not see {program.name}: move that to another place.\n" in done.stderr
 
 
 def test_who_lacks_the_package_is_told_when_a_server_is_added_and_listed(shell: Shell) -> None:

@@ -50,7 +50,7 @@ def test_an_id_of_no_thread_is_an_error_that_names_the_newest(tmp_path: Path, wa
     write(tmp_path, A, day=1)
     write(tmp_path, B, day=0)
 
-    with pytest.raises(StoreError, match=f"The newest are {A}, {B}"):
+    with pytest.raises(StoreError, match=f"The newest: {A}, {B}"):
         find(tmp_path, wanted)
 
 
@@ -69,5 +69,5 @@ def test_an_archived_thread_is_found_too_and_known_as_such(tmp_path: Path) -> No
 
     assert find(tmp_path, "01990002") == moved
     assert (is_archived(tmp_path, moved), is_archived(tmp_path, kept)) == (True, False)
-    with pytest.raises(StoreError, match=f"The newest are {A}"):
+    with pytest.raises(StoreError, match=f"The newest: {A}"):
         find(tmp_path, "ffff")

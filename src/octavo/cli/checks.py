@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from octavo.config.load import Loaded
 from octavo.config.paths import auth_file, octavo_home
 from octavo.model.keys import find_key, find_provider, masked, needs_key
 from octavo.protocol.errors import ConfigError, OctavoError
+from octavo.protocol.extras import install_command
 
 _GIT_TIMEOUT_S = 10
 _SANDBOX_TIMEOUT_S = 30.0
@@ -50,7 +52,19 @@ def check_all(load: Callable[[], Loaded], env: Mapping[str, str]) -> list[Check]
         known = loaded
         checks += _caught("Key", lambda: _key(known, env))
         checks += _caught("Provider", lambda: _provider(known, env))
+        checks += _servers(known)
     return checks
+
+
+def _servers(loaded: Loaded) -> list[Check]:
+    """Whether MCP servers of the settings can be spoken with; nothing where there are none."""
+    names = [name for name, server in loaded.settings.mcp_servers.items() if server.enabled]
+    if not names:
+        return []
+    if find_spec("mcp") is None:
+        said = "The package mcp is not installed, so no MCP server can be used."
+        return [Check("MCP", "warn", said, f"Install it: {install_command('mcp')}")]
+    return [Check("MCP", "ok", f"servers {', '.join(names)}; `octavo mcp list` says more")]
 
 
 def _caught(name: str, ask: Callable[[], Iterator[Check]]) -> list[Check]:

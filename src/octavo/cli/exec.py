@@ -258,11 +258,27 @@ def _allowed(args: Namespace) -> Allowed:
     return Allowed(
         commands=tuple(map(_prefix, args.allow_command)),
         hosts=hosts,
-        mcp=tuple(args.allow_mcp),
+        mcp=_servers(args),
         push=args.allow_push,
         approve_for_me=args.approve_for_me,
         unasked=args.yolo,
     )
+
+
+def _servers(args: Namespace) -> tuple[str, ...]:
+    """Return whose tools may be called; a server that there is not was misspelt."""
+    if not args.allow_mcp or args.trust or args.ignore_user_config:
+        return tuple(args.allow_mcp)  # what there will be is not known yet
+    from octavo.cli.shared import load_settings
+
+    servers = load_settings(args).settings.mcp_servers
+    for name in args.allow_mcp:
+        if name.partition(".")[0] not in servers:
+            raise UsageError(
+                f"--allow-mcp {name!r}: there is no such MCP server.",
+                hint=f"There are: {', '.join(servers) or 'none'}.",
+            )
+    return tuple(args.allow_mcp)
 
 
 def _prefix(text: str) -> tuple[str, ...]:

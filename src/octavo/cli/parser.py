@@ -127,7 +127,7 @@ def _meant(word: str, parser: argparse.ArgumentParser) -> str:
     near = difflib.get_close_matches(word, names, n=1)
     if near:
         return f"Did you mean `{parser.prog} {near[0]}`?"
-    return f"There is: {', '.join(names)}."
+    return f"There are: {', '.join(names)}."
 
 
 def _nearest(word: str, parser: argparse.ArgumentParser) -> str | None:

@@ -6,7 +6,6 @@ again when it is next needed, a few times.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ import msgspec
 
 from octavo.config.paths import make_private
 from octavo.mcp.connection import Connection, Ears, ServerFailed, connected
+from octavo.mcp.mending import how_to_mend
 from octavo.mcp.pins import Drift, Pin, Pins, agreed_to, drift
 from octavo.mcp.remote import Remote, remotes
 from octavo.mcp.spec import Spec
@@ -28,8 +28,6 @@ from octavo.protocol.extras import missing
 from octavo.protocol.visible import visible
 from octavo.sandbox import Policy, Sandbox
 
-FETCHERS = frozenset("bunx docker npm npx pipx pnpm pnpx uv uvx yarn".split())
-"""Programs that fetch a server before they run it."""
 LATER_S = 0.1
 """How much later than the first request servers are started that need not be waited for: to start
 takes a processor for most of a second, and there may be no other."""
@@ -210,7 +208,7 @@ class Servers:
                 connection: Connection = await self._group.start(self._hold, server)
                 return connection
             except OctavoError as error:
-                text = f"{error}{_how_to_fetch(server.spec)}"
+                text = f"{error}{how_to_mend(server.spec)}"
                 if not isinstance(error, ServerFailed):
                     text = f"MCP server {server.name}: {error}"
                 self._set(server, "failed", text)
@@ -365,17 +363,6 @@ class Servers:
 def instructions_of(connection: Connection) -> str | None:
     """Return what a server says of itself, with nothing invisible in it."""
     return visible(connection.said.instructions or "")[:_INSTRUCTIONS_CHARACTERS] or None
-
-
-def _how_to_fetch(spec: Spec) -> str:
-    """Return what to add where a server could not be fetched because it reaches nobody."""
-    program = os.path.basename(spec.config.command or "")
-    if program not in FETCHERS or spec.reaches:
-        return ""
-    return (
-        f" {program} fetches the server before it runs it, and it reaches no host: name that of the"
-        f" registry in mcp_servers.{spec.name}.network, or install the server and name its program."
-    )
 
 
 def pin_of(server: Server, instructions: str | None, *, agreed: bool = False) -> Pin:

@@ -17,7 +17,7 @@ SESSIONS = "sessions"
 ARCHIVED = "archived_sessions"
 
 _ID_CHARACTERS = 36
-_NAMED_AT_MOST = 5
+_NAMED_AT_MOST = 3
 
 
 class Log(NamedTuple):
@@ -105,4 +105,5 @@ def _newest_hint(home: Path) -> str:
     if not written:
         return "There are no threads at all yet."
     newest = [thread_id for _, thread_id in sorted(written, reverse=True)]
-    return f"The newest are {', '.join(newest[:_NAMED_AT_MOST])}."
+    some = ", ".join(newest[:_NAMED_AT_MOST])
+    return f"The newest: {some}. `octavo sessions list --all` shows more."

@@ -80,9 +80,9 @@ def fork_point(home: Path, path: Path, last_turn_id: str | None) -> ForkedFrom:
         else:
             at = tape.find_last(turn_ended(last_turn_id), tape.size)
         if at < 0:
-            which = "no turn of it" if last_turn_id is None else f"turn {last_turn_id}"
+            which = "turn" if last_turn_id is None else f"turn {last_turn_id!r}"
             raise UsageError(
-                f"Thread {thread_id_of(path)} cannot be forked there: {which} has ended in it.",
+                f"Thread {thread_id_of(path)} cannot be forked there: no {which} has ended in it.",
                 hint="Name a turn that has ended, by its id.",
             )
         end, line = next(tape.lines(at))

@@ -174,7 +174,7 @@ class Run:
         if goal.status != "complete" and self._status == "completed":
             self._status = "interrupted" if goal.status == "paused" else "failed"
         if self._json is None:
-            self._transcript.goal_ended(goal)
+            self._transcript.goal_ended(goal, resumable=not self._options.ephemeral)
         else:
             self._print(self._json.goal_ended(goal))
 

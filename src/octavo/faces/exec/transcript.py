@@ -159,13 +159,13 @@ class Transcript:
             f"Go on: octavo exec resume {spending.thread_id} {' '.join(flags)} PROMPT", "bold"
         )
 
-    def goal_ended(self, goal: note.ThreadGoal) -> None:
-        """Say what became of the goal; how to go on where it is not reached."""
+    def goal_ended(self, goal: note.ThreadGoal, *, resumable: bool) -> None:
+        """Say what became of the goal; how to go on where it is not reached, and that can be."""
         of = "" if goal.token_budget is None else f" of {goal.token_budget:,}"
         word = _GOAL_WORDS[goal.status]
         used = f"{goal.tokens_used:,}{of} tokens · {goal.time_used_seconds} s"
         self._say(f"goal {word} · {used}", "green" if goal.status == "complete" else "yellow")
-        if goal.status != "complete":
+        if goal.status != "complete" and resumable:
             more = " --goal-tokens MORE" if goal.status == "budgetLimited" else ""
             objective = _as_word(goal.objective)
             command = f"octavo exec resume {goal.thread_id} --goal {objective}{more}"

@@ -62,7 +62,8 @@ async def unpin(request: Request) -> m.Nothing:
     agent = request.server.agent(params.thread_id)
     if params.id not in agent.journal.thread.pins:
         raise UsageError(
-            f"There is no pin {params.id!r} in this thread.", hint="List them to see their ids."
+            f"There is no pin {params.id!r} in this thread.",
+            hint="`octavo thread pins` lists them.",
         )
     agent.journal.emit(Unpinned(params.id, now_ms()))
     await agent.journal.sync()

@@ -74,7 +74,7 @@ def _wanted(goal: g.Goal | None, params: g.GoalSetParams) -> GoalSet:
     objective = None if params.objective is None else params.objective.strip()
     budget = params.token_budget
     if objective == "":
-        raise UsageError("The objective is empty.", hint="Say what is to be reached.")
+        raise UsageError("The goal is empty.", hint="Say what is to be reached.")
     if objective is not None and len(objective) > g.OBJECTIVE_LIMIT_CHARS:
         raise UsageError(
             f"An objective has at most {g.OBJECTIVE_LIMIT_CHARS:,} characters; this has"
