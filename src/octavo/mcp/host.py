@@ -121,10 +121,30 @@ class Host:
             if response.request.method == "POST":  # others a server need not have
                 self._status = response.status_code
 
-        async with create_mcp_http_client(headers=to.headers) as http:
+        auth = None
+        if to.token is not None:
+            from octavo.mcp.bearer import Bearer
+
+            auth = Bearer(to.url, to.token, self._renewed)
+        async with create_mcp_http_client(headers=to.headers, auth=auth) as http:
             http.event_hooks = {"response": [heard]}
             async with streamable_http_client(to.url, http_client=http) as streams:
                 yield streams
+
+    async def _renewed(self, refused: str) -> str | None:
+        """Return a token for one that is used up, if there is one."""
+        with self._deadlines.paused():
+            try:
+                got = await self._peer.request(w.TOKEN, w.TokenParams(refused), w.Token)
+            except (RpcError, LinkClosed):
+                return None
+        return got.token
+
+    @property
+    def _needs_login(self) -> bool:
+        """Whether the server wants a token that the settings do not give it."""
+        to = None if self._asked is None else self._asked.to
+        return isinstance(to, w.Http) and not to.headers and self._status == 401
 
     def _reason(self, error: BaseException) -> str:
         """Return why something failed; over HTTP, in its words."""
@@ -166,6 +186,8 @@ class Host:
             await self._settled.wait()
         client = self._client
         if client is None:
+            if self._needs_login:
+                raise RpcError(w.NEEDS_LOGIN, self._failure)
             raise RpcError(
                 w.BROKEN, self._failure or f"it did not answer within {asked.timeout_s:g} s"
             )
@@ -255,6 +277,8 @@ class Host:
         except MCPError as error:
             if self._ended.is_set():
                 await anyio.sleep_forever()  # this process ends as well, and that is the answer
+            if self._needs_login:
+                raise RpcError(w.NEEDS_LOGIN, "it wants another token") from None
             said = self._reason(error)[: w.TEXT_CHARACTERS]
             raise RpcError(w.SERVER_SAID_NO, said) from None
         except (ValidationError, RuntimeError, ValueError, RecursionError, MemoryError) as error:

@@ -16,13 +16,14 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import msgspec
+from msgspec.structs import replace
 
 from octavo.config.paths import make_private
-from octavo.mcp.connection import Connection, Ears, ServerFailed, connected
+from octavo.mcp.connection import Connection, Ears, ServerFailed, connected, needs_login
 from octavo.mcp.pins import Drift, Pin, Pins, agreed_to, drift
 from octavo.mcp.remote import Remote, remotes
 from octavo.mcp.spec import Spec
-from octavo.mcp.words import ElicitParams, ElicitResult, Listed
+from octavo.mcp.words import ElicitParams, ElicitResult, Http, Listed
 from octavo.protocol.errors import ConfigError, OctavoError
 from octavo.protocol.extras import missing
 from octavo.protocol.visible import visible
@@ -54,6 +55,8 @@ class Outside(msgspec.Struct, frozen=True):
         notice: tells the person.
         elicit: asks the person on a server's behalf.
         elicits: a person may be asked at all.
+        token: returns that of a login at a server, another one than the one it refused; None: one
+            has to log in. Raises OctavoError.
     """
 
     open_cage: Callable[[Policy], Awaitable[Sandbox]]
@@ -61,6 +64,7 @@ class Outside(msgspec.Struct, frozen=True):
     notice: Callable[[str], None]
     elicit: Callable[[str, ElicitParams], Awaitable[ElicitResult]]
     elicits: bool
+    token: Callable[[Spec, str | None], Awaitable[str | None]]
 
 
 class Server:
@@ -84,6 +88,10 @@ class Server:
         self.drifted = Drift()
         self.log: list[str] = []
         self.connection: Connection | None = None
+        self.token: str | None = None
+        """Of a login: what it was reached with last."""
+        self.needs_login = False
+        """It refused that, or wants one."""
         self.starts = 0
         self.scope: anyio.CancelScope | None = None
         self.missed = False
@@ -199,6 +207,8 @@ class Servers:
                 return there
             if self._group is None:
                 raise ServerFailed(f"MCP server {server.name} ended with the thread.")
+            if server.needs_login and not await self._logged_in_since(server):
+                raise ServerFailed(server.error or needs_login(server.name), needs_login=True)
             if server.starts >= STARTS:
                 raise ServerFailed(
                     f"MCP server {server.name} failed {server.starts} times and is not started"
@@ -213,13 +223,23 @@ class Servers:
                 text = f"{error}{_how_to_fetch(server.spec)}"
                 if not isinstance(error, ServerFailed):
                     text = f"MCP server {server.name}: {error}"
+                server.needs_login = isinstance(error, ServerFailed) and error.needs_login
+                server.starts -= server.needs_login
                 self._set(server, "failed", text)
-                raise ServerFailed(text) from None
+                raise ServerFailed(text, needs_login=server.needs_login) from None
             except BaseException:
                 self._set(server, "cancelled")
                 raise
             finally:
                 server.tried.set()
+
+    async def _logged_in_since(self, server: Server) -> bool:
+        """Whether there is another token than the one that a server did not take."""
+        try:
+            token = await self._outside.token(server.spec, server.token)
+        except OctavoError:
+            return False
+        return token not in (None, server.token)
 
     def _start(self, server: Server, after_s: float) -> None:
         async def quietly() -> None:
@@ -242,11 +262,17 @@ class Servers:
             make_private(spec.home)
         except OSError as error:
             raise ServerFailed(f"MCP server {spec.name}: {spec.home}: {error.strerror}.") from None
+        to = spec.to
+        if isinstance(to, Http):
+            server.token = await self._outside.token(spec, None)
+            if server.token is not None:
+                to = replace(to, token=server.token)
+                server.spec = spec = replace(spec, has_secret=True)
         sandbox = await self._outside.open_cage(spec.policy)
         failure: ServerFailed | None = None
         opened = connected(
             spec.name,
-            spec.to,
+            to,
             sandbox,
             self._ears(server),
             cwd=spec.policy.cwd,
@@ -286,10 +312,19 @@ class Servers:
             server.log.append(f"{level}: {text}")
             del server.log[:-LOG_LINES]
 
+        async def token(refused: str) -> str | None:
+            try:
+                server.token = await self._outside.token(server.spec, refused)
+            except OctavoError as error:
+                self._notice(server, str(error))
+                return None
+            return server.token
+
         return Ears(
             elicit=partial(self._outside.elicit, server.name),
             changed=partial(self._changed, server),
             log=log,
+            token=token,
         )
 
     def _changed(self, server: Server, what: str) -> None:
