@@ -224,7 +224,7 @@ class Connection:
 
 def needs_login(server: str) -> str:
     """Return what is said of a server that wants a login, to a person and to a model."""
-    return f"MCP server {server} needs login: octavo mcp login {server}"
+    return f"MCP server {server} needs login: octavo mcp login {server}."
 
 
 @asynccontextmanager

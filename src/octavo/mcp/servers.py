@@ -318,6 +318,7 @@ class Servers:
             except OctavoError as error:
                 self._notice(server, str(error))
                 return None
+            server.needs_login = server.token is None
             return server.token
 
         return Ears(
