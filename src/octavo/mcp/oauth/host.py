@@ -327,6 +327,9 @@ async def _revoke(http: httpx2.AsyncClient, asked: w.Renew) -> w.Done:
         data["client_id"] = str(asked.tokens.client.get("client_id", ""))
         data, headers = provider.context.prepare_token_auth(data, {})
         response = await http.post(where, data=data, headers=headers)
+        if response.status_code == 400 and "client_secret" not in data:
+            # Some want the field also of who has no secret, the official package among them.
+            response = await http.post(where, data={**data, "client_secret": ""}, headers=headers)
         if response.status_code != 200:
             raise _Wrong(f"it answered with HTTP {response.status_code}")
     return w.Done()
