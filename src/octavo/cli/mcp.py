@@ -143,6 +143,7 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
         ("from", "" if source is None else str(source.file or "the command line")),
         ("variables", ", ".join([*config.env_vars, *config.env])),
         ("reaches", ", ".join(config.network) or ("its own host" if config.url else "no host")),
+        ("logged in", "yes" if _is_logged_in(name, config, loaded) else ""),
         ("state", _agreement(config, pin)),
         ("tools", ", ".join(str(one.get("name")) for one in pin.tools) if pin else "not seen yet"),
     ]
@@ -251,6 +252,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _remove(name: str) -> int:
+    from octavo.cli import mcp_login
     from octavo.config.paths import config_file, octavo_home, write_private
     from octavo.config.remove import remove_table
     from octavo.mcp.pins import Pins
@@ -265,6 +267,7 @@ def _remove(name: str) -> int:
         )
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
     Pins(home).forget(name)
+    mcp_login.forget(name, home)
     print(f"Removed {name} from {visible_name(str(file))}.")
     kept = home / SERVER_HOMES / name
     if kept.is_dir():
@@ -326,6 +329,12 @@ def _pins(loaded: Loaded) -> dict[str, Pin]:
         for name, pin in kept.items()
         if name in servers and pin.digest == digest_of(servers[name])
     }
+
+
+def _is_logged_in(name: str, config: McpServer, loaded: Loaded) -> bool:
+    from octavo.mcp.oauth.store import Logins
+
+    return config.url is not None and Logins(loaded.home).find(name, config.url) is not None
 
 
 def _agreement(config: McpServer, pin: Pin | None) -> str:

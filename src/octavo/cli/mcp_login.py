@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from octavo.cli.asking import ask
 from octavo.cli.shared import working_directory
@@ -55,6 +56,14 @@ def log_out(args: Namespace) -> int:
     if done.warning is not None:
         print(f"Its tokens were forgotten here, not revoked. {done.warning}", file=sys.stderr)
     return 0
+
+
+def forget(server: str, home: Path) -> None:
+    """Forget the logins at a server that is not configured any more."""
+    from octavo.mcp.oauth.store import Logins
+
+    if Logins(home).forget_all(server):
+        print(f"Its login was forgotten here, not revoked: `octavo mcp logout {server}` does both.")
 
 
 def _show(name: str, begun: p.McpOauthLoginResult) -> None:

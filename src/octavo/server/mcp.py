@@ -79,7 +79,7 @@ async def _status(servers: Servers, server: Server, *, full: bool) -> p.McpServe
         server_info=None if said is None or not _has(said.info, "name", "version") else said.info,
         server_capabilities=None if said is None else said.capabilities,
         runtime_status=_runtime(server, error),
-        tools_error=error if error and not server.tools else None,
+        tools_error=error if error and (server.needs_login or not server.tools) else None,
         http_origin=None if url is None else _origin(url),
         octavo_agreement=_agreement(server),
         octavo_log=tuple(server.log),

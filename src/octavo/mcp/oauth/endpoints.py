@@ -57,7 +57,7 @@ def checked(url: str, what: str, server_url: str) -> str:
         LoginFailed: it may not.
     """
     from octavo.sandbox.net.addresses import kind_of
-    from octavo.sandbox.net.hosts import as_address
+    from octavo.sandbox.net.hosts import NotAHost, as_address, canonical_host
 
     mine = urlsplit(server_url)
     try:
@@ -74,7 +74,10 @@ def checked(url: str, what: str, server_url: str) -> str:
         raise _wrong(what, url, "it is on this machine, and the server is not")
     if parts.scheme != "https":
         raise _wrong(what, url, "it is not https")
-    address = as_address(host.strip("[]"))
+    try:
+        address = as_address(canonical_host(host))
+    except NotAHost as error:
+        raise _wrong(what, url, str(error)) from None
     if address is not None and kind_of(address) != "public" and host != mine.hostname:
         raise _wrong(what, url, "it is at an address that is not public")
     return url

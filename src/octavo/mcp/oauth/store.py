@@ -92,6 +92,20 @@ class Logins:
         except OSError as error:
             raise ConfigError(f"{path} cannot be deleted: {error.strerror}.") from None
 
+    def forget_all(self, server: str) -> bool:
+        """Take all logins at a server away, at whatever URL; return whether there were any."""
+        found = False
+        for path in self._directory.glob("*.json"):
+            data = read_private(path, limit_bytes=_LIMIT_BYTES)
+            try:
+                kept = None if data is None else msgspec.json.decode(data, type=Kept)
+            except msgspec.MsgspecError:
+                continue
+            if kept is not None and kept.server == server:
+                self.forget(server, kept.url)
+                found = True
+        return found
+
     @asynccontextmanager
     async def alone(self, server: str, url: str) -> AsyncIterator[None]:
         """Keep others, in whatever process, from renewing or ending the same login meanwhile."""
