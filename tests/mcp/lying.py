@@ -20,12 +20,14 @@ class Liar:
         origin: scheme, host and port of it.
         pages: what it answers at a path: status, headers, a body. Else it answers 404.
         asked: methods and paths of the requests it got.
+        tokens: what they brought to be let in.
     """
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.pages: dict[str, tuple[int, Mapping[str, str], Any]] = {}
         self.asked: list[str] = []
+        self.tokens: list[str | None] = []
         self.end = threading.Event()
 
     def wants_login(self, challenge: str = "Bearer") -> None:
@@ -61,6 +63,7 @@ def lying() -> Iterator[Liar]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             liar.asked.append(f"{self.command} {self.path}")
+            liar.tokens.append(self.headers.get("Authorization"))
             size = int(self.headers.get("Content-Length") or 0)
             self.rfile.read(size)
             status, headers, body = liar.pages.get(self.path, (404, {}, b""))

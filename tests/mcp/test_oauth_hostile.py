@@ -173,6 +173,27 @@ async def test_nobody_logs_in_where_the_settings_have_a_token(
     assert liar.asked == []
 
 
+@pytest.mark.anyio
+async def test_a_token_is_shown_to_its_own_server_alone(liar: Liar, elsewhere: Liar) -> None:
+    import httpx2
+
+    from octavo.mcp.bearer import Bearer
+
+    async def none(refused: str) -> str | None:
+        assert refused == "mine"
+        return None
+
+    liar.pages["/moved"] = (307, {"Location": f"{elsewhere.origin}/mcp"}, b"")
+    auth = Bearer(f"{liar.origin}/mcp", "mine", none)
+    async with httpx2.AsyncClient(auth=auth, trust_env=False) as http:
+        await http.post(f"{liar.origin}/mcp")
+        await http.post(f"{liar.origin}/moved", follow_redirects=True)
+        await http.post(f"{elsewhere.origin}/mcp")
+
+    assert liar.tokens == ["Bearer mine"] * 2
+    assert elsewhere.tokens == [None, None]
+
+
 REMOTE = "https://mcp.example.com/v1"
 LOCAL = "http://127.0.0.1:8000/mcp"
 

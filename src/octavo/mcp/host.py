@@ -58,6 +58,8 @@ class Host:
         self._failure = ""
         self._status: int | None = None
         """Of the last answer over HTTP."""
+        self._challenged = False
+        """It said that it wants a bearer token."""
         self._deadlines = Deadlines()
         self._calls: dict[str, anyio.CancelScope] = {}
 
@@ -120,6 +122,8 @@ class Host:
         async def heard(response: Any) -> None:
             if response.request.method == "POST":  # others a server need not have
                 self._status = response.status_code
+                challenge = response.headers.get("www-authenticate", "")
+                self._challenged = challenge.lower().startswith("bearer")
 
         auth = None
         if to.token is not None:
@@ -144,7 +148,11 @@ class Host:
     def _needs_login(self) -> bool:
         """Whether the server wants a token that the settings do not give it."""
         to = None if self._asked is None else self._asked.to
-        return isinstance(to, w.Http) and not to.headers and self._status == 401
+        if self._status != 401 or not isinstance(to, w.Http):
+            return False
+        if any(header.lower() == "authorization" for header in to.headers):
+            return False
+        return self._challenged or not to.headers
 
     def _reason(self, error: BaseException) -> str:
         """Return why something failed; over HTTP, in its words."""
@@ -153,6 +161,8 @@ class Host:
             return reason(error)
         if self._status is None:
             return f"{self._asked.to.url} cannot be reached ({reason(error)})"
+        if self._status == 403 and self._asked.to.token is not None:
+            return "your login does not reach so far (HTTP 403): log in again, with --scopes"
         if self._status in (401, 403):
             how = "a wrong one" if self._asked.to.headers else "none"
             return f"it wants a token, and was given {how} (HTTP {self._status})"
