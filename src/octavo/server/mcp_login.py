@@ -94,7 +94,7 @@ class _Login:
 
     async def _log_in(self) -> None:
         logins = Logins(self._home)
-        failure: OctavoError | None = None
+        failure: OctavoError | OSError | None = None
         async with Cages(None, lambda _: None) as cages:
             try:
                 got = await log_in(
@@ -106,7 +106,7 @@ class _Login:
                 )
                 async with logins.alone(got.server, got.url):
                     logins.keep(got)
-            except OctavoError as error:  # out of the context it would come in a group
+            except (OctavoError, OSError) as error:  # out of the context it would come in a group
                 failure = error
         if failure is not None:
             raise failure

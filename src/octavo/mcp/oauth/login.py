@@ -68,9 +68,10 @@ async def log_in(
 
         async def visit(page: str) -> w.Visited:
             state = _state_of(page, metadata.authorization_endpoint, there.redirect_uri)
+            there.expect(state)
             show(Page(page, hosts))
             with anyio.move_on_after(timeout_s):
-                return await there.back(state)
+                return await there.back()
             raise LoginFailed(f"Nobody came back from the browser within {timeout_s:g} s.")
 
         scope = None if scopes is None else " ".join(scopes)

@@ -23,6 +23,7 @@ from octavo.protocol.visible import visible_line
 REQUEST_LIMIT_BYTES = 16 << 10
 READ_S = 5.0
 AT_ONCE = 16
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 _BACK = "octavo has its answer. You can close this page and go on where you began."
 _NOT_HERE = "Nothing here belongs to a login that octavo waits for."
 
@@ -43,13 +44,16 @@ class Loopback:
         self._answer: Visited | LoginFailed | None = None
         self._room = anyio.Semaphore(AT_ONCE)
 
-    async def back(self, state: str) -> Visited:
-        """Wait for the browser that brings this state.
+    def expect(self, state: str) -> None:
+        """Take the browser that brings this state, and no other."""
+        self._state = state
+
+    async def back(self) -> Visited:
+        """Wait for that browser.
 
         Raises:
             LoginFailed: the person, or the authorization server, said no.
         """
-        self._state = state
         await self._came.wait()
         assert self._answer is not None
         if isinstance(self._answer, LoginFailed):
@@ -62,16 +66,16 @@ class Loopback:
             try:
                 with anyio.fail_after(READ_S):
                     head = await _head(stream)
-                    found = self._judge(head)
+                    found = self.judge(head)
                     text = _BACK if found else _NOT_HERE
                     await stream.send(_page(200 if found else 400, text))
-            except (TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream, ValueError):
+            except (OSError, *_GONE, ValueError):  # a timeout is an OSError
                 return
             if found is not None and self._answer is None:
                 self._answer = found
                 self._came.set()
 
-    def _judge(self, head: bytes) -> Visited | LoginFailed | None:
+    def judge(self, head: bytes) -> Visited | LoginFailed | None:
         """Return what a request brings; None where it is not of this login. Raises ValueError."""
         first, *lines = head.decode("ascii").split("\r\n")
         method, target, _ = first.split(" ")
@@ -100,12 +104,12 @@ async def loopback() -> AsyncIterator[Loopback]:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     back = Loopback(port)
-    failure: OctavoError | None = None
+    failure: OctavoError | OSError | None = None
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, back.serve)
         try:
             yield back
-        except OctavoError as error:  # out of here it would come in a group
+        except (OctavoError, OSError) as error:  # out of here it would come in a group
             failure = error
         group.cancel_scope.cancel()
     if failure is not None:
