@@ -224,7 +224,8 @@ class Servers:
                 if not isinstance(error, ServerFailed):
                     text = f"MCP server {server.name}: {error}"
                 server.needs_login = isinstance(error, ServerFailed) and error.needs_login
-                server.starts -= server.needs_login
+                if server.needs_login and server.token is None:
+                    server.starts -= 1  # it is tried again only after a login
                 self._set(server, "failed", text)
                 raise ServerFailed(text, needs_login=server.needs_login) from None
             except BaseException:
@@ -300,6 +301,7 @@ class Servers:
         except ServerFailed as error:  # raised in here, it would come in a group
             return error
         server.connection = connection
+        server.needs_login = False
         self._set(server, "ready")
         task_status.started(connection)
         await connection.gone.wait()

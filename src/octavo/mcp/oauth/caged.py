@@ -18,6 +18,7 @@ from octavo.config.paths import make_private
 from octavo.mcp.oauth.endpoints import LoginFailed, host_of
 from octavo.mcp.oauth.words import FRAME_LIMIT_BYTES, REFUSED, Visit, Visited
 from octavo.mcp.spec import Spec
+from octavo.protocol.extras import missing
 from octavo.protocol.visible import visible_line
 from octavo.rpc import LinkClosed, RpcError
 from octavo.rpc.peer import Peer, decode_params
@@ -57,10 +58,10 @@ async def asked(
 
     Raises:
         LoginFailed: it went wrong.
-        ConfigError, SandboxError: there is no cage for it.
+        NotInstalled, ConfigError, SandboxError: there is nothing to ask with.
     """
     if find_spec("mcp") is None:
-        raise LoginFailed("Logins need a package that is not installed: pip install 'octavo[mcp]'")
+        raise missing("A login at an MCP server", "mcp", "mcp")
     make_private(spec.home)
     sandbox = await open_cage(_policy(spec, urls))
     try:
