@@ -66,7 +66,7 @@ def test_a_person_logs_in_declines_and_logs_out(shell: Shell) -> None:
     assert logged_in[1].endswith("Logged in at web.\n")
     assert f"octavo speaks only with {web.url[7:-4]}, {web.authority[7:]}." in logged_in[1]
     assert granted == [["add", "more"]]
-    assert accepted.stdout == "Accepted: web, 1 tools.\n"
+    assert accepted.stdout == "Accepted: web, 1 tool.\n"
     assert "logged in  yes" in shown.stdout
     assert (out.stdout, out.stderr) == ("Logged out of web.\n", "")
     assert again.stdout == "You are not logged in at web.\n"

@@ -120,6 +120,26 @@ async def test_the_model_is_told_in_a_sentence_and_can_go_on_after_the_login(
 
 
 @pytest.mark.anyio
+async def test_tools_that_nobody_knew_are_found_once_the_person_has_logged_in(
+    web: Guarded, workspace: Path
+) -> None:
+    script: Script = [
+        say("Nothing to be done."),
+        [call("tool_search", query="add numbers")],
+        [call("call_tool", name="mcp__web__add", arguments={"a": 2, "b": 3})],
+        say("Done."),
+    ]
+    async with playing(script, workspace, overrides=[web.override], allowed=ALL) as play:
+        await play.turn("go")
+        await log_in(play)
+        await play.turn("again")
+
+    searched, added = play.outputs()
+    assert "mcp__web__add" in searched
+    assert '{"result":5}' in added
+
+
+@pytest.mark.anyio
 async def test_a_token_that_is_used_up_is_renewed_and_the_call_goes_on(
     web: Guarded, workspace: Path
 ) -> None:

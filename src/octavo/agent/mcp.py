@@ -98,6 +98,7 @@ class ThreadServers:
         """Return what is done before a step, with a wait for servers that are not known yet."""
 
         async def settled(why: Literal["auto", "asked", "refused"]) -> bool:
+            await self.servers.settle_logins()
             if self._offer is None:
                 await self.servers.settle()
                 self._offer = Offer(self.servers, self.calls)

@@ -171,6 +171,18 @@ class Servers:
             if server.state == "notStarted" and not (only_unknown and server.pin is not None):
                 self._start(server, 0 if only_unknown else LATER_S)
 
+    async def settle_logins(self) -> None:
+        """Wait for the servers that wanted a login, where a person has logged in since."""
+        begun: list[Server] = []
+        for server in self.by_name.values():
+            locked = server.needs_login and server.token is None and server.state == "failed"
+            if locked and await self._logged_in_since(server):
+                server.tried = anyio.Event()
+                self._start(server, 0)
+                begun.append(server)
+        for server in begun:
+            await server.tried.wait()
+
     async def settle(self) -> None:
         """Wait for the servers that are not known yet, each as long as it may take to start.
 
