@@ -727,6 +727,38 @@ export type McpChangesResult = {
 export type McpError = {
   message: string;
 };
+export type McpLogoutParams = {
+  server: string;
+  cwd?: string | null;
+};
+/** `warning`: why its tokens could not be revoked as well; they are forgotten all the same. */
+export type McpLogoutResult = {
+  wasLoggedIn: boolean;
+  warning: string | null;
+};
+/** A login at an MCP server came about, or did not; `login_id` as its request gave it. */
+export type McpOauthLoginCompleted = {
+  name: string;
+  success: boolean;
+  error: string | null;
+  loginId: string | null;
+  threadId: string | null;
+};
+/** A person logs in at a server. Without a thread, at one that a thread here would have. Attributes: scopes: None: what the server asks for. timeout_secs: how long the person may take; 300. client_registration: octavo registers itself anew for each login ("dcr"). */
+export type McpOauthLoginParams = {
+  name: string;
+  scopes?: Array<string> | null;
+  threadId?: string | null;
+  timeoutSecs?: number | null;
+  clientRegistration?: "auto" | "cimd" | "dcr" | null;
+  cwd?: string | null;
+};
+/** The page that the person has to open; `mcpServer/oauthLogin/completed` follows. Attributes: octavo_hosts: all hosts that are spoken with in this login, with their ports. */
+export type McpOauthLoginResult = {
+  authorizationUrl: string;
+  loginId: string;
+  octavoHosts: Array<string>;
+};
 export type McpResourceReadParams = {
   server: string;
   uri: string;
@@ -748,10 +780,10 @@ export type McpServerStatus = {
   tools: Record<string, Record<string, unknown>>;
   resources: Array<Record<string, unknown>>;
   resourceTemplates: Array<Record<string, unknown>>;
-  authStatus: "bearerToken" | "unknown" | "unsupported";
+  authStatus: "bearerToken" | "notLoggedIn" | "oAuth" | "unknown" | "unsupported";
   serverInfo: Record<string, unknown> | null;
   serverCapabilities: Record<string, unknown> | null;
-  runtimeStatus: "cancelled" | "connected" | "disabled" | "failed" | "notStarted" | "starting" | null;
+  runtimeStatus: "authenticationRequired" | "cancelled" | "connected" | "disabled" | "failed" | "notStarted" | "starting" | null;
   toolsError: string | null;
   httpOrigin: string | null;
   pluginId: null;
@@ -1594,6 +1626,7 @@ export interface ClientRequests {
   "fuzzyFileSearch/sessionUpdate": { params: SearchSessionUpdateParams; result: Nothing };
   "hooks/list": { params: HooksListParams; result: HooksListResult };
   "initialize": { params: InitializeParams; result: InitializeResult };
+  "mcpServer/oauth/login": { params: McpOauthLoginParams; result: McpOauthLoginResult };
   "mcpServer/resource/read": { params: McpResourceReadParams; result: McpResourceReadResult };
   "mcpServer/tool/call": { params: McpToolCallParams; result: McpToolCallResult };
   "mcpServerStatus/list": { params: McpStatusListParams; result: McpStatusListResult };
@@ -1605,6 +1638,7 @@ export interface ClientRequests {
   "octavo/index/rebuild": { params: Nothing; result: IndexRebuildResult };
   "octavo/mcp/accept": { params: McpAcceptParams; result: McpAcceptResult };
   "octavo/mcp/changes": { params: McpChangesParams; result: McpChangesResult };
+  "octavo/mcp/logout": { params: McpLogoutParams; result: McpLogoutResult };
   "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
   "octavo/skills/add": { params: SkillAddParams; result: SkillAddResult };
   "octavo/skills/change": { params: SkillNameParams; result: SkillChangeResult };
@@ -1672,6 +1706,7 @@ export interface ServerNotifications {
   "item/reasoning/summaryTextDelta": ReasoningSummaryTextDelta;
   "item/reasoning/textDelta": ReasoningTextDelta;
   "item/started": ItemStarted;
+  "mcpServer/oauthLogin/completed": McpOauthLoginCompleted;
   "mcpServer/startupStatus/updated": McpServerStatusUpdated;
   "serverRequest/resolved": ServerRequestResolved;
   "thread/archived": ThreadArchived;

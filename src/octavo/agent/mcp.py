@@ -26,6 +26,7 @@ from octavo.agent.step import Toolbox as AnyToolbox
 from octavo.config.keys import dotted
 from octavo.config.load import Loaded
 from octavo.mcp.calls import Calls, repinned
+from octavo.mcp.oauth.renewal import Renewal
 from octavo.mcp.offer import Offer
 from octavo.mcp.pins import Pins
 from octavo.mcp.remote import Remote
@@ -97,6 +98,7 @@ class ThreadServers:
         """Return what is done before a step, with a wait for servers that are not known yet."""
 
         async def settled(why: Literal["auto", "asked", "refused"]) -> bool:
+            await self.servers.settle_logins()
             if self._offer is None:
                 await self.servers.settle()
                 self._offer = Offer(self.servers, self.calls)
@@ -202,7 +204,8 @@ async def thread_servers(
         return await holder[0].elicit(server, asked)
 
     async with Cages(None, on_blocked) as cages:
-        outside = Outside(cages.open, told, notice, elicit, elicits)
+        token = Renewal(loaded.home, cages.open).token
+        outside = Outside(cages.open, told, notice, elicit, elicits, token)
         servers = Servers(specs(policy), pins, outside)
         mine = ThreadServers(servers, journal, allowed, pins, notice, specs, policy)
         holder.append(mine)
@@ -223,7 +226,8 @@ async def lone_servers(specs: Sequence[Spec], home: Path) -> AsyncIterator[Serve
         return ElicitResult("decline")
 
     async with Cages(None, lambda _: None) as cages:
-        outside = Outside(cages.open, lambda *_: None, lambda _: None, declined, elicits=False)
+        token = Renewal(home, cages.open).token
+        outside = Outside(cages.open, lambda *_: None, lambda _: None, declined, False, token)
         servers = Servers(specs, Pins(home), outside)
         async with anyio.create_task_group() as group:
             await group.start(lambda *, task_status: servers.run(task_status=task_status))

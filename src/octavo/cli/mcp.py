@@ -30,9 +30,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     accept = actions.add_parser(
         "accept", help="look at what a server says of its tools, and agree to it"
     )
+    login = actions.add_parser("login", help="log in at a server over HTTP, with your browser")
+    logout = actions.add_parser(
+        "logout", help="forget the login at a server, and have its tokens revoked"
+    )
     for each in (listing, get):
         each.add_argument("--json", action="store_true", help="print JSON")
-    for each in (get, add, remove, accept):
+    for each in (get, add, remove, accept, login, logout):
         each.add_argument("name", metavar="NAME")
     add.usage = (
         "octavo mcp add NAME [OPTIONS] -- COMMAND [ARG ...]\n"
@@ -41,7 +45,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_options(add)
     add.add_argument("rest", nargs=REMAINDER, metavar="COMMAND", help=SUPPRESS)
     accept.add_argument("-y", "--yes", action="store_true", help="agree without being asked")
-    for each in (listing, get, accept):
+    login.add_argument("--scopes", metavar="A,B", help="ask for these, not for what it suggests")
+    login.add_argument(
+        "--no-browser", action="store_true", help="only print the page's address, open nothing"
+    )
+    for each in (listing, get, accept, login, logout):
         each.add_argument("-C", "--cd", metavar="DIR", help="look from DIR instead of here")
     parser.epilog = (
         "A server runs in a cage of its own: it writes in the workspace where commands may, and\n"
@@ -89,6 +97,10 @@ def run(args: Namespace) -> int:
             return _add(args)
         case "remove":
             return _remove(args.name)
+        case "login" | "logout":
+            from octavo.cli import mcp_login
+
+            return mcp_login.log_in(args) if args.action == "login" else mcp_login.log_out(args)
         case _:
             return _accept(args)
 
@@ -131,6 +143,7 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
         ("from", "" if source is None else str(source.file or "the command line")),
         ("variables", ", ".join([*config.env_vars, *config.env])),
         ("reaches", ", ".join(config.network) or ("its own host" if config.url else "no host")),
+        ("logged in", "yes" if _is_logged_in(name, config, loaded) else ""),
         ("state", _agreement(config, pin)),
         ("tools", ", ".join(str(one.get("name")) for one in pin.tools) if pin else "not seen yet"),
     ]
@@ -239,6 +252,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _remove(name: str) -> int:
+    from octavo.cli import mcp_login
     from octavo.config.paths import config_file, octavo_home, write_private
     from octavo.config.remove import remove_table
     from octavo.mcp.pins import Pins
@@ -253,6 +267,7 @@ def _remove(name: str) -> int:
         )
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
     Pins(home).forget(name)
+    mcp_login.forget(name, home)
     print(f"Removed {name} from {visible_name(str(file))}.")
     kept = home / SERVER_HOMES / name
     if kept.is_dir():
@@ -314,6 +329,12 @@ def _pins(loaded: Loaded) -> dict[str, Pin]:
         for name, pin in kept.items()
         if name in servers and pin.digest == digest_of(servers[name])
     }
+
+
+def _is_logged_in(name: str, config: McpServer, loaded: Loaded) -> bool:
+    from octavo.mcp.oauth.store import Logins
+
+    return config.url is not None and Logins(loaded.home).find(name, config.url) is not None
 
 
 def _agreement(config: McpServer, pin: Pin | None) -> str:

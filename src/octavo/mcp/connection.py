@@ -43,13 +43,15 @@ class ServerFailed(OctavoError):
 
     Attributes:
         unsure: what was asked may have had its effect all the same.
+        needs_login: a person has to log in first.
     """
 
     code = "mcp.server"
 
-    def __init__(self, message: str, *, unsure: bool = False) -> None:
+    def __init__(self, message: str, *, unsure: bool = False, needs_login: bool = False) -> None:
         super().__init__(message)
         self.unsure = unsure
+        self.needs_login = needs_login
 
 
 class Ears(msgspec.Struct, frozen=True):
@@ -58,6 +60,7 @@ class Ears(msgspec.Struct, frozen=True):
     elicit: Callable[[w.ElicitParams], Awaitable[w.ElicitResult]]
     changed: Callable[[str], None]
     log: Callable[[str, str], None]
+    token: Callable[[str], Awaitable[str | None]]
 
 
 class Connection:
@@ -164,6 +167,8 @@ class Connection:
             with self._deadlines.within(timeout_s + LATE_S):
                 return await self._peer.request(method, params, kind)
         except RpcError as refusal:
+            if refusal.code == w.NEEDS_LOGIN:
+                raise ServerFailed(needs_login(self.name), needs_login=True) from None
             said_no = refusal.code == w.SERVER_SAID_NO
             why = visible_line(refusal.message[: w.TEXT_CHARACTERS]).rstrip(".")
             tail = "" if said_no or method == w.CALL else self.last_words
@@ -188,6 +193,10 @@ class Connection:
             return
 
     async def _on_request(self, method: str, params: bytes) -> Any:
+        if method == w.TOKEN:
+            refused = decode_params(params, w.TokenParams).refused
+            with self._deadlines.paused():
+                return w.Token(await self._ears.token(refused))
         if method != w.ELICIT:
             raise RpcError(w.BROKEN, "nothing else is asked here")
         asked = decode_params(params, w.ElicitParams)
@@ -211,6 +220,11 @@ class Connection:
                     return
         except RpcError:  # hostile, or just wrong
             return
+
+
+def needs_login(server: str) -> str:
+    """Return what is said of a server that wants a login, to a person and to a model."""
+    return f"MCP server {server} needs login: octavo mcp login {server}."
 
 
 @asynccontextmanager

@@ -58,6 +58,8 @@ class Host:
         self._failure = ""
         self._status: int | None = None
         """Of the last answer over HTTP."""
+        self._challenged = False
+        """It said that it wants a bearer token."""
         self._deadlines = Deadlines()
         self._calls: dict[str, anyio.CancelScope] = {}
 
@@ -120,11 +122,37 @@ class Host:
         async def heard(response: Any) -> None:
             if response.request.method == "POST":  # others a server need not have
                 self._status = response.status_code
+                challenge = response.headers.get("www-authenticate", "")
+                self._challenged = challenge.lower().startswith("bearer")
 
-        async with create_mcp_http_client(headers=to.headers) as http:
+        auth = None
+        if to.token is not None:
+            from octavo.mcp.bearer import Bearer
+
+            auth = Bearer(to.url, to.token, self._renewed)
+        async with create_mcp_http_client(headers=to.headers, auth=auth) as http:
             http.event_hooks = {"response": [heard]}
             async with streamable_http_client(to.url, http_client=http) as streams:
                 yield streams
+
+    async def _renewed(self, refused: str) -> str | None:
+        """Return a token for one that is used up, if there is one."""
+        with self._deadlines.paused():
+            try:
+                got = await self._peer.request(w.TOKEN, w.TokenParams(refused), w.Token)
+            except (RpcError, LinkClosed):
+                return None
+        return got.token
+
+    @property
+    def _needs_login(self) -> bool:
+        """Whether the server wants a token that the settings do not give it."""
+        to = None if self._asked is None else self._asked.to
+        if self._status != 401 or not isinstance(to, w.Http):
+            return False
+        if any(header.lower() == "authorization" for header in to.headers):
+            return False
+        return self._challenged or not to.headers
 
     def _reason(self, error: BaseException) -> str:
         """Return why something failed; over HTTP, in its words."""
@@ -133,6 +161,8 @@ class Host:
             return reason(error)
         if self._status is None:
             return f"{self._asked.to.url} cannot be reached ({reason(error)})"
+        if self._status == 403 and self._asked.to.token is not None:
+            return "your login does not reach so far (HTTP 403): log in again, with --scopes"
         if self._status in (401, 403):
             how = "a wrong one" if self._asked.to.headers else "none"
             return f"it wants a token, and was given {how} (HTTP {self._status})"
@@ -166,6 +196,8 @@ class Host:
             await self._settled.wait()
         client = self._client
         if client is None:
+            if self._needs_login:
+                raise RpcError(w.NEEDS_LOGIN, self._failure)
             raise RpcError(
                 w.BROKEN, self._failure or f"it did not answer within {asked.timeout_s:g} s"
             )
@@ -255,6 +287,8 @@ class Host:
         except MCPError as error:
             if self._ended.is_set():
                 await anyio.sleep_forever()  # this process ends as well, and that is the answer
+            if self._needs_login:
+                raise RpcError(w.NEEDS_LOGIN, "it wants another token") from None
             said = self._reason(error)[: w.TEXT_CHARACTERS]
             raise RpcError(w.SERVER_SAID_NO, said) from None
         except (ValidationError, RuntimeError, ValueError, RecursionError, MemoryError) as error:
@@ -316,7 +350,7 @@ def reason(error: BaseException) -> str:
             said = f": {error}".rstrip(": \n")
             if (type(error).__name__, said) == ("ConnectError", ""):  # of the HTTP library
                 return "nothing answers there"
-            return f"{type(error).__name__}{said}"[:w.TEXT_CHARACTERS]
+            return f"{type(error).__name__}{said}"[: w.TEXT_CHARACTERS]
 
 
 def _plain(model: Any) -> dict[str, Any]:

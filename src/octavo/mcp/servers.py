@@ -15,14 +15,15 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import msgspec
+from msgspec.structs import replace
 
 from octavo.config.paths import make_private
-from octavo.mcp.connection import Connection, Ears, ServerFailed, connected
+from octavo.mcp.connection import Connection, Ears, ServerFailed, connected, needs_login
 from octavo.mcp.mending import how_to_mend
 from octavo.mcp.pins import Drift, Pin, Pins, agreed_to, drift
 from octavo.mcp.remote import Remote, remotes
 from octavo.mcp.spec import Spec
-from octavo.mcp.words import ElicitParams, ElicitResult, Listed
+from octavo.mcp.words import ElicitParams, ElicitResult, Http, Listed
 from octavo.protocol.errors import ConfigError, OctavoError
 from octavo.protocol.extras import missing
 from octavo.protocol.visible import visible
@@ -52,6 +53,8 @@ class Outside(msgspec.Struct, frozen=True):
         notice: tells the person.
         elicit: asks the person on a server's behalf.
         elicits: a person may be asked at all.
+        token: returns that of a login at a server, another one than the one it refused; None: one
+            has to log in. Raises OctavoError.
     """
 
     open_cage: Callable[[Policy], Awaitable[Sandbox]]
@@ -59,6 +62,7 @@ class Outside(msgspec.Struct, frozen=True):
     notice: Callable[[str], None]
     elicit: Callable[[str, ElicitParams], Awaitable[ElicitResult]]
     elicits: bool
+    token: Callable[[Spec, str | None], Awaitable[str | None]]
 
 
 class Server:
@@ -82,6 +86,10 @@ class Server:
         self.drifted = Drift()
         self.log: list[str] = []
         self.connection: Connection | None = None
+        self.token: str | None = None
+        """Of a login: what it was reached with last."""
+        self.needs_login = False
+        """It refused that, or wants one."""
         self.starts = 0
         self.scope: anyio.CancelScope | None = None
         self.missed = False
@@ -161,6 +169,18 @@ class Servers:
             if server.state == "notStarted" and not (only_unknown and server.pin is not None):
                 self._start(server, 0 if only_unknown else LATER_S)
 
+    async def settle_logins(self) -> None:
+        """Wait for the servers that wanted a login, where a person has logged in since."""
+        begun: list[Server] = []
+        for server in self.by_name.values():
+            locked = server.needs_login and server.token is None and server.state == "failed"
+            if locked and await self._logged_in_since(server):
+                server.tried = anyio.Event()
+                self._start(server, 0)
+                begun.append(server)
+        for server in begun:
+            await server.tried.wait()
+
     async def settle(self) -> None:
         """Wait for the servers that are not known yet, each as long as it may take to start.
 
@@ -197,6 +217,8 @@ class Servers:
                 return there
             if self._group is None:
                 raise ServerFailed(f"MCP server {server.name} ended with the thread.")
+            if server.needs_login and not await self._logged_in_since(server):
+                raise ServerFailed(server.error or needs_login(server.name), needs_login=True)
             if server.starts >= STARTS:
                 raise ServerFailed(
                     f"MCP server {server.name} failed {server.starts} times and is not started"
@@ -211,13 +233,24 @@ class Servers:
                 text = f"{error}{how_to_mend(server.spec)}"
                 if not isinstance(error, ServerFailed):
                     text = f"MCP server {server.name}: {error}"
+                server.needs_login = isinstance(error, ServerFailed) and error.needs_login
+                if server.needs_login and server.token is None:
+                    server.starts -= 1  # it is tried again only after a login
                 self._set(server, "failed", text)
-                raise ServerFailed(text) from None
+                raise ServerFailed(text, needs_login=server.needs_login) from None
             except BaseException:
                 self._set(server, "cancelled")
                 raise
             finally:
                 server.tried.set()
+
+    async def _logged_in_since(self, server: Server) -> bool:
+        """Whether there is another token than the one that a server did not take."""
+        try:
+            token = await self._outside.token(server.spec, server.token)
+        except OctavoError:
+            return False
+        return token not in (None, server.token)
 
     def _start(self, server: Server, after_s: float) -> None:
         async def quietly() -> None:
@@ -240,11 +273,17 @@ class Servers:
             make_private(spec.home)
         except OSError as error:
             raise ServerFailed(f"MCP server {spec.name}: {spec.home}: {error.strerror}.") from None
+        to = spec.to
+        if isinstance(to, Http):
+            server.token = await self._outside.token(spec, None)
+            if server.token is not None:
+                to = replace(to, token=server.token)
+                server.spec = spec = replace(spec, has_secret=True)
         sandbox = await self._outside.open_cage(spec.policy)
         failure: ServerFailed | None = None
         opened = connected(
             spec.name,
-            spec.to,
+            to,
             sandbox,
             self._ears(server),
             cwd=spec.policy.cwd,
@@ -272,6 +311,7 @@ class Servers:
         except ServerFailed as error:  # raised in here, it would come in a group
             return error
         server.connection = connection
+        server.needs_login = False
         self._set(server, "ready")
         task_status.started(connection)
         await connection.gone.wait()
@@ -284,10 +324,20 @@ class Servers:
             server.log.append(f"{level}: {text}")
             del server.log[:-LOG_LINES]
 
+        async def token(refused: str) -> str | None:
+            try:
+                server.token = await self._outside.token(server.spec, refused)
+            except OctavoError as error:
+                self._notice(server, str(error))
+                return None
+            server.needs_login = server.token is None
+            return server.token
+
         return Ears(
             elicit=partial(self._outside.elicit, server.name),
             changed=partial(self._changed, server),
             log=log,
+            token=token,
         )
 
     def _changed(self, server: Server, what: str) -> None:

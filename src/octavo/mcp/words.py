@@ -18,6 +18,7 @@ ELICIT = "elicit"
 CHANGED = "changed"
 PROGRESS = "progress"
 LOG = "log"
+TOKEN = "token"
 
 FRAME_LIMIT_BYTES = 24 << 20
 """Of one frame between octavo and a host."""
@@ -38,7 +39,9 @@ VALUES_LIMIT = 500_000
 SERVER_SAID_NO = 1
 TIMED_OUT = 2
 BROKEN = 3
-"""Codes of refusals: the server's own error; no answer in time; an answer that is none."""
+NEEDS_LOGIN = 4
+"""Codes of refusals: the server's own error; no answer in time; an answer that is none; it wants a
+token, and there is none that it takes."""
 
 
 class Stdio(msgspec.Struct, frozen=True, tag="stdio"):
@@ -55,6 +58,8 @@ class Http(msgspec.Struct, frozen=True, tag="http"):
 
     url: str
     headers: dict[str, str]
+    token: str | None = None
+    """Of a login; when it is used up, another one is asked for."""
 
 
 class Connect(msgspec.Struct, frozen=True):
@@ -139,6 +144,18 @@ class ElicitResult(msgspec.Struct, frozen=True):
 
     action: Literal["accept", "decline", "cancel"]
     content: dict[str, Any] | None = None
+
+
+class TokenParams(msgspec.Struct, frozen=True):
+    """The server does not take this token any more."""
+
+    refused: str
+
+
+class Token(msgspec.Struct, frozen=True):
+    """One that it may take; None: a person has to log in."""
+
+    token: str | None
 
 
 class ChangedParams(msgspec.Struct, frozen=True):

@@ -11,7 +11,18 @@ import msgspec
 
 from octavo.protocol.methods import Method
 
-RuntimeStatus = Literal["notStarted", "starting", "connected", "failed", "cancelled", "disabled"]
+RuntimeStatus = Literal[
+    "notStarted",
+    "starting",
+    "connected",
+    "authenticationRequired",
+    "failed",
+    "cancelled",
+    "disabled",
+]
+AuthStatus = Literal["unknown", "unsupported", "notLoggedIn", "bearerToken", "oAuth"]
+"""How a server over HTTP is opened: nothing is known, as it was not reached; it wants nothing, or
+is a program; a person has to log in; with a token of the settings; with that of a login."""
 Agreement = Literal["agreed", "changed", "seen", "unknown"]
 """A person agreed to what the server says of its tools; it says something else now; it was seen
 and nobody agreed; it was never seen."""
@@ -39,7 +50,7 @@ class McpServerStatus(_Wire, frozen=True, kw_only=True):
     tools: dict[str, dict[str, Any]]
     resources: tuple[dict[str, Any], ...] = ()
     resource_templates: tuple[dict[str, Any], ...] = ()
-    auth_status: Literal["unknown", "unsupported", "bearerToken"] = "unsupported"
+    auth_status: AuthStatus = "unsupported"
     server_info: dict[str, Any] | None = None
     server_capabilities: dict[str, Any] | None = None
     runtime_status: RuntimeStatus | None = None
@@ -123,8 +134,51 @@ class McpAcceptResult(_Wire, frozen=True):
     tools: int
 
 
+class McpOauthLoginParams(_Wire, frozen=True):
+    """A person logs in at a server. Without a thread, at one that a thread here would have.
+
+    Attributes:
+        scopes: None: what the server asks for.
+        timeout_secs: how long the person may take; 300.
+        client_registration: octavo registers itself anew for each login ("dcr").
+    """
+
+    name: str
+    scopes: tuple[str, ...] | None = None
+    thread_id: str | None = None
+    timeout_secs: int | None = None
+    client_registration: Literal["auto", "cimd", "dcr"] | None = None
+    cwd: str | None = None
+
+
+class McpOauthLoginResult(_Wire, frozen=True):
+    """The page that the person has to open; `mcpServer/oauthLogin/completed` follows.
+
+    Attributes:
+        octavo_hosts: all hosts that are spoken with in this login, with their ports.
+    """
+
+    authorization_url: str
+    login_id: str
+    octavo_hosts: tuple[str, ...] = ()
+
+
+class McpLogoutParams(_Wire, frozen=True):
+    server: str
+    cwd: str | None = None
+
+
+class McpLogoutResult(_Wire, frozen=True):
+    """`warning`: why its tokens could not be revoked as well; they are forgotten all the same."""
+
+    was_logged_in: bool
+    warning: str | None = None
+
+
 MCP_STATUS_LIST = Method("mcpServerStatus/list", McpStatusListParams, McpStatusListResult)
 MCP_RESOURCE_READ = Method("mcpServer/resource/read", McpResourceReadParams, McpResourceReadResult)
 MCP_TOOL_CALL = Method("mcpServer/tool/call", McpToolCallParams, McpToolCallResult)
+MCP_OAUTH_LOGIN = Method("mcpServer/oauth/login", McpOauthLoginParams, McpOauthLoginResult)
+MCP_LOGOUT = Method("octavo/mcp/logout", McpLogoutParams, McpLogoutResult)
 MCP_CHANGES = Method("octavo/mcp/changes", McpChangesParams, McpChangesResult)
 MCP_ACCEPT = Method("octavo/mcp/accept", McpAcceptParams, McpAcceptResult)

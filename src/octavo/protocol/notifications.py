@@ -193,6 +193,17 @@ class McpServerStatusUpdated(_Notification, frozen=True):
     thread_id: str | None = None
 
 
+class McpOauthLoginCompleted(_Notification, frozen=True):
+    """A login at an MCP server came about, or did not; `login_id` as its request gave it."""
+
+    method: ClassVar[str] = "mcpServer/oauthLogin/completed"
+    name: str
+    success: bool
+    error: str | None = None
+    login_id: str | None = None
+    thread_id: str | None = None
+
+
 class PlanStep(msgspec.Struct, frozen=True):
     """One step of a plan."""
 
@@ -405,6 +416,7 @@ Notification = (
     | GoalCleared
     | McpToolCallProgress
     | McpServerStatusUpdated
+    | McpOauthLoginCompleted
     | FuzzySearchUpdated
     | FuzzySearchCompleted
 )
@@ -445,6 +457,7 @@ BY_METHOD: dict[str, type[Notification]] = {
         GoalCleared,
         McpToolCallProgress,
         McpServerStatusUpdated,
+        McpOauthLoginCompleted,
         FuzzySearchUpdated,
         FuzzySearchCompleted,
     )

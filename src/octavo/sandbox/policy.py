@@ -36,12 +36,14 @@ SERVER_HOMES = "servers"
 """Where in octavo's directory servers have their homes; see `server_policy`."""
 OUTPUTS = "outputs"
 """Where in octavo's directory the full outputs of commands are, which commands may read."""
+MCP_LOGINS = "mcp_logins"
+"""Where in octavo's directory the tokens of logins at servers are kept."""
 _SECRETS_OF_OCTAVO = (
     "auth.json", "sessions", "archived_sessions", "index", "snapshots", "archive", SERVER_HOMES,
-    "app-server.token",
+    "app-server.token", MCP_LOGINS,
 )  # fmt: skip
-"""The key, what other threads said and saw, what files were, what servers keep, and what opens
-this one."""
+"""The key, what other threads said and saw, what files were, what servers keep, what opens this
+one, and logins at servers."""
 _SECRETS_OF_THE_MACHINE = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers",
     "/etc/sudoers.d", "/etc/ssl/private", "/etc/ssh", "/etc/krb5.keytab", "/root/.ssh", "/boot",

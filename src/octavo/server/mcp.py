@@ -18,9 +18,11 @@ from octavo.agent.mcp import enabled_specs, lone_servers
 from octavo.agent.wiring import default_choices
 from octavo.config.load import Loaded, load
 from octavo.mcp.connection import ServerFailed
+from octavo.mcp.oauth.endpoints import has_own_token
 from octavo.mcp.pins import Pins
 from octavo.mcp.servers import Server, Servers, instructions_of, pin_of
 from octavo.mcp.shown import shown_lines
+from octavo.mcp.spec import Spec
 from octavo.protocol import mcp as p
 from octavo.protocol.errors import OctavoError, UsageError
 from octavo.server.connection import Handler, Request
@@ -68,21 +70,38 @@ async def _status(servers: Servers, server: Server, *, full: bool) -> p.McpServe
         error = str(failure)
         said = None
     url = server.spec.config.url
-    has_token = server.spec.config.bearer_token_env_var is not None
     return p.McpServerStatus(
         name=server.name,
         tools={tool.tool: _tool(tool.said) for tool in server.tools},
         resources=tuple(one for one in resources if _has(one, "uri", "name")),
         resource_templates=tuple(one for one in templates if _has(one, "uriTemplate", "name")),
-        auth_status="unsupported" if url is None else "bearerToken" if has_token else "unknown",
+        auth_status=_auth(server),
         server_info=None if said is None or not _has(said.info, "name", "version") else said.info,
         server_capabilities=None if said is None else said.capabilities,
-        runtime_status="failed" if error else _STATUS.get(server.state),
-        tools_error=error if error and not server.tools else None,
+        runtime_status=_runtime(server, error),
+        tools_error=error if error and (server.needs_login or not server.tools) else None,
         http_origin=None if url is None else _origin(url),
         octavo_agreement=_agreement(server),
         octavo_log=tuple(server.log),
     )
+
+
+def _auth(server: Server) -> p.AuthStatus:
+    if server.spec.config.url is None:
+        return "unsupported"
+    if has_own_token(server.spec):
+        return "bearerToken"
+    if server.needs_login:
+        return "notLoggedIn"
+    if server.token is not None:
+        return "oAuth"
+    return "unsupported" if server.state == "ready" else "unknown"
+
+
+def _runtime(server: Server, error: str | None) -> p.RuntimeStatus | None:
+    if server.needs_login:
+        return "authenticationRequired"
+    return "failed" if error else _STATUS.get(server.state)
 
 
 def _has(one: Any, *names: str) -> bool:
@@ -110,7 +129,7 @@ async def read_resource(request: Request) -> p.McpResourceReadResult:
     """mcpServer/resource/read"""
     params = request.params(p.McpResourceReadParams)
     async with _servers(request, params.thread_id, params.cwd, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         connection = await servers.connection(server)
         read = await connection.read(params.uri, server.spec.tool_timeout_s)
     return p.McpResourceReadResult(tuple(one for one in read.contents if _has(one, "uri")))
@@ -123,7 +142,7 @@ async def call_tool(request: Request) -> p.McpToolCallResult:
     if not isinstance(arguments, dict):
         raise UsageError("`arguments` has to be an object.")
     async with _servers(request, params.thread_id, None, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         connection = await servers.connection(server)
         timeout_s = server.spec.tool_timeout_s
         result = await connection.call(params.tool, arguments, timeout_s, lambda _: None)
@@ -138,7 +157,7 @@ async def changes(request: Request) -> p.McpChangesResult:
     """octavo/mcp/changes: what a server says now, for a person to agree to"""
     params = request.params(p.McpChangesParams)
     async with _servers(request, None, params.cwd, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         said = instructions_of(await servers.connection(server))
         agreement = _agreement(server)
         before = None if server.pin is None else server.pin.instructions
@@ -156,14 +175,14 @@ async def accept(request: Request) -> p.McpAcceptResult:
     """octavo/mcp/accept: the person agrees to what they were shown"""
     params = request.params(p.McpAcceptParams)
     async with _servers(request, None, params.cwd, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         said = instructions_of(await servers.connection(server))
         if _digest(server, said) != params.digest:
             raise UsageError(
                 f"MCP server {params.server} says something else than it did a moment ago.",
                 hint="Look at it again. One that never says the same cannot be agreed to.",
             )
-        pins = Pins(_loaded(request, params.cwd).home)
+        pins = Pins(loaded_at(request, params.cwd).home)
         pin = pin_of(server, said, agreed=True)
         await anyio.to_thread.run_sync(pins.keep, server.name, pin)
         return p.McpAcceptResult(len(server.tools))
@@ -175,7 +194,7 @@ def _digest(server: Server, instructions: str | None) -> str:
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
 
 
-def _named(servers: Servers, name: str) -> Server:
+def named(servers: Servers, name: str) -> Server:
     server = servers.by_name.get(name)
     if server is None:
         names = ", ".join(servers.by_name) or "none"
@@ -189,7 +208,8 @@ def _place(cwd: str | None) -> Path:
     return Path(os.path.abspath(cwd or "."))
 
 
-def _loaded(request: Request, cwd: str | None) -> Loaded:
+def loaded_at(request: Request, cwd: str | None) -> Loaded:
+    """Return the settings of a directory; None is where the server runs."""
     launch = request.server.launch
     return load(
         cwd=_place(cwd),
@@ -199,6 +219,20 @@ def _loaded(request: Request, cwd: str | None) -> Loaded:
         flags=launch.flags,
         ignore_user_config=launch.ignore_user_config,
     )
+
+
+def specs_at(request: Request, loaded: Loaded, cwd: str | None, only: str | None) -> list[Spec]:
+    """Return the servers that a thread in a directory would have.
+
+    Raises:
+        UsageError: the settings of `only` make no sense.
+    """
+    policy = default_choices(loaded, _place(cwd)).policy
+    wrong: list[str] = []
+    specs = enabled_specs(loaded, policy, environ=request.server.launch.env, notice=wrong.append)
+    if wrong and only is not None and all(spec.name != only for spec in specs):
+        raise UsageError(" ".join(wrong))
+    return specs
 
 
 @asynccontextmanager
@@ -212,12 +246,8 @@ async def _servers(
             raise UsageError("No MCP server is configured for this thread.")
         yield mine.servers
         return
-    loaded = _loaded(request, cwd)
-    policy = default_choices(loaded, _place(cwd)).policy
-    wrong: list[str] = []
-    specs = enabled_specs(loaded, policy, environ=request.server.launch.env, notice=wrong.append)
-    if wrong and only is not None and all(spec.name != only for spec in specs):
-        raise UsageError(" ".join(wrong))
+    loaded = loaded_at(request, cwd)
+    specs = specs_at(request, loaded, cwd, only)
     failure: OctavoError | None = None
     async with lone_servers(specs, loaded.home) as servers:
         try:

@@ -90,6 +90,7 @@ class JsonEvents:
                 | note.GoalCleared()
                 | note.McpToolCallProgress()
                 | note.McpServerStatusUpdated()
+                | note.McpOauthLoginCompleted()
                 | note.FuzzySearchUpdated()
                 | note.FuzzySearchCompleted()
             ):

@@ -134,6 +134,7 @@ class Transcript:
                 | note.ThreadReverted()
                 | note.GoalUpdated()
                 | note.GoalCleared()
+                | note.McpOauthLoginCompleted()
                 | note.FuzzySearchUpdated()
                 | note.FuzzySearchCompleted()
             ):

@@ -57,6 +57,7 @@ NAMES = {
         "octavo/mcp/changes",
         "octavo/mcp/accept",
     ),
+    "octavo.server.mcp_login": ("mcpServer/oauth/login", "octavo/mcp/logout"),
     "octavo.server.methods.undo": (
         "octavo/thread/undo",
         "octavo/thread/redo",
