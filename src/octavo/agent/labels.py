@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from octavo.config.trust import repository_root
+from octavo.config.trust import marked_root
 
 Label = Literal["untrusted", "private"]
 
@@ -28,8 +28,7 @@ PATHS_LIMIT = 64
 def is_of_others(path: str, own: Path | None) -> bool:
     """Whether a path lies in another git repository than `own`, links followed."""
     real = os.path.realpath(path)
-    folder = Path(real if os.path.isdir(real) else os.path.dirname(real))
-    root = repository_root(folder)
+    root = marked_root(Path(real if os.path.isdir(real) else os.path.dirname(real)), (".git",))
     return root is not None and root != own
 
 
