@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from octavo.config.trust import repository_root
+from octavo.config.trust import marked_root
 
 Label = Literal["untrusted", "private"]
 
@@ -37,8 +37,7 @@ def is_of_others(path: str, own: Path | None, outputs: Path | None = None) -> bo
         mine, everybodys = os.path.realpath(outputs), os.path.realpath(outputs.parent)
         if _is_in(real, everybodys) and not _is_in(real, mine):
             return True
-    folder = Path(real if os.path.isdir(real) else os.path.dirname(real))
-    root = repository_root(folder)
+    root = marked_root(Path(real if os.path.isdir(real) else os.path.dirname(real)), (".git",))
     return root is not None and root != own
 
 

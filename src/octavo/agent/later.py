@@ -39,20 +39,36 @@ Stamp = tuple[int, ...]
 def look(workspace: Path) -> dict[str, Stamp]:
     """Return what those that exist are now, by name."""
     found: dict[str, Stamp] = {}
-    names = list(FILES)
-    for folder in FOLDERS:
-        try:
-            entries = sorted(os.listdir(workspace / folder))[:MAX_ENTRIES]
-        except OSError:
-            continue
-        names += [f"{folder}/{entry}" for entry in entries]
-    for name in names:
-        try:
-            state = os.lstat(workspace / name)
-        except OSError:
-            continue
-        found[name] = (state.st_ino, state.st_mode, state.st_size, state.st_mtime_ns)
+    try:
+        top = os.open(workspace, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return found
+    try:  # from here on no path is walked: that is most of what a look takes
+        names = list(FILES)
+        for folder in FOLDERS:
+            names += [f"{folder}/{entry}" for entry in _entries(folder, top)]
+        for name in names:
+            try:
+                state = os.lstat(name, dir_fd=top)
+            except OSError:
+                continue
+            found[name] = (state.st_ino, state.st_mode, state.st_size, state.st_mtime_ns)
+    finally:
+        os.close(top)
     return found
+
+
+def _entries(folder: str, top: int) -> list[str]:
+    try:
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=top)
+    except OSError:
+        return []
+    try:
+        return sorted(os.listdir(place))[:MAX_ENTRIES]
+    except OSError:
+        return []
+    finally:
+        os.close(place)
 
 
 def changes(before: dict[str, Stamp], workspace: Path) -> list[str]:

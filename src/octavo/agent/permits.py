@@ -169,7 +169,7 @@ class _Case:
         if is_of_others(str(cwd), own, outputs):
             return True
         for command, where in placed(self._reading, str(cwd)):
-            if where is not None and is_of_others(where, own, outputs):
+            if where not in (None, str(cwd)) and is_of_others(where, own, outputs):
                 return True
             words = [*command.argv, *(value for _, value in command.env)]
             words += [redirect.target for redirect in command.redirects if redirect.op != "<<"]

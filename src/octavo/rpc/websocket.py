@@ -7,6 +7,7 @@ no text, ends the connection with the reason in its close code, as the standard 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -42,7 +43,7 @@ class Pipe(Protocol):
     """Bytes both ways.
 
     Attributes:
-        moved_at: when some last came or went, by anyio's clock.
+        moved_at: when some last came or went, by `time.monotonic`.
     """
 
     moved_at: float
@@ -69,7 +70,7 @@ class SocketPipe:
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self._socket = connection
-        self.moved_at = anyio.current_time()
+        self.moved_at = time.monotonic()
 
     async def read(self) -> bytes:
         while True:
@@ -80,7 +81,7 @@ class SocketPipe:
                 continue
             except OSError:
                 return b""
-            self.moved_at = anyio.current_time()
+            self.moved_at = time.monotonic()
             return data
 
     async def write(self, data: bytes) -> None:
@@ -93,14 +94,14 @@ class SocketPipe:
                 continue
             except OSError:
                 raise LinkClosed from None
-            self.moved_at = anyio.current_time()
+            self.moved_at = time.monotonic()
 
     def write_now(self, data: bytes) -> int:
         try:
             sent = self._socket.send(data)
         except OSError:  # it is full; or gone, which the next one to wait is told
             return 0
-        self.moved_at = anyio.current_time()
+        self.moved_at = time.monotonic()
         return sent
 
     def shut(self) -> None:
@@ -154,7 +155,7 @@ class WebsocketLink:
             return False
         if self._pack is not _packed:  # a client's, which is masked with what else it has to say
             return False
-        data = self._pack((frame,))
+        data = _head(len(frame)) + frame if frame else b""
         sent = self._pipe.write_now(data)
         if sent == len(data):
             return True
@@ -183,7 +184,7 @@ class WebsocketLink:
             dead_s: how long before it is not there.
         """
         while True:
-            quiet_s = anyio.current_time() - self._pipe.moved_at
+            quiet_s = time.monotonic() - self._pipe.moved_at
             if quiet_s >= dead_s:
                 return
             if quiet_s >= ping_s and not self._writing.locked() and not self._ended:
@@ -266,17 +267,18 @@ def _packed(frames: Sequence[bytes]) -> bytes:
     """
     pieces: list[bytes] = []
     for frame in frames:
-        size = len(frame)
-        if not size:
-            continue
-        if size < 126:
-            pieces.append(bytes((0x81, size)))
-        elif size < 1 << 16:
-            pieces.append(b"\x81\x7e" + size.to_bytes(2, "big"))
-        else:
-            pieces.append(b"\x81\x7f" + size.to_bytes(8, "big"))
-        pieces.append(frame)
+        if frame:
+            pieces += (_head(len(frame)), frame)
     return b"".join(pieces)
+
+
+def _head(size: int) -> bytes:
+    """What stands before a text message of so many bytes."""
+    if size < 126:
+        return bytes((0x81, size))
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 def _short(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -36,14 +37,14 @@ class _StreamPipe:
 
     def __init__(self, stream: anyio.abc.ByteStream) -> None:
         self._stream = stream
-        self.moved_at = anyio.current_time()
+        self.moved_at = time.monotonic()
 
     async def read(self) -> bytes:
         try:
             data = await self._stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return b""
-        self.moved_at = anyio.current_time()
+        self.moved_at = time.monotonic()
         return data
 
     async def write(self, data: bytes) -> None:
@@ -51,7 +52,7 @@ class _StreamPipe:
             await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise LinkClosed from None
-        self.moved_at = anyio.current_time()
+        self.moved_at = time.monotonic()
 
     def write_now(self, data: bytes) -> int:
         return 0

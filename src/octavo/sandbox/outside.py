@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from octavo.sandbox.cage.orders import Orders
 from octavo.sandbox.cage.plan import Socket, around, host_sockets, is_maskable
@@ -58,7 +58,7 @@ class Outside:
             self._folders = {"": None}
         if not all(was and was == _stamp(path) for path, was in self._folders.items()):
             self._folders = self._stamps()
-            hide += map(os.path.realpath, _changed(self._secrets, os.stat))
+            hide += map(os.path.realpath, _changed(self._secrets, os.stat, self._folders))
         hold = _changed(self._protected, os.lstat)
         if self._sockets is not None:
             found = host_sockets()
@@ -81,22 +81,49 @@ class Outside:
 
     def _stamps(self) -> dict[str, tuple[int, ...] | None]:
         """Return the folders whose entries decide what the secrets are, with their stamps."""
-        folders = {os.path.dirname(path) for path in self._secrets}
-        folders |= {os.path.realpath(folder) for folder in folders}
-        linked = filter(os.path.islink, self._secrets)
-        folders |= {os.path.dirname(os.path.realpath(path)) for path in linked}
-        return {folder: _stamp(folder) for folder in map(_nearest, folders)}
+        nearest = _Nearest()
+        folders: set[str] = set()
+        for folder in {os.path.dirname(path) for path in self._secrets}:
+            folders |= nearest.of(folder)
+        for path in self._secrets:
+            if os.path.dirname(path) in folders and os.path.islink(path):
+                folders |= nearest.of(os.path.dirname(os.path.realpath(path)))
+        return {folder: _stamp(folder) for folder in folders}
+
+
+class _Nearest:
+    """Finds the folders in which something that is not there yet would come."""
+
+    def __init__(self) -> None:
+        self._near: dict[str, str] = {}
+        self._real: dict[str, str] = {}
+
+    def of(self, folder: str) -> set[str]:
+        """Return `folder` as it is named and where its links lead, or what is nearest around.
+
+        Where the way ends in a folder that is there and has no such entry, links can only be in
+        what leads to that folder; many share it, and it is followed once.
+        """
+        near = self._nearest(folder)
+        if near not in self._real:
+            self._real[near] = os.path.realpath(near)
+        if near == folder:
+            return {near, self._real[near]}
+        entry = folder[len(near) :].strip("/").partition("/")[0]
+        if ".." in folder or os.path.lexists(os.path.join(near, entry)):  # a link to nowhere
+            return {near, self._nearest(os.path.realpath(folder))}
+        return {near, self._real[near]}
+
+    def _nearest(self, folder: str) -> str:
+        """Return the folder, or the first around it that is there."""
+        if folder not in self._near:
+            there = folder == "/" or os.path.isdir(folder)
+            self._near[folder] = folder if there else self._nearest(os.path.dirname(folder))
+        return self._near[folder]
 
 
 def _known(paths: Iterable[str]) -> dict[str, Identity | None]:
     return dict.fromkeys(paths)
-
-
-def _nearest(folder: str) -> str:
-    """Return the folder, or the first around it that is there."""
-    while folder != "/" and not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return folder
 
 
 def _stamp(folder: str) -> tuple[int, ...] | None:
@@ -110,11 +137,21 @@ def _stamp(folder: str) -> tuple[int, ...] | None:
     return state.st_dev, state.st_ino, state.st_ctime_ns
 
 
-def _changed(known: dict[str, Identity | None], look: Callable[[str], os.stat_result]) -> list[str]:
-    """Return the paths at which something else is now than is known, and learn it."""
+def _changed(
+    known: dict[str, Identity | None],
+    look: Callable[[str], os.stat_result],
+    folders: Container[str] | None = None,
+) -> list[str]:
+    """Return the paths at which something else is now than is known, and learn it.
+
+    Args:
+        folders: all that are there, of those that the paths are in; None: look everywhere.
+    """
     changed: list[str] = []
     for path, before in known.items():
         try:
+            if folders is not None and os.path.dirname(path) not in folders:
+                raise FileNotFoundError
             state = look(path)
         except OSError:
             now = None
