@@ -7,6 +7,7 @@ import sys
 from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
+from octavo.cli import mcp_prompts
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import UsageError
 from octavo.protocol.visible import visible_command, visible_name
@@ -43,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     accept.add_argument("-y", "--yes", action="store_true", help="agree without being asked")
     for each in (listing, get, accept):
         each.add_argument("-C", "--cd", metavar="DIR", help="look from DIR instead of here")
+    mcp_prompts.add_arguments(actions)
     parser.epilog = (
         "A server runs in a cage of its own: it writes in the workspace where commands may, and\n"
         "reaches only the hosts that its settings name. What it says of its tools (“only reads”)\n"
@@ -81,6 +83,8 @@ def _add_options(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do one of them."""
     match args.action:
+        case "prompts" | "prompt":
+            return mcp_prompts.run(args)
         case "list":
             return _list(_load(args.cd), as_json=args.json)
         case "get":

@@ -90,7 +90,7 @@ class Connection:
         self.said = await self._ask(w.CONNECT, asked, w.Connected, timeout_s, "could not start")
 
     async def list(
-        self, what: Literal["tools", "resources", "templates"], timeout_s: float
+        self, what: Literal["tools", "resources", "templates", "prompts"], timeout_s: float
     ) -> w.Listed:
         """Return all there is of a kind. Raises ServerFailed."""
         asked = w.ListParams(what, timeout_s)
@@ -103,6 +103,14 @@ class Connection:
         """Return what a resource holds. Raises ServerFailed."""
         asked = w.ReadParams(uri, timeout_s)
         return await self._ask(w.READ, asked, w.ReadResult, timeout_s, f"did not give {uri!r}")
+
+    async def prompt(
+        self, name: str, arguments: dict[str, str], timeout_s: float
+    ) -> w.PromptResult:
+        """Return a prompt, filled in. Raises ServerFailed."""
+        asked = w.PromptParams(name, arguments, timeout_s)
+        failed = f"did not give the prompt {visible_line(name)}"
+        return await self._ask(w.PROMPT, asked, w.PromptResult, timeout_s, failed)
 
     async def call(
         self,

@@ -150,6 +150,8 @@ class Host:
                 return await self._call(decode_params(params, w.CallParams))
             case w.READ:
                 return await self._read(decode_params(params, w.ReadParams))
+            case w.PROMPT:
+                return await self._prompt(decode_params(params, w.PromptParams))
             case _:
                 raise RpcError(NO_METHOD, f"There is no method {method!r}.")
 
@@ -214,6 +216,9 @@ class Host:
             case "resources":
                 resources = await client.list_resources(cursor=cursor)
                 return [_plain(one) for one in resources.resources], resources.next_cursor
+            case "prompts":
+                prompts = await client.list_prompts(cursor=cursor)
+                return [_plain(one) for one in prompts.prompts], prompts.next_cursor
             case _:
                 templates = await client.list_resource_templates(cursor=cursor)
                 return [_plain(one) for one in templates.resource_templates], templates.next_cursor
@@ -243,6 +248,10 @@ class Host:
     async def _read(self, asked: w.ReadParams) -> Any:
         async with self._telling_faults(asked.timeout_s):
             return _sent(_plain(await self._there.read_resource(asked.uri)))
+
+    async def _prompt(self, asked: w.PromptParams) -> Any:
+        async with self._telling_faults(asked.timeout_s):
+            return _sent(_plain(await self._there.get_prompt(asked.name, asked.arguments)))
 
     @asynccontextmanager
     async def _telling_faults(self, timeout_s: float) -> AsyncIterator[None]:

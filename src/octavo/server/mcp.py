@@ -17,11 +17,13 @@ import msgspec
 from octavo.agent.mcp import enabled_specs, lone_servers
 from octavo.agent.wiring import default_choices
 from octavo.config.load import Loaded, load
+from octavo.mcp import prompts
 from octavo.mcp.connection import ServerFailed
 from octavo.mcp.pins import Pins
 from octavo.mcp.servers import Server, Servers, instructions_of, pin_of
 from octavo.mcp.shown import shown_lines
 from octavo.protocol import mcp as p
+from octavo.protocol import mcp_prompts as q
 from octavo.protocol.errors import OctavoError, UsageError
 from octavo.server.connection import Handler, Request
 
@@ -110,7 +112,7 @@ async def read_resource(request: Request) -> p.McpResourceReadResult:
     """mcpServer/resource/read"""
     params = request.params(p.McpResourceReadParams)
     async with _servers(request, params.thread_id, params.cwd, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         connection = await servers.connection(server)
         read = await connection.read(params.uri, server.spec.tool_timeout_s)
     return p.McpResourceReadResult(tuple(one for one in read.contents if _has(one, "uri")))
@@ -123,7 +125,7 @@ async def call_tool(request: Request) -> p.McpToolCallResult:
     if not isinstance(arguments, dict):
         raise UsageError("`arguments` has to be an object.")
     async with _servers(request, params.thread_id, None, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         connection = await servers.connection(server)
         timeout_s = server.spec.tool_timeout_s
         result = await connection.call(params.tool, arguments, timeout_s, lambda _: None)
@@ -138,7 +140,7 @@ async def changes(request: Request) -> p.McpChangesResult:
     """octavo/mcp/changes: what a server says now, for a person to agree to"""
     params = request.params(p.McpChangesParams)
     async with _servers(request, None, params.cwd, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         said = instructions_of(await servers.connection(server))
         agreement = _agreement(server)
         before = None if server.pin is None else server.pin.instructions
@@ -156,7 +158,7 @@ async def accept(request: Request) -> p.McpAcceptResult:
     """octavo/mcp/accept: the person agrees to what they were shown"""
     params = request.params(p.McpAcceptParams)
     async with _servers(request, None, params.cwd, params.server) as servers:
-        server = _named(servers, params.server)
+        server = named(servers, params.server)
         said = instructions_of(await servers.connection(server))
         if _digest(server, said) != params.digest:
             raise UsageError(
@@ -169,13 +171,28 @@ async def accept(request: Request) -> p.McpAcceptResult:
         return p.McpAcceptResult(len(server.tools))
 
 
+async def list_prompts(request: Request) -> q.McpPromptsListResult:
+    """octavo/mcp/prompts/list"""
+    params = request.params(q.McpPromptsListParams)
+    async with _servers(request, params.thread_id, params.cwd, params.server) as servers:
+        return await prompts.listed(servers, named(servers, params.server))
+
+
+async def get_prompt(request: Request) -> q.McpPromptGetResult:
+    """octavo/mcp/prompts/get"""
+    params = request.params(q.McpPromptGetParams)
+    async with _servers(request, params.thread_id, params.cwd, params.server) as servers:
+        server = named(servers, params.server)
+        return await prompts.filled_in(servers, server, params.name, params.arguments)
+
+
 def _digest(server: Server, instructions: str | None) -> str:
     tools = sorted((tool.tool, tool.digest) for tool in server.tools)
     what = [server.spec.digest, instructions, tools]
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
 
 
-def _named(servers: Servers, name: str) -> Server:
+def named(servers: Servers, name: str) -> Server:
     server = servers.by_name.get(name)
     if server is None:
         names = ", ".join(servers.by_name) or "none"
@@ -232,6 +249,8 @@ HANDLERS: dict[str, Handler] = {
     p.MCP_STATUS_LIST.name: list_status,
     p.MCP_RESOURCE_READ.name: read_resource,
     p.MCP_TOOL_CALL.name: call_tool,
+    q.MCP_PROMPTS_LIST.name: list_prompts,
+    q.MCP_PROMPT_GET.name: get_prompt,
     p.MCP_CHANGES.name: changes,
     p.MCP_ACCEPT.name: accept,
 }
