@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from octavo.mcp.pins import Pin
 
 EXIT_FAILED = 1
+LOG_LINES = 20
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -126,7 +127,7 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
     config = _configured(name, loaded)
     pin = _pins(loaded).get(name)
     if as_json:
-        _print_json(_as_json(name, config, pin))
+        _print_json({**_as_json(name, config, pin), "log": _log(name, loaded)[1]})
         return 0
     mine = ("mcp_servers", name, "command" if config.url is None else "url")
     source = loaded.sources.get(dotted(mine))
@@ -142,7 +143,20 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
     for title, fact in facts:
         if fact:
             print(f"  {title:<11}{visible_name(fact)}")
+    log, said = _log(name, loaded)
+    if said:
+        print(f"  {'its log':<11}{visible_name(str(log))}, which ends:")
+        print("\n".join(f"    {visible_command(line)}" for line in said))
     return 0
+
+
+def _log(name: str, loaded: Loaded) -> tuple[Path, list[str]]:
+    """Return where the log of a server is, and its last lines."""
+    from octavo.mcp.log import log_file, tail
+    from octavo.sandbox.policy import SERVER_HOMES
+
+    file = log_file(loaded.home / SERVER_HOMES / name)
+    return file, tail(file, LOG_LINES)
 
 
 def _add(args: Namespace) -> int:
@@ -245,6 +259,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _remove(name: str) -> int:
     from octavo.config.paths import config_file, octavo_home, write_private
     from octavo.config.remove import remove_table
+    from octavo.mcp.log import log_file
     from octavo.mcp.pins import Pins
     from octavo.sandbox.policy import SERVER_HOMES
 
@@ -257,6 +272,7 @@ def _remove(name: str) -> int:
         )
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
     Pins(home).forget(name)
+    log_file(home / SERVER_HOMES / name).unlink(missing_ok=True)
     print(f"Removed {name} from {visible_name(str(file))}.")
     kept = home / SERVER_HOMES / name
     if kept.is_dir():

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from mcp import Client, MCPError
 from octavo.mcp import words as w
 from octavo.mcp.deadlines import Deadlines
+from octavo.mcp.following import follow_changes
 from octavo.rpc import NO_METHOD, LinkClosed, RpcError
 from octavo.rpc.peer import Peer, decode_params
 from octavo.rpc.stream import StreamLink
@@ -83,6 +84,7 @@ class Host:
             async with self._opened(self._asked) as client:
                 self._client = client
                 self._settled.set()
+                await follow_changes(client, self._missed)
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self._client = None
@@ -97,6 +99,7 @@ class Host:
             client_info=types.Implementation(name="octavo-mcp-client", version=asked.version),
             elicitation_callback=self._elicit if asked.elicits else None,
             logging_callback=self._logged,
+            log_level="info",  # servers of 2026 log only for those who ask
             message_handler=self._message,
             cache=None,
         ) as client:
@@ -293,6 +296,9 @@ class Host:
     async def _logged(self, params: types.LoggingMessageNotificationParams) -> None:
         text = params.data if isinstance(params.data, str) else _encoded(params.data)
         await self._tell(w.LOG, w.LogParams(params.level, text[: w.TEXT_CHARACTERS]))
+
+    async def _missed(self) -> None:
+        await self._tell(w.CHANGED, w.ChangedParams("tools"))
 
     async def _message(self, message: Any) -> None:
         match message:

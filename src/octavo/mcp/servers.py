@@ -19,6 +19,7 @@ import msgspec
 
 from octavo.config.paths import make_private
 from octavo.mcp.connection import Connection, Ears, ServerFailed, connected
+from octavo.mcp.log import ServerLog, log_file
 from octavo.mcp.pins import Drift, Pin, Pins, agreed_to, drift
 from octavo.mcp.remote import Remote, remotes
 from octavo.mcp.spec import Spec
@@ -35,7 +36,6 @@ LATER_S = 0.1
 takes a processor for most of a second, and there may be no other."""
 STARTS = 3
 """How often one server is started in a thread, the first time included."""
-LOG_LINES = 50
 NOTICES = 5
 """How often the person is told of one server in a thread, what its failures say apart."""
 RELIST_EVERY_S = 1.0
@@ -71,7 +71,7 @@ class Server:
         tools: what it has, as far as is known: from its pin, then from itself.
         agreed: the tools that a person agreed to, as they were then, by their real names.
         drifted: how it differs from what was agreed to; known once it has started.
-        log: the last lines of its log.
+        log: what it says of its doings.
     """
 
     def __init__(self, spec: Spec, pin: Pin | None) -> None:
@@ -82,7 +82,7 @@ class Server:
         self.tools: list[Remote] = [] if pin is None else remotes(spec.name, pin.tools)
         self.agreed = dict(agreed_to(spec.name, pin))
         self.drifted = Drift()
-        self.log: list[str] = []
+        self.log = ServerLog(log_file(spec.home))
         self.connection: Connection | None = None
         self.starts = 0
         self.scope: anyio.CancelScope | None = None
@@ -144,13 +144,17 @@ class Servers:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold the servers until cancelled; all of them are gone then."""
-        async with anyio.create_task_group() as group:
-            self._group = group
-            task_status.started()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self._group = None
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                task_status.started()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._group = None
+        finally:
+            for server in self.by_name.values():
+                server.log.end()
 
     def begin(self, *, only_unknown: bool = False) -> None:
         """Start what was not started yet, without waiting.
@@ -242,6 +246,7 @@ class Servers:
             make_private(spec.home)
         except OSError as error:
             raise ServerFailed(f"MCP server {spec.name}: {spec.home}: {error.strerror}.") from None
+        server.log.begin()
         sandbox = await self._outside.open_cage(spec.policy)
         failure: ServerFailed | None = None
         opened = connected(
@@ -283,8 +288,7 @@ class Servers:
 
     def _ears(self, server: Server) -> Ears:
         def log(level: str, text: str) -> None:
-            server.log.append(f"{level}: {text}")
-            del server.log[:-LOG_LINES]
+            server.log.add(level, text, self._group)
 
         return Ears(
             elicit=partial(self._outside.elicit, server.name),

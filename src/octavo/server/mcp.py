@@ -83,7 +83,7 @@ async def _status(servers: Servers, server: Server, *, full: bool) -> p.McpServe
         tools_error=error if error and not server.tools else None,
         http_origin=None if url is None else _origin(url),
         octavo_agreement=_agreement(server),
-        octavo_log=tuple(server.log),
+        octavo_log=tuple(server.log.last),
     )
 
 
