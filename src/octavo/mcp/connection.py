@@ -36,7 +36,9 @@ LATE_S = 2.0
 _LOG_BYTES = 4096
 _SHOWN_LINES = 3
 _LINES_A_READ = 50
-_PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from octavo.mcp.host import main; main()"
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from octavo.mcp.client_only import main; main()"
+)
 
 
 class ServerFailed(OctavoError):
