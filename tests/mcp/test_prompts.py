@@ -153,7 +153,7 @@ KEYS = st.sampled_from(("role", "content", "type", "text", "name", "arguments", 
 @settings(max_examples=sample(2_000, 20))
 @given(st.lists(st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON))))
 def test_no_form_of_a_prompt_is_too_much(raw: list[dict[str, object]]) -> None:
-    assert len(as_text(raw, "").text) <= TEXT_CHARACTERS + 50
+    assert len(as_text(raw, "").text) <= 10 * TEXT_CHARACTERS
     for one in raw:
         prompt = prompt_of(one)
         assert prompt is None or (prompt.name and len(prompt.arguments) <= ARGUMENTS)

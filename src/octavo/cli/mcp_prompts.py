@@ -8,7 +8,7 @@ from argparse import Namespace
 from octavo.cli.asking import ask
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import UsageError
-from octavo.protocol.visible import visible, visible_command, visible_line
+from octavo.protocol.visible import visible, visible_command, visible_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _list(args: Namespace) -> int:
         for line in _shown(prompt):
             print(line)
     if not found.data:
-        print(f"MCP server {visible_line(args.name)} has no prompts.")
+        print(f"MCP server {visible_name(args.name)} has no prompts.")
     if found.left_out is not None:
         print(f"{found.left_out}.", file=sys.stderr)
     return 0
@@ -64,11 +64,11 @@ def _shown(prompt: McpPrompt) -> list[str]:
         f"{visible_command(one.name)}=…" if one.required else f"[{visible_command(one.name)}=…]"
         for one in prompt.arguments
     ]
-    lines = [" ".join([visible_line(prompt.name), *takes])]
+    lines = [" ".join([visible_name(prompt.name), *takes])]
     said = prompt.description or prompt.title
     lines += [f"    {line}" for line in visible_command(said).split("\n") if said]
     lines += [
-        f"      {visible_line(one.name)}: {visible_line(one.description)}"
+        f"      {visible_name(one.name)}: {visible_name(one.description)}"
         for one in prompt.arguments
         if one.description
     ]
@@ -89,7 +89,7 @@ def _print(args: Namespace) -> int:
         _print_json(given)
         return 0
     # Whoever reads it next, a model behind a pipe as well, is told whose words these are.
-    who = f"the prompt {visible_line(args.prompt)} of the MCP server {visible_line(args.name)}"
+    who = f"the prompt {visible_name(args.prompt)} of the MCP server {visible_name(args.name)}"
     print(f"[What follows is {who}.]\n")
     print(visible_command(given.text) if sys.stdout.isatty() else visible(given.text))
     _note(given)

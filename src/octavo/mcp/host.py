@@ -331,7 +331,7 @@ def reason(error: BaseException) -> str:
             said = f": {error}".rstrip(": \n")
             if (type(error).__name__, said) == ("ConnectError", ""):  # of the HTTP library
                 return "nothing answers there"
-            return f"{type(error).__name__}{said}"[:w.TEXT_CHARACTERS]
+            return f"{type(error).__name__}{said}"[: w.TEXT_CHARACTERS]
 
 
 def _plain(model: Any) -> dict[str, Any]:

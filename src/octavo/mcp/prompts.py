@@ -81,11 +81,12 @@ def as_text(messages: Sequence[Mapping[str, Any]], description: str) -> McpPromp
         parts = [f"[{role}]\n{text}" for role, text in told]
     else:
         parts = [text for _, text in told]
-    text = visible("\n\n".join(parts))
-    left_out = max(0, len(text) - TEXT_CHARACTERS)
+    whole = "\n\n".join(parts)
+    left_out = max(0, len(whole) - TEXT_CHARACTERS)
+    text = visible(whole[:TEXT_CHARACTERS])
     if left_out:
-        text = f"{text[:TEXT_CHARACTERS]}\n[{left_out:,} more characters were left out]"
-    said = visible(description)[:DESCRIPTION_CHARACTERS]
+        text = f"{text}\n[{left_out:,} more characters were left out]"
+    said = visible(description[:DESCRIPTION_CHARACTERS])
     return McpPromptGetResult(text, said, tuple(images), left_out)
 
 
@@ -102,4 +103,4 @@ def _name(raw: Mapping[str, Any]) -> str | None:
 
 def _said(raw: Mapping[str, Any], key: str) -> str:
     value = raw.get(key)
-    return visible(value)[:DESCRIPTION_CHARACTERS] if isinstance(value, str) else ""
+    return visible(value[:DESCRIPTION_CHARACTERS]) if isinstance(value, str) else ""
