@@ -7,12 +7,15 @@ import json
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octavo.mcp.prompts import ARGUMENTS, TEXT_CHARACTERS, as_text, prompt_of
 from octavo.mcp.results import IMAGES_LIMIT
+from octavo.trial import scripted
+from octavo.trial.scripted import say
 from tests.cli.running import Shell
 from tests.mcp.servers import PROGRAM, tool
 from tests.mcp.test_real import PLACE, needs_node
@@ -101,6 +104,26 @@ def test_a_server_without_prompts_has_none(shell: Shell) -> None:
 
     assert shell.octavo("mcp", "prompts", "acting").stdout == "MCP server acting has no prompts.\n"
     assert "has no prompts" in shell.octavo("mcp", "prompt", "acting", "review").stderr
+
+
+def test_a_prompt_that_is_piped_on_says_to_the_model_whose_words_it_is(shell: Shell) -> None:
+    added(shell, prompts={"review": told("Review {path}.")})
+    printed = shell.octavo("mcp", "prompt", "acting", "review", "path=a.py").stdout
+    shell.octavo("mcp", "remove", "acting")
+
+    async def run() -> bytes:
+        async with scripted.serve([say("Done.")]) as model:
+            provider = f'model_providers.t={{name="t",base_url="{model.base_url}"}}'
+            words = ["exec", "--skip-git-repo-check", "-c", provider, "-c", 'model_provider="t"']
+            words += ["-m", "scripted", "-"]
+            done = await anyio.to_thread.run_sync(lambda: shell.octavo(*words, stdin=printed))
+            assert done.returncode == 0, done.stderr
+            return next(request.body for request in model.requests if request.number)
+
+    said = json.loads(anyio.run(run))["input"][-1]["content"][0]["text"]
+
+    assert said.startswith("[What follows is the prompt review of the MCP server acting.]")
+    assert said.rstrip().endswith("Review a.py.")
 
 
 @needs_node

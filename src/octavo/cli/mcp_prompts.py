@@ -22,7 +22,7 @@ def add_arguments(actions: _SubParsersAction[ArgumentParser]) -> None:
     prompts = actions.add_parser("prompts", help="list the prompts of a server")
     prompt = actions.add_parser(
         "prompt",
-        help="print one, for `octavo exec -`",
+        help="print a prompt of a server, for `octavo exec -`",
         usage="%(prog)s SERVER NAME [KEY=VALUE ...]",
     )
     for each in (prompts, prompt):
