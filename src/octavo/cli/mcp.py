@@ -271,8 +271,8 @@ def _remove(name: str) -> int:
             f"There is no MCP server {name!r} in {file}.", hint="`octavo mcp list` shows them."
         )
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
-    Pins(home).forget(name)
     log_file(home / SERVER_HOMES / name).unlink(missing_ok=True)
+    Pins(home).forget(name)
     print(f"Removed {name} from {visible_name(str(file))}.")
     kept = home / SERVER_HOMES / name
     if kept.is_dir():

@@ -244,9 +244,9 @@ class Servers:
             raise ServerFailed(str(missing(f"MCP server {spec.name}", "mcp", "mcp")))
         try:
             make_private(spec.home)
+            server.log.begin()
         except OSError as error:
             raise ServerFailed(f"MCP server {spec.name}: {spec.home}: {error.strerror}.") from None
-        server.log.begin()
         sandbox = await self._outside.open_cage(spec.policy)
         failure: ServerFailed | None = None
         opened = connected(
