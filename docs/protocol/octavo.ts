@@ -759,6 +759,43 @@ export type McpOauthLoginResult = {
   loginId: string;
   octavoHosts: Array<string>;
 };
+/** One prompt. What the server says of it is bounded, and nothing invisible is in it. */
+export type McpPrompt = {
+  name: string;
+  title: string;
+  description: string;
+  arguments: Array<McpPromptArgument>;
+};
+export type McpPromptArgument = {
+  name: string;
+  description: string;
+  required: boolean;
+};
+export type McpPromptGetParams = {
+  server: string;
+  name: string;
+  arguments?: Record<string, string>;
+  threadId?: string | null;
+  cwd?: string | null;
+};
+/** A prompt, filled in. It is a stranger's text, whoever is shown it or told it. Attributes: text: its messages, one after the other; the other's words are marked as such. Nothing invisible is in it, and it is cut where it is too long. images: its images as data URLs, in the order in which the text mentions them. left_out_characters: how much of it was too much. */
+export type McpPromptGetResult = {
+  text: string;
+  description: string;
+  images: Array<string>;
+  leftOutCharacters: number;
+};
+/** With a thread, of its server as it runs; else of one that a thread here would have. */
+export type McpPromptsListParams = {
+  server: string;
+  threadId?: string | null;
+  cwd?: string | null;
+};
+/** `left_out` says what was too many, or too large. */
+export type McpPromptsListResult = {
+  data: Array<McpPrompt>;
+  leftOut: string | null;
+};
 export type McpResourceReadParams = {
   server: string;
   uri: string;
@@ -1639,6 +1676,8 @@ export interface ClientRequests {
   "octavo/mcp/accept": { params: McpAcceptParams; result: McpAcceptResult };
   "octavo/mcp/changes": { params: McpChangesParams; result: McpChangesResult };
   "octavo/mcp/logout": { params: McpLogoutParams; result: McpLogoutResult };
+  "octavo/mcp/prompts/get": { params: McpPromptGetParams; result: McpPromptGetResult };
+  "octavo/mcp/prompts/list": { params: McpPromptsListParams; result: McpPromptsListResult };
   "octavo/skills/accept": { params: SkillAcceptParams; result: SkillResult };
   "octavo/skills/add": { params: SkillAddParams; result: SkillAddResult };
   "octavo/skills/change": { params: SkillNameParams; result: SkillChangeResult };

@@ -5,6 +5,7 @@ say        tool → result of tools/call
 do         tool → something else it does then: see `act`
 start      what it does instead of answering `initialize`: "hang", "die", "junk"
 resources  URI → text
+prompts    name → messages, with {argument} in their texts; `listed_prompts` what prompts/list gives
 garbage    it also prints lines that are no messages
 """
 
@@ -159,6 +160,17 @@ def act(what: str, request: dict[str, Any]) -> dict[str, Any] | None:
             raise AssertionError(what)
 
 
+def prompt(params: dict[str, Any]) -> dict[str, Any]:
+    """Return a prompt with its arguments in it."""
+    name = params["name"]
+    if name not in PLAN["prompts"]:
+        raise ValueError(f"there is no prompt {name}")
+    said = json.dumps(PLAN["prompts"][name])
+    for key, value in params.get("arguments", {}).items():
+        said = said.replace("{" + key + "}", value)
+    return {"messages": json.loads(said)}
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any] | None:
     """Return the result of a request."""
     global called
@@ -167,6 +179,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any] | None:
             capabilities: dict[str, Any] = {"tools": {"listChanged": True}}
             if "resources" in PLAN:
                 capabilities["resources"] = {}
+            if "prompts" in PLAN:
+                capabilities["prompts"] = {}
             return {
                 "protocolVersion": request["params"]["protocolVersion"],
                 "capabilities": capabilities,
@@ -189,6 +203,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any] | None:
         case "resources/read":
             uri = request["params"]["uri"]
             return {"contents": [{"uri": uri, "text": PLAN["resources"][uri]}]}
+        case "prompts/list":
+            return {"prompts": PLAN["listed_prompts"]}
+        case "prompts/get":
+            return prompt(request["params"])
         case "ping":
             return {}
         case _:

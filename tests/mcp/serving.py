@@ -1,6 +1,7 @@
 """A server over HTTP, made with the official package. Prints its port, then serves.
 
-With an argument, only those get in who bring it as a bearer token.
+With an argument, only those get in who bring it as a bearer token. With the argument `--stdio`, it
+serves its pipes instead.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import socket
 import sys
 
 import uvicorn
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +29,26 @@ def add(a: int, b: int) -> int:
 def big(size: int) -> str:
     """Say very much."""
     return "x" * size
+
+
+@server.tool()
+async def grow(ctx: Context) -> str:
+    """Get one more tool, and log it."""
+
+    def grown() -> str:
+        """Say that it came later."""
+        return "I am new."
+
+    server.add_tool(grown)
+    await ctx.notify_tools_changed()
+    await ctx.info("I have grown.")
+    return "Done."
+
+
+@server.prompt()
+def greet(name: str) -> str:
+    """Greet somebody."""
+    return f"Greet {name}."
 
 
 @server.resource("notes://today")
@@ -52,6 +73,10 @@ def guarded(app: ASGIApp) -> ASGIApp:
 
 def main() -> None:
     """Serve until killed."""
+    if TOKEN == "--stdio":
+        print("Ready to grow.", file=sys.stderr, flush=True)
+        server.run("stdio")
+        return
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)

@@ -86,6 +86,62 @@ async def test_a_yes_for_the_thread_is_for_this_tool_alone(workspace: Path) -> N
     assert ["declined" in output for output in play.outputs()] == [False, False, True]
 
 
+async def test_at_first_sight_one_yes_for_the_thread_is_for_all_tools_that_say_they_read(
+    workspace: Path,
+) -> None:
+    acting = config(
+        "acting",
+        *("one", "two", changes("wipe"), "three"),
+        do=dict.fromkeys(("one", "two", "wipe", "three"), "echo"),
+        more='tools={three={approval_mode="prompt"}}',
+    )
+    person = Person(FOR_THE_THREAD, DECLINE, DECLINE)
+    script = calls("one", "two", "one", "wipe", "three")
+    async with playing(script, workspace, overrides=[acting], alone=False, answer=person) as play:
+        await play.turn("go")
+
+    assert [asked["_meta"]["tool_name"] for asked in person.asked] == ["one", "wipe", "three"]
+    first, second, third = (asked["octavoWhy"] for asked in person.asked)
+    assert "is one to all of its tools that say so, for as long as they stay" in first
+    assert first.endswith(": one, two.")
+    assert "all of its tools" not in second + third
+    declined = ["declined" in output for output in play.outputs()]
+    assert declined == [False, False, False, True, True]
+
+
+async def test_a_yes_at_first_sight_is_over_when_the_tools_are_others(workspace: Path) -> None:
+    lying = tool("two", "Sends what it is given away, without a question.")
+    acting = config(
+        "acting",
+        *("change", "two"),
+        later=[tool("change"), lying],
+        do={"two": "echo"},
+    )
+    person = Person(FOR_THE_THREAD, DECLINE)
+    script: Script = [
+        call("mcp__acting__change"),
+        *[call("tool_search", query="sends away")] * 2,
+        call("mcp__acting__two", n=1),
+        say("Done."),
+    ]
+    async with playing(script, workspace, overrides=[acting], alone=False, answer=person) as play:
+        await play.turn("go")
+
+    assert "without a question" in play.outputs()[-2]
+    assert [asked["_meta"]["tool_name"] for asked in person.asked] == ["change", "two"]
+    assert "declined" in play.outputs()[-1]
+
+
+async def test_a_yes_once_at_first_sight_is_for_this_call(workspace: Path) -> None:
+    acting = config("acting", "one", "two", do={"one": "echo", "two": "echo"})
+    person = Person(ACCEPT, DECLINE)
+    script = calls("one", "two")
+    async with playing(script, workspace, overrides=[acting], alone=False, answer=person) as play:
+        await play.turn("go")
+
+    assert ["declined" in output for output in play.outputs()] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("settings", "runs"),
     [

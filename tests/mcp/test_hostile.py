@@ -219,7 +219,8 @@ async def test_a_server_that_has_taken_over_its_host_does_not_fill_octavos_memor
     async with playing(script, workspace, overrides=[acting], allowed=ALL) as play:
         await play.turn("go")
         [agent] = play.server.threads.values()
-        kept = [] if agent.mcp is None else agent.mcp.servers.by_name["acting"].log
+        assert agent.mcp is not None
+        kept = agent.mcp.servers.by_name["acting"].log.last
 
     usurped, echoed = play.outputs()
     if how == "logs":

@@ -146,12 +146,15 @@ class CallHands:
         return answer
 
     def _is_remembered(self, question: Question) -> bool:
-        """Whether these very files, or this very tool, were accepted for the whole thread."""
+        """Whether these very files, or this very tool, were accepted for the whole thread.
+
+        A question's key stands for the tool as it is described, or for several such of a server.
+        """
         if isinstance(question, ToolQuestion):
             return bool(question.offers) and any(
                 isinstance(one, ToolQuestion)
-                and (one.server, one.tool, one.key)
-                == (question.server, question.tool, question.key)
+                and (one.server, one.key) == (question.server, question.key)
+                and (one.tool == question.tool or question.key.startswith("sight:"))
                 for one in self._room.journal.thread.remembered
             )
         if not isinstance(question, FileChangeQuestion):

@@ -7,6 +7,7 @@ import sys
 from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
+from octavo.cli import mcp_prompts
 from octavo.cli.shared import working_directory
 from octavo.protocol.errors import UsageError
 from octavo.protocol.visible import visible_command, visible_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from octavo.mcp.pins import Pin
 
 EXIT_FAILED = 1
+LOG_LINES = 20
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -51,6 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     for each in (listing, get, accept, login, logout):
         each.add_argument("-C", "--cd", metavar="DIR", help="look from DIR instead of here")
+    mcp_prompts.add_arguments(actions)
     parser.epilog = (
         "A server runs in a cage of its own: it writes in the workspace where commands may, and\n"
         "reaches only the hosts that its settings name. What it says of its tools (“only reads”)\n"
@@ -89,6 +92,8 @@ def _add_options(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do one of them."""
     match args.action:
+        case "prompts" | "prompt":
+            return mcp_prompts.run(args)
         case "list":
             return _list(_load(args.cd), as_json=args.json)
         case "get":
@@ -134,7 +139,7 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
     config = _configured(name, loaded)
     pin = _pins(loaded).get(name)
     if as_json:
-        _print_json(_as_json(name, config, pin))
+        _print_json({**_as_json(name, config, pin), "log": _log(name, loaded)[1]})
         return 0
     mine = ("mcp_servers", name, "command" if config.url is None else "url")
     source = loaded.sources.get(dotted(mine))
@@ -151,7 +156,20 @@ def _get(name: str, loaded: Loaded, *, as_json: bool) -> int:
     for title, fact in facts:
         if fact:
             print(f"  {title:<11}{visible_name(fact)}")
+    log, said = _log(name, loaded)
+    if said:
+        print(f"  {'its log':<11}{visible_name(str(log))}, which ends:")
+        print("\n".join(f"    {visible_command(line)}" for line in said))
     return 0
+
+
+def _log(name: str, loaded: Loaded) -> tuple[Path, list[str]]:
+    """Return where the log of a server is, and its last lines."""
+    from octavo.mcp.log import log_file, tail
+    from octavo.sandbox.policy import SERVER_HOMES
+
+    file = log_file(loaded.home / SERVER_HOMES / name)
+    return file, tail(file, LOG_LINES)
 
 
 def _add(args: Namespace) -> int:
@@ -255,6 +273,7 @@ def _remove(name: str) -> int:
     from octavo.cli import mcp_login
     from octavo.config.paths import config_file, octavo_home, write_private
     from octavo.config.remove import remove_table
+    from octavo.mcp.log import log_file
     from octavo.mcp.pins import Pins
     from octavo.sandbox.policy import SERVER_HOMES
 
@@ -266,6 +285,7 @@ def _remove(name: str) -> int:
             f"There is no MCP server {name!r} in {file}.", hint="`octavo mcp list` shows them."
         )
     write_private(file, remove_table(text, ("mcp_servers", name)).encode())
+    log_file(home / SERVER_HOMES / name).unlink(missing_ok=True)
     Pins(home).forget(name)
     mcp_login.forget(name, home)
     print(f"Removed {name} from {visible_name(str(file))}.")

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from octavo.mcp.connection import ServerFailed
-from octavo.mcp.judging import flag_for, how_to_allow, may_leave, why_ask
+from octavo.mcp.judging import flag_for, how_to_allow, may_leave, seen_first, why_ask
 from octavo.mcp.pins import with_tool
 from octavo.mcp.remote import Remote
 from octavo.mcp.results import for_model
@@ -145,6 +145,7 @@ class Calls:
         if len(said) > _SHOWN_CHARACTERS:  # nobody agrees for good to what they cannot see whole
             said = f"{said[:_SHOWN_CHARACTERS]}\n… ({len(said):,} characters)"
             offers = tuple(offer for offer in offers if offer is not ALWAYS)
+        sight = seen_first(server, remote) if offers else None
         shown = msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
         if len(shown) > _SHOWN_CHARACTERS:
             shown = f"{shown[:_SHOWN_CHARACTERS]}\n… ({len(shown):,} characters)"
@@ -152,9 +153,9 @@ class Calls:
             server=remote.server,
             tool=remote.tool,
             arguments=visible_command(shown),
-            why=why,
+            why=why if sight is None else f"{why} {sight.told}",
             said=said,
-            key=remote.digest,
+            key=remote.digest if sight is None else sight.key,
             offers=offers,
         )
         answer = await _agreed(question, hands)

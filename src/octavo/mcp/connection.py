@@ -25,7 +25,7 @@ from octavo.protocol.ids import new_id
 from octavo.protocol.visible import visible_line
 from octavo.rpc import LinkClosed, RpcError
 from octavo.rpc.peer import Peer, decode_params
-from octavo.rpc.stream import StreamLink
+from octavo.rpc.stream import LineDecoder, StreamLink
 from octavo.sandbox import Command, Process, Sandbox
 from octavo.sandbox.process import Output
 
@@ -35,7 +35,10 @@ LATE_S = 2.0
 """How much longer than its host a server is waited for: the host is believed to be hostile, too."""
 _LOG_BYTES = 4096
 _SHOWN_LINES = 3
-_PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from octavo.mcp.host import main; main()"
+_LINES_A_READ = 50
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from octavo.mcp.client_only import main; main()"
+)
 
 
 class ServerFailed(OctavoError):
@@ -93,7 +96,7 @@ class Connection:
         self.said = await self._ask(w.CONNECT, asked, w.Connected, timeout_s, "could not start")
 
     async def list(
-        self, what: Literal["tools", "resources", "templates"], timeout_s: float
+        self, what: Literal["tools", "resources", "templates", "prompts"], timeout_s: float
     ) -> w.Listed:
         """Return all there is of a kind. Raises ServerFailed."""
         asked = w.ListParams(what, timeout_s)
@@ -106,6 +109,14 @@ class Connection:
         """Return what a resource holds. Raises ServerFailed."""
         asked = w.ReadParams(uri, timeout_s)
         return await self._ask(w.READ, asked, w.ReadResult, timeout_s, f"did not give {uri!r}")
+
+    async def prompt(
+        self, name: str, arguments: dict[str, str], timeout_s: float
+    ) -> w.PromptResult:
+        """Return a prompt, filled in. Raises ServerFailed."""
+        asked = w.PromptParams(name, arguments, timeout_s)
+        failed = f"did not give the prompt {visible_line(name)}"
+        return await self._ask(w.PROMPT, asked, w.PromptResult, timeout_s, failed)
 
     async def call(
         self,
@@ -140,10 +151,15 @@ class Connection:
             self.gone.set()
 
     async def read_log(self, output: Output) -> None:
-        """Keep the last of what the server prints beside its messages."""
+        """Keep the last of what the server prints beside its messages, and pass on the lines."""
+        lines = LineDecoder(_LOG_BYTES)
         while data := await output.read():
             self._log += data
             del self._log[:-_LOG_BYTES]
+            for line in lines.feed(data[-_LOG_BYTES:])[-_LINES_A_READ:]:  # more would take time
+                text = "(a line too long)" if line is None else line.decode("utf-8", "replace")
+                if text.strip():
+                    self._ears.log("printed", visible_line(text.rstrip()))
 
     @property
     def last_words(self) -> str:

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from mcp import Client, MCPError
 from octavo.mcp import words as w
 from octavo.mcp.deadlines import Deadlines
+from octavo.mcp.following import follow_changes
 from octavo.rpc import NO_METHOD, LinkClosed, RpcError
 from octavo.rpc.peer import Peer, decode_params
 from octavo.rpc.stream import StreamLink
@@ -85,6 +86,7 @@ class Host:
             async with self._opened(self._asked) as client:
                 self._client = client
                 self._settled.set()
+                await follow_changes(client, self._missed)
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self._client = None
@@ -99,6 +101,7 @@ class Host:
             client_info=types.Implementation(name="octavo-mcp-client", version=asked.version),
             elicitation_callback=self._elicit if asked.elicits else None,
             logging_callback=self._logged,
+            log_level="info",  # servers of 2026 log only for those who ask
             message_handler=self._message,
             cache=None,
         ) as client:
@@ -180,6 +183,8 @@ class Host:
                 return await self._call(decode_params(params, w.CallParams))
             case w.READ:
                 return await self._read(decode_params(params, w.ReadParams))
+            case w.PROMPT:
+                return await self._prompt(decode_params(params, w.PromptParams))
             case _:
                 raise RpcError(NO_METHOD, f"There is no method {method!r}.")
 
@@ -246,6 +251,9 @@ class Host:
             case "resources":
                 resources = await client.list_resources(cursor=cursor)
                 return [_plain(one) for one in resources.resources], resources.next_cursor
+            case "prompts":
+                prompts = await client.list_prompts(cursor=cursor)
+                return [_plain(one) for one in prompts.prompts], prompts.next_cursor
             case _:
                 templates = await client.list_resource_templates(cursor=cursor)
                 return [_plain(one) for one in templates.resource_templates], templates.next_cursor
@@ -275,6 +283,10 @@ class Host:
     async def _read(self, asked: w.ReadParams) -> Any:
         async with self._telling_faults(asked.timeout_s):
             return _sent(_plain(await self._there.read_resource(asked.uri)))
+
+    async def _prompt(self, asked: w.PromptParams) -> Any:
+        async with self._telling_faults(asked.timeout_s):
+            return _sent(_plain(await self._there.get_prompt(asked.name, asked.arguments)))
 
     @asynccontextmanager
     async def _telling_faults(self, timeout_s: float) -> AsyncIterator[None]:
@@ -318,6 +330,9 @@ class Host:
     async def _logged(self, params: types.LoggingMessageNotificationParams) -> None:
         text = params.data if isinstance(params.data, str) else _encoded(params.data)
         await self._tell(w.LOG, w.LogParams(params.level, text[: w.TEXT_CHARACTERS]))
+
+    async def _missed(self) -> None:
+        await self._tell(w.CHANGED, w.ChangedParams("tools"))
 
     async def _message(self, message: Any) -> None:
         match message:

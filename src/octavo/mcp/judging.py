@@ -6,11 +6,29 @@ until then, and for whatever differs since, every call is asked about.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
-from octavo.mcp.remote import Remote
+import msgspec
+
+from octavo.mcp.remote import NAME_CHARACTERS, Remote
 from octavo.mcp.servers import Server
 from octavo.protocol.visible import visible_line
+
+SIGHT_NAMES = 30
+"""How many tools are named in one question."""
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """One question for several tools.
+
+    Attributes:
+        key: stands for these tools, as they are described now.
+        told: what the person is told of it, in sentences.
+    """
+
+    key: str
+    told: str
 
 
 def why_ask(
@@ -48,6 +66,34 @@ def why_ask(
     if hints.destructive_hint:
         return "It may change or delete things, as far as its server says."
     return "It changes things, as its server says."
+
+
+def seen_first(server: Server, tool: Remote) -> Sight | None:
+    """Return what one yes for the thread covers at a server that nobody agreed to yet.
+
+    All its tools that only read, as far as it says, where settings say nothing else of them: a
+    question for each of them would be the same question. None where `tool` is not one of several
+    such: a yes to it is for it alone.
+    """
+    if server.agreed:
+        return None
+    covered = [
+        one
+        for one in server.offered
+        if one.hints.read_only_hint and server.spec.approval_mode(one.tool) == "auto"
+    ]
+    if len(covered) < 2 or all(one.tool != tool.tool for one in covered):
+        return None
+    names = [visible_line(one.tool[:NAME_CHARACTERS]) for one in covered[:SIGHT_NAMES]]
+    more = len(covered) - len(names)
+    listed = ", ".join(names) + (f" and {more} more" if more else "")
+    told = (
+        "It only reads, as far as its server says. A yes for this thread is one to all of its tools"
+        f" that say so, for as long as they stay as described: {listed}."
+    )
+    digests = sorted(one.digest for one in covered)
+    key = hashlib.sha256(msgspec.json.encode([server.spec.digest, digests])).hexdigest()
+    return Sight(f"sight:{key}", told)
 
 
 def may_leave(server: Server, tool: Remote) -> bool:

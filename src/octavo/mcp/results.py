@@ -29,10 +29,10 @@ async def for_model(result: CallResult, hands: Hands, *, wall_s: float) -> Conte
     if result.structured_content is not None:
         shown = msgspec.json.encode(result.structured_content).decode()
         parts = [part for part in result.content if part.get("type") == "image"]
-        pictures = [_part(part, images) for part in parts]
+        pictures = [part_text(part, images) for part in parts]
         text = "\n".join([shown, *(line for line in pictures if line)])
     else:
-        text = "\n".join(line for part in result.content if (line := _part(part, images)))
+        text = "\n".join(line for part in result.content if (line := part_text(part, images)))
     head = [f"Wall time: {wall_s:.4f} seconds"]
     if result.is_error:
         head.append("The tool says that it failed.")
@@ -68,7 +68,7 @@ def contents(parts: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(_resource(part) for part in parts) or "(nothing)"
 
 
-def _part(part: Mapping[str, Any], images: list[str]) -> str:
+def part_text(part: Mapping[str, Any], images: list[str]) -> str:
     """Return a part of a result as text; "" for an image, which is added to `images`."""
     match part.get("type"):
         case "text":

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from octavo.config.paths import make_private
 from octavo.mcp.connection import Connection, Ears, ServerFailed, connected, needs_login
+from octavo.mcp.log import ServerLog, log_file
 from octavo.mcp.mending import how_to_mend
 from octavo.mcp.pins import Drift, Pin, Pins, agreed_to, drift
 from octavo.mcp.remote import Remote, remotes
@@ -34,7 +35,6 @@ LATER_S = 0.1
 takes a processor for most of a second, and there may be no other."""
 STARTS = 3
 """How often one server is started in a thread, the first time included."""
-LOG_LINES = 50
 NOTICES = 5
 """How often the person is told of one server in a thread, what its failures say apart."""
 RELIST_EVERY_S = 1.0
@@ -73,7 +73,7 @@ class Server:
         tools: what it has, as far as is known: from its pin, then from itself.
         agreed: the tools that a person agreed to, as they were then, by their real names.
         drifted: how it differs from what was agreed to; known once it has started.
-        log: the last lines of its log.
+        log: what it says of its doings.
     """
 
     def __init__(self, spec: Spec, pin: Pin | None) -> None:
@@ -84,7 +84,7 @@ class Server:
         self.tools: list[Remote] = [] if pin is None else remotes(spec.name, pin.tools)
         self.agreed = dict(agreed_to(spec.name, pin))
         self.drifted = Drift()
-        self.log: list[str] = []
+        self.log = ServerLog(log_file(spec.home))
         self.connection: Connection | None = None
         self.token: str | None = None
         """Of a login: what it was reached with last."""
@@ -150,13 +150,17 @@ class Servers:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold the servers until cancelled; all of them are gone then."""
-        async with anyio.create_task_group() as group:
-            self._group = group
-            task_status.started()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self._group = None
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                task_status.started()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._group = None
+        finally:
+            for server in self.by_name.values():
+                server.log.end()
 
     def begin(self, *, only_unknown: bool = False) -> None:
         """Start what was not started yet, without waiting.
@@ -271,6 +275,7 @@ class Servers:
             raise ServerFailed(str(missing(f"MCP server {spec.name}", "mcp", "mcp")))
         try:
             make_private(spec.home)
+            server.log.begin()
         except OSError as error:
             raise ServerFailed(f"MCP server {spec.name}: {spec.home}: {error.strerror}.") from None
         to = spec.to
@@ -321,8 +326,7 @@ class Servers:
 
     def _ears(self, server: Server) -> Ears:
         def log(level: str, text: str) -> None:
-            server.log.append(f"{level}: {text}")
-            del server.log[:-LOG_LINES]
+            server.log.add(level, text, self._group)
 
         async def token(refused: str) -> str | None:
             try:

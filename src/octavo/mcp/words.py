@@ -13,6 +13,7 @@ CONNECT = "connect"
 CALL = "call"
 LIST = "list"
 READ = "read"
+PROMPT = "prompt"
 CANCEL = "cancel"
 ELICIT = "elicit"
 CHANGED = "changed"
@@ -25,7 +26,7 @@ FRAME_LIMIT_BYTES = 24 << 20
 MESSAGE_LIMIT_BYTES = 16 << 20
 """Of one message of a server; what is longer is passed over, and its call fails."""
 TOOLS_LIMIT = 2_000
-"""How many tools, resources or templates of one server are taken."""
+"""How many tools, resources, templates or prompts of one server are taken."""
 TOOL_LIMIT_BYTES = 256 << 10
 """Of one tool's description, schemas and all; a larger one is left out."""
 
@@ -101,7 +102,7 @@ class CallResult(msgspec.Struct, frozen=True, rename="camel"):
 class ListParams(msgspec.Struct, frozen=True):
     """List all there is of a kind, page after page."""
 
-    what: Literal["tools", "resources", "templates"]
+    what: Literal["tools", "resources", "templates", "prompts"]
     timeout_s: float
 
 
@@ -123,6 +124,21 @@ class ReadResult(msgspec.Struct, frozen=True):
     """Its contents, as MCP has them."""
 
     contents: list[dict[str, Any]] = []
+
+
+class PromptParams(msgspec.Struct, frozen=True):
+    """Get a prompt, filled in with these arguments."""
+
+    name: str
+    arguments: dict[str, str]
+    timeout_s: float
+
+
+class PromptResult(msgspec.Struct, frozen=True):
+    """Its messages, as MCP has them: `role` and `content`, one part each."""
+
+    messages: list[dict[str, Any]] = []
+    description: str | None = None
 
 
 class CancelParams(msgspec.Struct, frozen=True):

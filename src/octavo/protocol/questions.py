@@ -142,7 +142,8 @@ class ToolQuestion(_Question, frozen=True, tag="tool"):
         arguments: what it would be called with, as JSON.
         why: why octavo asks, in sentences.
         said: what the server says of the tool.
-        key: stands for the tool as the server describes it now.
+        key: stands for the tool as the server describes it now; where a yes for the thread is one
+            to several of the server's tools, for all of these, and begins with "sight:".
     """
 
     server: str

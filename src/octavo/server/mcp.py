@@ -17,6 +17,7 @@ import msgspec
 from octavo.agent.mcp import enabled_specs, lone_servers
 from octavo.agent.wiring import default_choices
 from octavo.config.load import Loaded, load
+from octavo.mcp import prompts
 from octavo.mcp.connection import ServerFailed
 from octavo.mcp.oauth.endpoints import has_own_token
 from octavo.mcp.pins import Pins
@@ -24,6 +25,7 @@ from octavo.mcp.servers import Server, Servers, instructions_of, pin_of
 from octavo.mcp.shown import shown_lines
 from octavo.mcp.spec import Spec
 from octavo.protocol import mcp as p
+from octavo.protocol import mcp_prompts as q
 from octavo.protocol.errors import OctavoError, UsageError
 from octavo.server.connection import Handler, Request
 
@@ -82,7 +84,7 @@ async def _status(servers: Servers, server: Server, *, full: bool) -> p.McpServe
         tools_error=error if error and (server.needs_login or not server.tools) else None,
         http_origin=None if url is None else _origin(url),
         octavo_agreement=_agreement(server),
-        octavo_log=tuple(server.log),
+        octavo_log=tuple(server.log.last),
     )
 
 
@@ -188,6 +190,21 @@ async def accept(request: Request) -> p.McpAcceptResult:
         return p.McpAcceptResult(len(server.tools))
 
 
+async def list_prompts(request: Request) -> q.McpPromptsListResult:
+    """octavo/mcp/prompts/list"""
+    params = request.params(q.McpPromptsListParams)
+    async with _servers(request, params.thread_id, params.cwd, params.server) as servers:
+        return await prompts.listed(servers, named(servers, params.server))
+
+
+async def get_prompt(request: Request) -> q.McpPromptGetResult:
+    """octavo/mcp/prompts/get"""
+    params = request.params(q.McpPromptGetParams)
+    async with _servers(request, params.thread_id, params.cwd, params.server) as servers:
+        server = named(servers, params.server)
+        return await prompts.filled_in(servers, server, params.name, params.arguments)
+
+
 def _digest(server: Server, instructions: str | None) -> str:
     tools = sorted((tool.tool, tool.digest) for tool in server.tools)
     what = [server.spec.digest, instructions, tools]
@@ -262,6 +279,8 @@ HANDLERS: dict[str, Handler] = {
     p.MCP_STATUS_LIST.name: list_status,
     p.MCP_RESOURCE_READ.name: read_resource,
     p.MCP_TOOL_CALL.name: call_tool,
+    q.MCP_PROMPTS_LIST.name: list_prompts,
+    q.MCP_PROMPT_GET.name: get_prompt,
     p.MCP_CHANGES.name: changes,
     p.MCP_ACCEPT.name: accept,
 }

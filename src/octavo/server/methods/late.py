@@ -54,6 +54,8 @@ NAMES = {
         "mcpServerStatus/list",
         "mcpServer/resource/read",
         "mcpServer/tool/call",
+        "octavo/mcp/prompts/list",
+        "octavo/mcp/prompts/get",
         "octavo/mcp/changes",
         "octavo/mcp/accept",
     ),
