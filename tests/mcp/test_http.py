@@ -127,7 +127,7 @@ def test_a_url_reaches_its_own_host_alone_and_writes_nothing() -> None:
     assert spec.policy.network.access == "hosts"
     assert spec.policy.network.allow == ("mcp.example.com:443",)
     assert not spec.policy.write_cwd
-    assert spec.policy.deny_read == (Path("/work/secret"),)
+    assert spec.policy.deny_read == (Path("/work/secret"), Path("/home/ada/.octavo/outputs"))
 
 
 @pytest.mark.parametrize(
