@@ -11,6 +11,7 @@ from octavo.faces.exec.transcript import Transcript
 from octavo.protocol import items as it
 from octavo.protocol import notifications as note
 from octavo.protocol.errors import StoreError
+from octavo.protocol.events import Noticed
 from octavo.protocol.ids import new_id
 from octavo.store.rollout import Rollout
 from octavo.trial.attack import NO_SANDBOX, Case, Down, Turn
@@ -76,9 +77,7 @@ async def _writes_twice(scene: Scene) -> None:
     """Open the log of a thread that is being written."""
     home = scene.world.root / f"home-{scene.token}"
     first = Rollout.create(home, new_id(), 0)
-    folder = first.path.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    first.path.write_text("{}\n")
+    first.append(Noticed(0, "The thread begins."))  # before that there is no log to open
     if scene.lowered:
         first.close()
     try:
