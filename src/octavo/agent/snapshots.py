@@ -31,6 +31,8 @@ except ImportError:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from octavo.workspace.snapshot.store import Store
 
 SNAPSHOTS = "snapshots"
@@ -156,8 +158,8 @@ class Snapshots:
             for root in self._roots:
                 try:
                     store = self.store(root)
-                    await anyio.to_thread.run_sync(store.hold)
-                    number = await anyio.to_thread.run_sync(store.take, partial(self._count, root))
+                    count = partial(self._count, root)
+                    number = await anyio.to_thread.run_sync(_held_and_taken, store, count)
                 except SnapshotFailed as failure:
                     self._roots = tuple(other for other in self._roots if other != root)
                     self._say(f"This turn's changes of files cannot be undone. {failure}")
@@ -178,6 +180,12 @@ class Snapshots:
         if not self._failed and not self._stopping:  # once a thread is enough
             self._failed = True
             self._journal.emit_last(Noticed(now_ms(), text, self._turn_id, "snapshot.failed"))
+
+
+def _held_and_taken(store: Store, count: Callable[[int, int], None]) -> int:
+    """Take a snapshot that is let go no earlier than `store` is; both in one go, off the loop."""
+    store.hold()
+    return store.take(count)
 
 
 def roots(policy: Policy, user_home: Path) -> tuple[Path, ...]:

@@ -63,7 +63,7 @@ def judge(
         roots: folders in whose inside forced deletion is fine, absolute.
         resolve: makes an absolute path the one that is meant.
     """
-    places = _Places(cwd, [resolve(root) for root in roots], resolve)
+    places = _Places(cwd, roots, resolve)
     if any("loop" in command.inside and _changes_folder(command) for command in reading.commands):
         places.lose()
     findings: list[Finding] = []
@@ -207,7 +207,7 @@ def _is_flag(text: str, flag: str) -> bool:
 class _Places:
     """Where a command may be when it runs, and what may be deleted from there."""
 
-    def __init__(self, cwd: str, roots: list[str], resolve: Callable[[str], str]) -> None:
+    def __init__(self, cwd: str, roots: Sequence[str], resolve: Callable[[str], str]) -> None:
         self._cwds = {cwd}
         self._known = True
         self._roots = roots
@@ -243,7 +243,7 @@ class _Places:
 
     def _inside(self, path: str) -> bool:
         real = self._resolve(path)
-        for root in self._roots:
+        for root in map(self._resolve, self._roots):  # most commands delete nothing
             if real.startswith(root.rstrip("/") + "/") and len(root) > 1:
                 parts = real[len(root) :].lower().split("/")
                 return not any(part in KEPT for part in parts)

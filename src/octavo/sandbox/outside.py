@@ -52,20 +52,26 @@ class Outside:
 
     def news(self) -> tuple[list[str], list[str]]:
         """Return what is to be hidden, and what is to be held read-only, since the last look."""
-        hide: list[str] = []
+        secrets, sockets, hold = self._look()
+        return [*map(os.path.realpath, secrets), *sockets], hold
+
+    def _look(self) -> tuple[list[str], list[str], list[str]]:
+        """Return the secrets, sockets and protected files that are new, and learn them."""
+        secrets: list[str] = []
+        sockets: list[str] = []
         if not all(was and was == _stamp(path) for path, was in self._walked.items()):
             self._walk()
             self._folders = {"": None}
         if not all(was and was == _stamp(path) for path, was in self._folders.items()):
             self._folders = self._stamps()
-            hide += map(os.path.realpath, _changed(self._secrets, os.stat, self._folders))
+            secrets = _changed(self._secrets, os.stat, self._folders)
         hold = _changed(self._protected, os.lstat)
         if self._sockets is not None:
             found = host_sockets()
             if not self._sockets.issuperset(found):
-                hide += sorted({path for path, _, _ in found - self._sockets} - self._allowed)
+                sockets = sorted({path for path, _, _ in found - self._sockets} - self._allowed)
                 self._sockets.update(found)
-        return hide, hold
+        return secrets, sockets, hold
 
     def _walk(self) -> None:
         """Count as secrets what the globs match by now."""

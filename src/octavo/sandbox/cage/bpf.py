@@ -134,6 +134,10 @@ def _rules(families: tuple[int, ...], *, apart: bool, brokered: bool) -> dict[st
     return rules
 
 
+_assembled: dict[tuple[bool, bool, bool, bool, str], bytes] = {}
+"""Filters by what they are for; `functools` would take longer to load than they to assemble."""
+
+
 def program(
     *,
     inet: bool,
@@ -151,8 +155,11 @@ def program(
         brokered: there is somebody to ask, see `asking`.
         machine: whose numbers to use.
     """
-    families = ((_AF_INET, _AF_INET6) if inet else ()) + ((_AF_UNIX,) if unix else ())
-    return assemble(_rules(families, apart=apart, brokered=brokered), machine)
+    asked = (inet, unix, apart, brokered, machine)
+    if asked not in _assembled:
+        families = ((_AF_INET, _AF_INET6) if inet else ()) + ((_AF_UNIX,) if unix else ())
+        _assembled[asked] = assemble(_rules(families, apart=apart, brokered=brokered), machine)
+    return _assembled[asked]
 
 
 def asking() -> bytes:

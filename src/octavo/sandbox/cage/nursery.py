@@ -12,7 +12,7 @@ import _socket
 import gc
 import os
 
-from . import command, words
+from . import bpf, command, words
 from . import main as keeper
 
 _SOCKET_FD = 3
@@ -28,6 +28,7 @@ def main() -> None:
     sock = _socket.socket(fileno=_SOCKET_FD)
     os.set_inheritable(_SOCKET_FD, False)
     sock.settimeout(_REAP_EVERY_S)
+    bpf.program(inet=True, unix=True, brokered=True)  # once for all cages, which find it made
     gc.collect()
     gc.freeze()
     while True:
