@@ -65,6 +65,9 @@ class Cages:
 
     async def open(self, policy: Policy) -> Sandbox:
         """Return the cage of `policy`. Does not wait for it to be ready."""
+        known = self._open.get(policy)
+        if known is not None:
+            return known
         async with self._opening:
             cage = self._open.get(policy)
             if cage is None:

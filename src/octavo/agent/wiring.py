@@ -142,6 +142,8 @@ class LoginShell:
         self._captured: Mapping[str, str] | None = None
 
     async def __call__(self) -> Mapping[str, str]:
+        if self._captured is not None:
+            return self._captured
         async with self._lock:
             if self._captured is None:
                 self._captured = await capture_login_env(
