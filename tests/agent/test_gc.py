@@ -282,7 +282,9 @@ def test_what_killed_processes_left_goes_and_what_is_held_or_fresh_stays(home: P
         log.with_name(log.name.replace("rollout-2", "rollout-3")),
     )
     aside, mine = home / ".trust.json.999999999.0123abcd", home / f".x.{os.getpid()}.0123abcd"
-    for path in (lock, empty, aside, mine):
+    tried = home / "cache" / ".selftest-0123456789abcdef"
+    tried.parent.mkdir()
+    for path in (lock, empty, aside, mine, tried):
         path.touch()
         age(path, 1)
     fresh = home / ".y.999999999.0123abcd"
@@ -292,8 +294,9 @@ def test_what_killed_processes_left_goes_and_what_is_held_or_fresh_stays(home: P
         done = collect(home, Gc(), apply=True)
         assert other.with_suffix(".lock").exists()
 
-    assert {Path(step.path) for step in done.steps} == {lock, empty, aside}
+    assert {Path(step.path) for step in done.steps} == {lock, empty, aside, tried}
     assert log.exists()
+    assert not tried.exists()
     assert mine.exists()
     assert fresh.exists()
     assert not lock.exists()

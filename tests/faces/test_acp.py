@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -487,5 +488,5 @@ def test_without_the_package_one_sentence_says_how_to_get_it(tmp_path: Path) -> 
     assert done.returncode == 1
     assert done.stderr == (
         "octavo: error: `octavo acp` needs the package agent-client-protocol, which is not "
-        "installed. Install it: pip install 'octavo[acp]'\n"
+        f"installed. Install it: {shlex.quote(sys.executable)} -m pip install 'octavo[acp]'\n"
     )

@@ -230,9 +230,9 @@ async def test_what_cannot_be_forked_is_said(workspace: Path, home: Path) -> Non
         async def why(thread_id: str, turn_id: str | None = None) -> str:
             return await refused(play, s.THREAD_FORK, s.ThreadForkParams(thread_id, turn_id))
 
-        assert "turn nope has ended" in await why(thread_id, "nope")
+        assert "no turn 'nope' has ended in it" in await why(thread_id, "nope")
         assert "/no/such/place, which is not there any more" in await why(moved)
-        assert "no turn of it has ended" in await why(empty)
+        assert "no turn has ended in it yet" in await why(empty)
         assert "newer octavo" in await why(newer)
         assert "more than 32 threads in a row" in await why(deep)
         assert "threads begin with '0" in await why(thread_id[:2])

@@ -79,10 +79,14 @@ def fork_point(home: Path, path: Path, last_turn_id: str | None) -> ForkedFrom:
             at = _last_end(tape)
         else:
             at = tape.find_last(turn_ended(last_turn_id), tape.size)
-        if at < 0:
-            which = "turn" if last_turn_id is None else f"turn {last_turn_id!r}"
+        if at < 0 and last_turn_id is None:
             raise UsageError(
-                f"Thread {thread_id_of(path)} cannot be forked there: no {which} has ended in it.",
+                f"Thread {thread_id_of(path)} cannot be forked: no turn has ended in it yet."
+            )
+        if at < 0:
+            raise UsageError(
+                f"Thread {thread_id_of(path)} cannot be forked there: no turn {last_turn_id!r} has "
+                "ended in it.",
                 hint="Name a turn that has ended, by its id.",
             )
         end, line = next(tape.lines(at))

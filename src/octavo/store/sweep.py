@@ -65,6 +65,10 @@ def left_behind(home: Path) -> Iterator[Left]:
             continue
         if path.is_file() and not path.is_symlink() and not _lives(int(named[1])):
             yield Left("write", path, found.st_size)
+    for path in sorted((home / "cache").glob(".selftest-*")):  # a sandbox was killed as it started
+        found = _stat(path)
+        if found is not None and found.st_mtime <= old_s:
+            yield Left("write", path, found.st_size)
     for path in sorted((home / ARCHIVE).glob("*/*.new")):  # what would be in it is still kept
         if (found := _stat(path)) is not None:
             yield Left("write", path, found.st_size)
